@@ -1,0 +1,12 @@
+//! Huitou's common crate: what every function shares.
+//!
+//! Floors, from the ground up; a lower floor never imports a higher one:
+//!
+//! 1. [`values`]: newtypes that cannot hold a wrong value.
+//! 2. [`domain`]: the business rules, pure: facts, settings and a date in, a decision out.
+//! 3. ports and adapters: [`clock`], [`entropy`], [`table`], [`seal`], [`transport`], [`wechat`].
+//! 4. [`cases`]: what the product does, one use case at a time, over the ports.
+//! 5. [`manners`]: HTTP, tokens, cursors, batches, telemetry, start-up.
+
+pub mod clock;
+pub mod values;

@@ -1,0 +1,32 @@
+//! Values that cannot be wrong: every one is checked where it is made, so nothing above has to check again.
+
+mod day;
+mod moment;
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer};
+
+pub use day::LocalDay;
+pub use moment::Moment;
+
+/// Says what was wanted instead of the value that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Invalid(pub &'static str);
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}", self.0)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+/// Reads a string and parses it: the way in for every value that is written as text.
+fn parse_str<'de, D, T>(deserializer: D, parse: impl FnOnce(&str) -> Result<T, Invalid>) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+    parse(&text).map_err(serde::de::Error::custom)
+}
