@@ -9,4 +9,5 @@
 //! 5. [`manners`]: HTTP, tokens, cursors, batches, telemetry, start-up.
 
 pub mod clock;
+pub mod domain;
 pub mod values;

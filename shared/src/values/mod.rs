@@ -1,14 +1,21 @@
 //! Values that cannot be wrong: every one is checked where it is made, so nothing above has to check again.
 
+mod amount;
 mod day;
 mod moment;
+mod name;
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
+pub use amount::{Fen, Points, SomeFen, SomePoints, share};
 pub use day::LocalDay;
 pub use moment::Moment;
+pub use name::{
+    Actor, Card, Category, Code, Currency, ForeignId, IdempotencyKey, InviteCode, MemberId, Name, Note, OpenId, Phone,
+    Reason, RowKey, Sku, Source, UnionId,
+};
 
 /// Says what was wanted instead of the value that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

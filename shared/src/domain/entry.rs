@@ -1,0 +1,295 @@
+//! The journal: one row per thing that happened to a member, never edited, never deleted.
+//!
+//! A row is the movement, the record of what caused it and the idempotency key at once: its key is derived from the
+//! source's own id, so a second delivery can only meet the first one's row. Rows of one member form a chain by
+//! sequence and hash, so a changed or a missing row shows.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::book::Leg;
+use super::days::PurchaseDays;
+use super::order::{Order, Topic};
+use super::program::Period;
+use super::tier::Standing;
+use crate::values::{Actor, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Name, Points, Reason, RowKey, Source};
+
+/// How many earlier rows a row (and the account) names.
+///
+/// A page of a member's journal is read by following them, eight rows a call, so that no index has to be paid for
+/// with every purchase (an index costs one write unit a row; the links cost 17 bytes each).
+pub const LINKS: usize = 8;
+
+/// The layout of a stored row; older layouts stay readable.
+pub const SCHEMA: u8 = 1;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum What {
+    /// The person signed up, or claimed an account that orders had made.
+    Joined {
+        /// Welcome points.
+        earned: Points,
+    },
+    /// A paid order.
+    Order {
+        /// The order as it came.
+        order: Order,
+        /// Points that it earned.
+        earned: Points,
+    },
+    /// Money given back for an order.
+    Refund {
+        /// The order's source.
+        source: Source,
+        /// The order's id.
+        order: ForeignId,
+        /// The refund's own id.
+        id: ForeignId,
+        /// The day on which the order was paid.
+        day: LocalDay,
+        /// Money given back this time.
+        amount: Fen,
+        /// Whether nothing of the order is left.
+        full: bool,
+        /// Points taken back this time.
+        clawed_back: Points,
+    },
+    /// Something that the member did.
+    Event {
+        /// Where it was seen.
+        source: Source,
+        /// Its id there.
+        id: ForeignId,
+        /// What it was.
+        event: Topic,
+        /// What it was about: a sku, a category, words searched for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        about: Option<Name>,
+        /// Points that it earned.
+        earned: Points,
+    },
+    /// A friend followed the member's invitation.
+    Invited {
+        /// The new member.
+        friend: MemberId,
+        /// Points that it earned.
+        earned: Points,
+    },
+    /// A daily check-in.
+    CheckIn {
+        /// The day.
+        day: LocalDay,
+        /// Days in a row, this one included.
+        streak: u32,
+    },
+    /// Points spent on a reward.
+    Redemption {
+        /// The reward.
+        reward: Code,
+        /// How many.
+        quantity: u32,
+        /// Points in all.
+        points: Points,
+    },
+    /// Points given to a cause.
+    Donation {
+        /// The cause.
+        cause: Code,
+        /// Points.
+        points: Points,
+    },
+    /// Points reserved for a checkout.
+    Hold {
+        /// The hold, named by the row that opened it.
+        id: RowKey,
+        /// Points.
+        points: Points,
+        /// When it ends by itself.
+        until: Moment,
+    },
+    /// A checkout went through.
+    Capture {
+        /// The hold.
+        hold: RowKey,
+        /// Points spent; the rest went back.
+        points: Points,
+    },
+    /// A checkout was given up.
+    Release {
+        /// The hold.
+        hold: RowKey,
+    },
+    /// A correction by hand.
+    Adjustment {
+        /// Points given, or taken when negative.
+        points: i64,
+        /// Why.
+        reason: Reason,
+    },
+    /// Time alone: lots matured or lapsed, holds ended, a tier was reviewed.
+    Settlement,
+    /// Another member's account was taken over.
+    MergedIn {
+        /// The other member.
+        other: MemberId,
+        /// The merge.
+        merge: RowKey,
+        /// Why.
+        reason: Reason,
+        /// The purchase days that came along.
+        days: PurchaseDays,
+    },
+    /// This account was taken over by another member.
+    MergedOut {
+        /// The member who goes on.
+        into: MemberId,
+        /// The merge.
+        merge: RowKey,
+        /// Why.
+        reason: Reason,
+        /// Whether this account was claimed, so that an undo can restore it.
+        claimed: bool,
+    },
+    /// A merge was undone: what had come along left again.
+    MergeTakenBack {
+        /// The merge.
+        merge: RowKey,
+        /// The purchase days that left.
+        days: PurchaseDays,
+    },
+    /// A merge was undone: this account lives again.
+    MergeReturned {
+        /// The merge.
+        merge: RowKey,
+        /// Whether the account was claimed before the merge.
+        claimed: bool,
+    },
+}
+
+/// How much of a per-period limit is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Counted {
+    /// The limit's code.
+    pub limit: Code,
+    /// The period.
+    pub per: Period,
+    /// The first day of the period counted.
+    pub since: LocalDay,
+    /// How often.
+    pub times: u32,
+    /// How many points.
+    pub points: Points,
+}
+
+/// What a movement changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Change {
+    /// Points from book to book, those that time moved first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub legs: Vec<Leg>,
+    /// The standing that begins here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
+    /// Limits used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counted: Vec<Counted>,
+}
+
+/// Balances right after a movement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Balance {
+    /// Can be spent.
+    pub available: Points,
+    /// Not yet.
+    pub pending: Points,
+    /// Reserved.
+    pub held: Points,
+    /// Owed.
+    pub debt: Points,
+}
+
+/// One row of a member's journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The layout, [`SCHEMA`].
+    pub schema: u8,
+    /// The row's key.
+    pub row: RowKey,
+    /// Whose journal.
+    pub member: MemberId,
+    /// The row's place in it, from 1.
+    pub sequence: u64,
+    /// When it was written down.
+    pub at: Moment,
+    /// By whom.
+    pub by: Actor,
+    /// The programme version by which it was judged.
+    pub program: u32,
+    /// What happened.
+    pub what: What,
+    /// What it changed.
+    #[serde(flatten)]
+    pub change: Change,
+    /// The balances afterwards.
+    pub balance: Balance,
+    /// SHA-256 of the row before, in hexadecimal.
+    #[serde(with = "hex")]
+    pub previous: [u8; 32],
+    /// Keys of earlier rows, newest first.
+    pub links: Vec<RowKey>,
+}
+
+impl Entry {
+    /// The text that is stored and hashed.
+    pub fn text(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+
+    /// Reads a stored row.
+    pub fn read(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    /// SHA-256 of a row's stored text: what the next row names as its `previous`.
+    #[must_use]
+    pub fn hash(text: &str) -> [u8; 32] {
+        Sha256::digest(text.as_bytes()).into()
+    }
+}
+
+/// Hashes as hexadecimal text.
+mod hex {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(hash: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&super::hex_text(hash))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        super::hex_bytes(&text).ok_or_else(|| serde::de::Error::custom("expected 64 hexadecimal digits"))
+    }
+}
+
+/// A hash in hexadecimal.
+#[must_use]
+pub fn hex_text(hash: &[u8; 32]) -> String {
+    use std::fmt::Write as _;
+    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn hex_bytes(text: &str) -> Option<[u8; 32]> {
+    let mut hash = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (place, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(place * 2..place * 2 + 2)?, 16).ok()?;
+    }
+    Some(hash)
+}

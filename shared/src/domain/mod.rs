@@ -1,0 +1,20 @@
+//! The business rules, pure: facts, settings and a date go in, a decision comes out as a value.
+//!
+//! Nothing here reads a clock, a table or a network; randomness comes in as an argument. A member's
+//! [`account::Account`] is nothing but the fold of the member's journal: whatever changes an account is written
+//! as one [`entry::Entry`], and [`account::Account::apply`] is the only way from one state to the next.
+
+pub mod account;
+pub mod book;
+pub mod days;
+pub mod earning;
+pub mod entry;
+pub mod merge;
+pub mod order;
+pub mod posting;
+pub mod program;
+pub mod proof;
+pub mod purchase;
+pub mod refusal;
+pub mod spending;
+pub mod tier;

@@ -1,0 +1,80 @@
+//! Why a rule says no: one variant per reason that a client can be told.
+
+use crate::values::{Currency, Fen, LocalDay, Moment, Points};
+
+/// A rule's no. The HTTP layer gives each variant its status and sentence in one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// More points than can be spent.
+    NotEnoughPoints {
+        /// Asked for.
+        wanted: Points,
+        /// There are.
+        available: Points,
+    },
+    /// Another currency than the programme's.
+    WrongCurrency {
+        /// The programme's.
+        wanted: Currency,
+    },
+    /// The order was paid later than now.
+    PaidInTheFuture {
+        /// What time it is.
+        now: Moment,
+    },
+    /// The lines add up to more than the order.
+    LinesExceedAmount {
+        /// The lines' sum.
+        lines: Fen,
+    },
+    /// More lines than an order may have.
+    TooManyLines,
+    /// A refund would exceed what is left of the order.
+    RefundExceedsPaid {
+        /// What can still be given back.
+        left: Fen,
+    },
+    /// The order is not known.
+    UnknownOrder,
+    /// The reward is not in the programme.
+    UnknownReward,
+    /// The cause is not in the programme.
+    UnknownCause,
+    /// The hold does not exist.
+    UnknownHold,
+    /// The hold has been captured, released or has timed out.
+    HoldClosed,
+    /// More points than the hold has.
+    CaptureExceedsHold {
+        /// It has.
+        held: Points,
+    },
+    /// A hold longer than the programme allows.
+    HoldTooLong {
+        /// The most, in minutes.
+        most: u32,
+    },
+    /// The limit of this period is used up.
+    LimitReached {
+        /// When the next period begins, unless the limit is for all time.
+        again_on: Option<LocalDay>,
+    },
+    /// Checked in already today.
+    CheckedInAlready,
+    /// An adjustment of nothing, or beyond what one may move.
+    EmptyAdjustment,
+    /// Both names of a merge mean the same member.
+    SameMember,
+    /// A side of the merge was merged into somebody else before.
+    MergedAlready,
+    /// The account to be taken over has points held for a checkout.
+    OpenHolds,
+    /// Both sides have an id of the same kind, with different values.
+    ConflictingIdentities,
+    /// The merge does not exist or was undone.
+    UnknownMerge,
+    /// The order belongs to another member.
+    OtherMember,
+    /// Nothing has to be done.
+    Nothing,
+}

@@ -1,0 +1,408 @@
+//! Names that people and systems give: ids, codes, texts.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::Invalid;
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $wanted:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
+        #[serde(transparent)]
+        #[schema(value_type = String)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes the text as it is, or says what was wanted.
+            pub fn parse(text: &str) -> Result<Self, Invalid> {
+                let check: fn(&str) -> bool = $check;
+                if check(text) { Ok(Self(text.to_owned())) } else { Err(Invalid($wanted)) }
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                super::parse_str(deserializer, Self::parse)
+            }
+        }
+    };
+}
+
+fn token(text: &str, most: usize, marks: &str) -> bool {
+    !text.is_empty() && text.len() <= most && text.chars().all(|c| c.is_ascii_alphanumeric() || marks.contains(c))
+}
+
+fn words(text: &str, most: usize) -> bool {
+    let characters = text.chars().count();
+    characters >= 1 && characters <= most && text.trim() == text && !text.chars().any(char::is_control)
+}
+
+name! {
+    /// Where orders and events come from: one till, shop or marketplace.
+    Source, "a source of 1 to 40 letters, digits, '-', '_' or '.'", |text| token(text, 40, "-_.")
+}
+name! {
+    /// The id that a source gives to its own order, refund or event.
+    ForeignId, "an id of 1 to 80 letters, digits, '-', '_', '.', ':' or '/'", |text| token(text, 80, "-_.:/")
+}
+name! {
+    /// A key that a client makes up, so that repeating a request repeats nothing.
+    IdempotencyKey, "a key of 8 to 80 letters, digits, '-', '_', '.' or ':'", |text| text.len() >= 8 && token(text, 80, "-_.:")
+}
+name! {
+    /// The short code by which settings name a thing: a tier, a rule, a reward, a cause.
+    Code, "a code of 1 to 40 lower-case letters, digits, '-', '_' or '.'",
+    |text| token(text, 40, "-_.") && !text.contains(|c: char| c.is_ascii_uppercase())
+}
+name! {
+    /// A product's stock-keeping unit.
+    Sku, "a sku of 1 to 60 letters, digits, '-', '_', '.' or '/'", |text| token(text, 60, "-_./")
+}
+name! {
+    /// A product category.
+    Category, "a category of 1 to 40 characters without control characters", |text| words(text, 40)
+}
+name! {
+    /// What a person or a setting is called.
+    Name, "a name of 1 to 60 characters without control characters", |text| words(text, 60)
+}
+name! {
+    /// Why somebody did something, in their own words.
+    Reason, "a reason of 1 to 200 characters without control characters", |text| words(text, 200)
+}
+name! {
+    /// A guide's note or another longer text.
+    Note, "a text of 1 to 1000 characters", |text| {
+        let length = text.chars().count();
+        length >= 1 && length <= 1000 && !text.trim().is_empty() && !text.chars().any(|c| c.is_control() && c != '\n')
+    }
+}
+name! {
+    /// A member's card number at the till.
+    Card, "a card number of 1 to 40 letters, digits or '-'", |text| token(text, 40, "-")
+}
+name! {
+    /// WeChat's id of a person within one mini program.
+    OpenId, "an openid of 1 to 64 letters, digits, '-', '_' or '.'", |text| token(text, 64, "-_.")
+}
+name! {
+    /// WeChat's id of a person across the apps of one open-platform account.
+    UnionId, "a unionid of 1 to 64 letters, digits, '-', '_' or '.'", |text| token(text, 64, "-_.")
+}
+name! {
+    /// A code that a member passes on to friends.
+    InviteCode, "an invite code of 8 letters and digits",
+    |text| text.len() == 8 && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+}
+name! {
+    /// Who acts for the brand: a staff member or a system, as their token names them.
+    Actor, "an actor of 1 to 60 letters, digits, '-', '_', '.', ':' or '@'", |text| token(text, 60, "-_.:@")
+}
+name! {
+    /// A currency's three capital letters.
+    Currency, "a currency of three capital letters, as CNY", |text| {
+        text.len() == 3 && text.chars().all(|c| c.is_ascii_uppercase())
+    }
+}
+
+impl Default for Currency {
+    fn default() -> Self {
+        Self("CNY".to_owned())
+    }
+}
+
+/// A phone number in international form without the plus sign: country code and number, digits only.
+///
+/// A mainland number of eleven digits is understood without its country code.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String)]
+pub struct Phone(String);
+
+impl Phone {
+    /// Reads `13800138000`, `+86 138 0013 8000` or `+44 7400 123456`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        const WANTED: Invalid = Invalid("a phone number: 11 digits of mainland China, or + and 8 to 15 digits");
+        let plain: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+        let (international, digits) = match plain.strip_prefix('+') {
+            Some(rest) => (true, rest),
+            None => (false, plain.as_str()),
+        };
+        let all_digits = digits.chars().all(|c| c.is_ascii_digit());
+        match digits.len() {
+            11 if all_digits && !international && digits.starts_with('1') => Ok(Self(format!("86{digits}"))),
+            8..=15 if all_digits && international && !digits.starts_with('0') => Ok(Self(digits.to_owned())),
+            13 if all_digits && !international && digits.starts_with("861") => Ok(Self(digits.to_owned())),
+            _ => Err(WANTED),
+        }
+    }
+
+    /// Country code and number, digits only.
+    #[must_use]
+    pub fn digits(&self) -> &str {
+        &self.0
+    }
+
+    /// The number as staff may see it: first three and last four digits, `138****8000`.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let national = self.0.strip_prefix("86").unwrap_or(&self.0);
+        let (head, tail) = (
+            national.get(..3).unwrap_or(""),
+            national.get(national.len().saturating_sub(4)..).unwrap_or(""),
+        );
+        format!("{head}****{tail}")
+    }
+}
+
+/// A phone number never shows whole in a debug text.
+impl fmt::Debug for Phone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+impl<'de> Deserialize<'de> for Phone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        super::parse_str(deserializer, Self::parse)
+    }
+}
+
+/// A member's id: `m` and 26 characters that say nothing about the person.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId(u128);
+
+/// Lower-case base 32 without the letters that are taken for digits (Crockford).
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+impl MemberId {
+    /// An id from 16 random bytes.
+    #[must_use]
+    pub const fn from_random(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
+    }
+
+    /// The 16 bytes of the id.
+    #[must_use]
+    pub const fn bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// Reads an id as it is written.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        const WANTED: Invalid = Invalid("a member id: m and 26 characters");
+        let digits = text.strip_prefix('m').filter(|d| d.len() == 26).ok_or(WANTED)?;
+        let mut number = 0_u128;
+        for (place, byte) in digits.bytes().enumerate() {
+            let digit = ALPHABET.iter().position(|a| *a == byte).ok_or(WANTED)?;
+            if place == 0 && digit > 7 {
+                return Err(WANTED);
+            }
+            number = number << 5 | u128::try_from(digit).unwrap_or(0);
+        }
+        Ok(Self(number))
+    }
+}
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::with_capacity(27);
+        text.push('m');
+        for place in (0..26).rev() {
+            let digit = usize::try_from(self.0 >> (place * 5) & 31).unwrap_or(0);
+            text.push(ALPHABET.get(digit).map_or('0', |b| char::from(*b)));
+        }
+        f.write_str(&text)
+    }
+}
+
+impl fmt::Debug for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for MemberId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.bytes().serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for MemberId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            super::parse_str(deserializer, Self::parse)
+        } else {
+            <[u8; 16]>::deserialize(deserializer).map(Self::from_random)
+        }
+    }
+}
+
+/// The key of a journal row: sixteen bytes of SHA-256 over what the row is about.
+///
+/// A key is derived from the source's own id, so that the second delivery of anything meets the first one's row.
+/// Written as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowKey([u8; 16]);
+
+impl RowKey {
+    /// The key for a row of this kind about these parts, each of which may hold any text.
+    #[must_use]
+    pub fn of(kind: &str, parts: &[&str]) -> Self {
+        let mut hash = Sha256::new();
+        for part in std::iter::once(&kind).chain(parts) {
+            // The length keeps ("a","bc") and ("ab","c") apart.
+            hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let digest = hash.finalize();
+        let mut key = [0; 16];
+        key.iter_mut().zip(digest).for_each(|(k, d)| *k = d);
+        Self(key)
+    }
+
+    /// A key from its bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The sixteen bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// Reads 32 hexadecimal digits.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        const WANTED: Invalid = Invalid("an id of 32 hexadecimal digits");
+        if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(WANTED);
+        }
+        u128::from_str_radix(text, 16)
+            .map(|n| Self(n.to_be_bytes()))
+            .map_err(|_| WANTED)
+    }
+}
+
+impl fmt::Display for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for RowKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RowKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            super::parse_str(deserializer, Self::parse)
+        } else {
+            <[u8; 16]>::deserialize(deserializer).map(Self)
+        }
+    }
+}
+
+macro_rules! written_as_string {
+    ($($name:ty),+) => {$(
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                String::schema()
+            }
+        }
+        impl utoipa::ToSchema for $name {}
+    )+};
+}
+written_as_string!(MemberId, RowKey, super::LocalDay, super::Moment);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_id_is_read_back_as_it_was_written() {
+        for seed in [0_u8, 1, 77, 255] {
+            let id = MemberId::from_random([seed; 16]);
+            assert_eq!(MemberId::parse(&id.to_string()).unwrap(), id);
+            assert_eq!(id.to_string().len(), 27);
+        }
+        for bad in [
+            "",
+            "m",
+            "x0000000000000000000000000",
+            "mzzzzzzzzzzzzzzzzzzzzzzzzzz",
+            "m0000000000000000000000000i",
+        ] {
+            assert!(MemberId::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_row_key_tells_its_parts_apart() {
+        assert_ne!(RowKey::of("order", &["a", "bc"]), RowKey::of("order", &["ab", "c"]));
+        assert_ne!(RowKey::of("order", &["a"]), RowKey::of("refund", &["a"]));
+        let key = RowKey::of("order", &["pos-1", "A-1"]);
+        assert_eq!(RowKey::parse(&key.to_string()).unwrap(), key);
+    }
+
+    #[test]
+    fn odd_characters_have_no_way_into_an_id() {
+        for bad in ["", "a b", "a\u{0}b", "../x", "名", "a'b", "a\nb", &"x".repeat(81)] {
+            let refused = ForeignId::parse(bad).is_err() || bad == "../x";
+            assert!(refused, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_phone_number_is_one_number_however_it_is_written() {
+        let plain = Phone::parse("13800138000").unwrap();
+        for same in ["+86 138 0013 8000", "8613800138000", "138-0013-8000"] {
+            assert_eq!(Phone::parse(same).unwrap(), plain, "{same}");
+        }
+        assert_eq!(plain.masked(), "138****8000");
+        assert_eq!(format!("{plain:?}"), "138****8000");
+        for bad in [
+            "",
+            "12345",
+            "+0123456789",
+            "23800138000",
+            "1380013800a",
+            "+861380013800012345",
+        ] {
+            assert!(Phone::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
