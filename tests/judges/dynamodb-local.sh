@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command against DynamoDB Local, Amazon's own stand-in for DynamoDB.
 #
-#   tests/judges/dynamodb-local.sh cargo test --workspace --test second_table
+#   tests/judges/dynamodb-local.sh cargo test --workspace --test second_table -- --include-ignored
 #
 # Installs it once into .tools/, starts it in memory on a free port, gives the command its address as
 # HUITOU_TABLE_ENDPOINT, and stops it afterwards. Answers with the command's own exit code.
@@ -17,7 +17,7 @@ home="$root/.tools/dynamodb-local-$version"
 say() { echo "dynamodb-local: $*" >&2; }
 give_up() { say "$*"; exit 1; }
 
-[ $# -gt 0 ] || give_up "which command? for example: $0 cargo test --workspace --test second_table"
+[ $# -gt 0 ] || give_up "which command? for example: $0 cargo test --workspace --test second_table -- --include-ignored"
 command -v java >/dev/null || give_up "needs Java 17 or newer (Debian: openjdk-17-jre-headless)"
 
 fetch() { # one chain: a step that fails ends it
@@ -76,7 +76,7 @@ start() { # on the port given; false when the port was taken in the meantime
   return 1
 }
 
-for attempt in 1 2 3; do
+for _ in 1 2 3; do
   port=$((20000 + RANDOM % 10000))
   if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then continue; fi
   if start "$port"; then break; fi
