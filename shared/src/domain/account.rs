@@ -99,19 +99,10 @@ impl Account {
         let holdings = &self.holdings;
         let lapses = (holdings.available.iter().map(|lot| lot.expires_on))
             .chain(holdings.pending.iter().map(|lot| lot.expires_on))
-            .chain(
-                holdings
-                    .holds
-                    .iter()
-                    .flat_map(|hold| hold.lots.iter().map(|lot| lot.expires_on)),
-            )
+            .chain(holdings.holds.iter().flat_map(|hold| hold.lots.iter().map(|lot| lot.expires_on)))
             .flatten()
             .map(|day| day.plus(1));
-        let review = self
-            .standing
-            .as_ref()
-            .map(|s| s.review_on)
-            .filter(|day| *day < LocalDay::LAST);
+        let review = self.standing.as_ref().map(|s| s.review_on).filter(|day| *day < LocalDay::LAST);
         lapses.chain(review).min()
     }
 
@@ -131,11 +122,7 @@ impl Account {
     /// Takes what a movement changes, leaving the chain alone.
     pub(super) fn apply_change(&mut self, what: &What, change: &Change) -> Result<(), Broken> {
         if let What::Hold { id, until, .. } = what {
-            self.holdings.holds.push(Hold {
-                id: *id,
-                until: *until,
-                lots: Vec::new(),
-            });
+            self.holdings.holds.push(Hold { id: *id, until: *until, lots: Vec::new() });
         }
         change.legs.iter().try_for_each(|leg| self.holdings.apply(leg))?;
         self.apply_facts(what);
@@ -151,21 +138,12 @@ impl Account {
             What::Joined { .. } => self.membership = Membership::Claimed,
             What::Order { order, .. } => self.days.buy(order.paid_at.day(), order.amount),
             What::Refund { day, amount, full, .. } => self.days.refund(*day, *amount, *full),
-            What::CheckIn { day, streak } => {
-                self.streak = Some(Streak {
-                    last: *day,
-                    length: *streak,
-                })
-            }
+            What::CheckIn { day, streak } => self.streak = Some(Streak { last: *day, length: *streak }),
             What::MergedIn { days, .. } => self.days.absorb(days),
             What::MergedOut { into, .. } => self.membership = Membership::MergedInto(*into),
             What::MergeTakenBack { days, .. } => self.days.release(days),
             What::MergeReturned { claimed, .. } => {
-                self.membership = if *claimed {
-                    Membership::Claimed
-                } else {
-                    Membership::Unclaimed
-                };
+                self.membership = if *claimed { Membership::Claimed } else { Membership::Unclaimed };
             }
             What::Event { .. }
             | What::Invited { .. }
@@ -188,12 +166,7 @@ impl Account {
         }
         self.used.push(more.clone());
         if self.used.iter().filter(|used| same(used)).count() > PERIODS_KEPT {
-            let oldest = self
-                .used
-                .iter()
-                .enumerate()
-                .filter(|(_, used)| same(used))
-                .min_by_key(|(_, used)| used.since);
+            let oldest = self.used.iter().enumerate().filter(|(_, used)| same(used)).min_by_key(|(_, used)| used.since);
             if let Some((place, _)) = oldest {
                 self.used.remove(place);
             }

@@ -115,27 +115,13 @@ impl Leg {
     /// A movement between two books in which lots play no part.
     #[must_use]
     pub const fn plain(from: Book, to: Book, points: Points) -> Self {
-        Self {
-            from,
-            to,
-            points,
-            matures_on: None,
-            expires_on: None,
-            hold: None,
-        }
+        Self { from, to, points, matures_on: None, expires_on: None, hold: None }
     }
 
     /// A movement of points that expire on this day.
     #[must_use]
     pub const fn lot(from: Book, to: Book, points: Points, expires_on: Option<LocalDay>) -> Self {
-        Self {
-            from,
-            to,
-            points,
-            matures_on: None,
-            expires_on,
-            hold: None,
-        }
+        Self { from, to, points, matures_on: None, expires_on, hold: None }
     }
 }
 
@@ -197,10 +183,7 @@ fn expiry_rank(expires_on: Option<LocalDay>) -> LocalDay {
 }
 
 fn take_from(lots: &mut Vec<Lot>, expires_on: Option<LocalDay>, points: Points) -> Result<(), Broken> {
-    let place = lots
-        .iter()
-        .position(|lot| lot.expires_on == expires_on)
-        .ok_or(Broken::Lot)?;
+    let place = lots.iter().position(|lot| lot.expires_on == expires_on).ok_or(Broken::Lot)?;
     let lot = lots.get_mut(place).ok_or(Broken::Lot)?;
     lot.points = lot.points.checked_sub(points).ok_or(Broken::Lot)?;
     if lot.points.is_zero() {
@@ -234,11 +217,7 @@ impl Holdings {
             _ => {}
         }
         self.books.transfer(leg)?;
-        if self.books.of(Book::Debt) > 0 {
-            Err(Broken::Overflow)
-        } else {
-            Ok(())
-        }
+        if self.books.of(Book::Debt) > 0 { Err(Broken::Overflow) } else { Ok(()) }
     }
 
     /// What the member owes.
@@ -259,9 +238,7 @@ impl Holdings {
             && equal(Book::Held, held)
             && self.books.sum() == 0
             && self.books.of(Book::Debt) <= 0
-            && [Book::Spent, Book::Expired, Book::Donated, Book::ClawedBack]
-                .iter()
-                .all(|b| self.books.of(*b) >= 0)
+            && [Book::Spent, Book::Expired, Book::Donated, Book::ClawedBack].iter().all(|b| self.books.of(*b) >= 0)
     }
 
     fn take_pending(&mut self, leg: &Leg) -> Result<(), Broken> {
@@ -279,31 +256,18 @@ impl Holdings {
         let matures_on = leg.matures_on.ok_or(Broken::Lot)?;
         let rank = |m: LocalDay, e: Option<LocalDay>| (m, expiry_rank(e));
         let wanted = rank(matures_on, leg.expires_on);
-        let place = self
-            .pending
-            .partition_point(|lot| rank(lot.matures_on, lot.expires_on) < wanted);
+        let place = self.pending.partition_point(|lot| rank(lot.matures_on, lot.expires_on) < wanted);
         match self.pending.get_mut(place) {
             Some(lot) if lot.matures_on == matures_on && lot.expires_on == leg.expires_on => {
                 lot.points = lot.points + leg.points;
             }
-            _ => self.pending.insert(
-                place,
-                PendingLot {
-                    matures_on,
-                    expires_on: leg.expires_on,
-                    points: leg.points,
-                },
-            ),
+            _ => self.pending.insert(place, PendingLot { matures_on, expires_on: leg.expires_on, points: leg.points }),
         }
         Ok(())
     }
 
     fn take_held(&mut self, leg: &Leg) -> Result<(), Broken> {
-        let place = self
-            .holds
-            .iter()
-            .position(|hold| Some(hold.id) == leg.hold)
-            .ok_or(Broken::Hold)?;
+        let place = self.holds.iter().position(|hold| Some(hold.id) == leg.hold).ok_or(Broken::Hold)?;
         let hold = self.holds.get_mut(place).ok_or(Broken::Hold)?;
         take_from(&mut hold.lots, leg.expires_on, leg.points)?;
         if hold.lots.is_empty() {
@@ -313,11 +277,7 @@ impl Holdings {
     }
 
     fn put_held(&mut self, leg: &Leg) -> Result<(), Broken> {
-        let hold = self
-            .holds
-            .iter_mut()
-            .find(|hold| Some(hold.id) == leg.hold)
-            .ok_or(Broken::Hold)?;
+        let hold = self.holds.iter_mut().find(|hold| Some(hold.id) == leg.hold).ok_or(Broken::Hold)?;
         put_into(&mut hold.lots, leg.expires_on, leg.points);
         Ok(())
     }

@@ -78,11 +78,7 @@ impl PurchaseDays {
 
     /// Money given back; `fully` when nothing of the order is left.
     pub fn refund(&mut self, day: LocalDay, money: Fen, fully: bool) {
-        self.take(PurchaseDay {
-            day,
-            orders: u32::from(fully),
-            money,
-        });
+        self.take(PurchaseDay { day, orders: u32::from(fully), money });
     }
 
     /// Adds all days of another member.
@@ -99,22 +95,14 @@ impl PurchaseDays {
     #[must_use]
     pub fn within(&self, window: Window, as_of: LocalDay) -> Purchases {
         let known = self.0.get(..self.0.partition_point(|d| d.day <= as_of)).unwrap_or(&[]);
-        let counted = known
-            .get(known.partition_point(|d| d.day < window.first_day(as_of))..)
-            .unwrap_or(&[]);
+        let counted = known.get(known.partition_point(|d| d.day < window.first_day(as_of))..).unwrap_or(&[]);
         let last = known.iter().rev().find(|d| d.orders > 0).map(|d| d.day);
-        counted.iter().fold(
-            Purchases {
-                last,
-                ..Purchases::default()
-            },
-            |sum, d| Purchases {
-                last,
-                days: sum.days + u32::from(d.orders > 0),
-                orders: sum.orders.saturating_add(d.orders),
-                money: sum.money + d.money,
-            },
-        )
+        counted.iter().fold(Purchases { last, ..Purchases::default() }, |sum, d| Purchases {
+            last,
+            days: sum.days + u32::from(d.orders > 0),
+            orders: sum.orders.saturating_add(d.orders),
+            money: sum.money + d.money,
+        })
     }
 
     fn add(&mut self, more: PurchaseDay) {
@@ -179,12 +167,7 @@ mod tests {
     #[test]
     fn the_order_of_arrival_does_not_matter() {
         let (mut forward, mut backward) = (PurchaseDays::default(), PurchaseDays::default());
-        let bought = [
-            ("2026-01-01", 5),
-            ("2026-01-03", 7),
-            ("2026-01-02", 1),
-            ("2026-01-03", 2),
-        ];
+        let bought = [("2026-01-01", 5), ("2026-01-03", 7), ("2026-01-02", 1), ("2026-01-03", 2)];
         bought.iter().for_each(|(d, m)| forward.buy(day(d), fen(*m)));
         bought.iter().rev().for_each(|(d, m)| backward.buy(day(d), fen(*m)));
         assert_eq!(forward, backward);

@@ -46,13 +46,7 @@ pub fn event(
     let mut posting = Posting::open(before, rules, now)?;
     let mut earned = Points::ZERO;
     if let Some(rule) = rules.program.actions.iter().find(|rule| rule.event == event.topic) {
-        earned = capped(
-            &mut posting,
-            event.topic.word(),
-            rule.points,
-            &rule.caps,
-            event.at.day(),
-        )?;
+        earned = capped(&mut posting, event.topic.word(), rule.points, &rule.caps, event.at.day())?;
     }
     let what = What::Event {
         source: event.source.clone(),
@@ -87,12 +81,7 @@ fn capped(
 pub fn join(before: &Account, invited: bool, rules: &Version, now: Moment, by: Actor) -> Result<Posted, Failure> {
     let mut posting = Posting::open(before, rules, now)?;
     let program = &rules.program;
-    let earned = program.welcome
-        + if invited {
-            program.invitation.friend
-        } else {
-            Points::ZERO
-        };
+    let earned = program.welcome + if invited { program.invitation.friend } else { Points::ZERO };
     posting.earn(earned)?;
     let row = RowKey::of("join", &[&before.member.to_string()]);
     Ok(posting.close(row, by, What::Joined { earned })?)
@@ -103,11 +92,7 @@ pub fn invited(before: &Account, friend: MemberId, rules: &Version, now: Moment,
     let mut posting = Posting::open(before, rules, now)?;
     let rule = &rules.program.invitation;
     let earned = capped(&mut posting, "invite", rule.inviter, &rule.caps, now.day())?;
-    Ok(posting.close(
-        RowKey::of("invite", &[&friend.to_string()]),
-        by,
-        What::Invited { friend, earned },
-    )?)
+    Ok(posting.close(RowKey::of("invite", &[&friend.to_string()]), by, What::Invited { friend, earned })?)
 }
 
 /// The daily check-in. Days in a row count up; on every so-many-th day a streak brings its bonus.
@@ -120,21 +105,9 @@ pub fn check_in(before: &Account, row: RowKey, rules: &Version, now: Moment, by:
         _ => 1,
     };
     let rule = &rules.program.check_ins;
-    let bonus = rule
-        .streaks
-        .iter()
-        .filter(|s| length.checked_rem(s.every) == Some(0))
-        .map(|s| s.points)
-        .sum();
+    let bonus = rule.streaks.iter().filter(|s| length.checked_rem(s.every) == Some(0)).map(|s| s.points).sum();
     posting.earn(rule.points + bonus)?;
-    Ok(posting.close(
-        row,
-        by,
-        What::CheckIn {
-            day: today,
-            streak: length,
-        },
-    )?)
+    Ok(posting.close(row, by, What::CheckIn { day: today, streak: length })?)
 }
 
 /// A correction by hand: gives points that lapse like earned ones, or takes points that can be spent.

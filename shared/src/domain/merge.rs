@@ -24,11 +24,7 @@ pub struct Merged {
 /// The name of a merge: it is derived from what is merged and in which state, so a repeated request is the same merge.
 #[must_use]
 pub fn name(survivor: MemberId, absorbed: &Account) -> RowKey {
-    let parts = [
-        survivor.to_string(),
-        absorbed.member.to_string(),
-        absorbed.chain.length.to_string(),
-    ];
+    let parts = [survivor.to_string(), absorbed.member.to_string(), absorbed.chain.length.to_string()];
     RowKey::of("merge", &[&parts[0], &parts[1], &parts[2]])
 }
 
@@ -53,25 +49,12 @@ pub fn merge(
     enter(&mut into, &moved)?;
 
     let claimed = absorbed.membership == Membership::Claimed;
-    let what = What::MergedOut {
-        into: survivor.member,
-        merge,
-        reason: reason.clone(),
-        claimed,
-    };
+    let what = What::MergedOut { into: survivor.member, merge, reason: reason.clone(), claimed };
     let absorbed_posted = out.close(RowKey::of("merged-out", &[&merge.to_string()]), by.clone(), what)?;
     let days = absorbed.days.clone();
-    let what = What::MergedIn {
-        other: absorbed.member,
-        merge,
-        reason: reason.clone(),
-        days,
-    };
+    let what = What::MergedIn { other: absorbed.member, merge, reason: reason.clone(), days };
     let survivor_posted = into.close(RowKey::of("merged-in", &[&merge.to_string()]), by.clone(), what)?;
-    Ok(Merged {
-        survivor: survivor_posted,
-        absorbed: absorbed_posted,
-    })
+    Ok(Merged { survivor: survivor_posted, absorbed: absorbed_posted })
 }
 
 fn guard(survivor: &Account, absorbed: &Account) -> Result<(), Refusal> {
@@ -79,11 +62,7 @@ fn guard(survivor: &Account, absorbed: &Account) -> Result<(), Refusal> {
         return Err(Refusal::SameMember);
     }
     let merged = |account: &Account| matches!(account.membership, Membership::MergedInto(_));
-    if merged(survivor) || merged(absorbed) {
-        Err(Refusal::MergedAlready)
-    } else {
-        Ok(())
-    }
+    if merged(survivor) || merged(absorbed) { Err(Refusal::MergedAlready) } else { Ok(()) }
 }
 
 /// All points and the debt of an account leave it.
@@ -93,10 +72,7 @@ fn leave(out: &mut Posting<'_>, moved: &Holdings) -> Result<(), Failure> {
     }
     for lot in &moved.pending {
         let leg = Leg::lot(Book::Pending, Book::Merged, lot.points, lot.expires_on);
-        out.post(Leg {
-            matures_on: Some(lot.matures_on),
-            ..leg
-        })?;
+        out.post(Leg { matures_on: Some(lot.matures_on), ..leg })?;
     }
     out.post(Leg::plain(Book::Merged, Book::Debt, moved.debt()))?;
     Ok(())
@@ -110,10 +86,7 @@ fn enter(into: &mut Posting<'_>, moved: &Holdings) -> Result<(), Failure> {
     }
     for lot in &moved.pending {
         let leg = Leg::lot(Book::Merged, Book::Pending, lot.points, lot.expires_on);
-        into.post(Leg {
-            matures_on: Some(lot.matures_on),
-            ..leg
-        })?;
+        into.post(Leg { matures_on: Some(lot.matures_on), ..leg })?;
     }
     // A debt that came along is paid from what the survivor can spend.
     let owed = into.account().holdings.debt();
@@ -134,10 +107,7 @@ pub fn undo(
     now: Moment,
     by: &Actor,
 ) -> Result<Merged, Failure> {
-    let What::MergedOut {
-        into, merge, claimed, ..
-    } = &merged_out.what
-    else {
+    let What::MergedOut { into, merge, claimed, .. } = &merged_out.what else {
         return Err(Refusal::UnknownMerge.into());
     };
     if *into != survivor.member || absorbed.membership != Membership::MergedInto(survivor.member) {
@@ -145,12 +115,7 @@ pub fn undo(
     }
     let mut out = Posting::open(survivor, rules, now)?;
     let mut back = Posting::open(absorbed, rules, now)?;
-    for leg in merged_out
-        .change
-        .legs
-        .iter()
-        .filter(|leg| leg.to == Book::Merged || leg.from == Book::Merged)
-    {
+    for leg in merged_out.change.legs.iter().filter(|leg| leg.to == Book::Merged || leg.from == Book::Merged) {
         if leg.to == Book::Merged {
             take_back(&mut out, leg)?;
         } else {
@@ -158,29 +123,17 @@ pub fn undo(
         }
         return_leg(&mut back, leg)?;
     }
-    let what = What::MergeReturned {
-        merge: *merge,
-        claimed: *claimed,
-    };
+    let what = What::MergeReturned { merge: *merge, claimed: *claimed };
     let absorbed_posted = back.close(RowKey::of("merge-returned", &[&merge.to_string()]), by.clone(), what)?;
-    let what = What::MergeTakenBack {
-        merge: *merge,
-        days: days.clone(),
-    };
+    let what = What::MergeTakenBack { merge: *merge, days: days.clone() };
     let survivor_posted = out.close(RowKey::of("merge-taken-back", &[&merge.to_string()]), by.clone(), what)?;
-    Ok(Merged {
-        survivor: survivor_posted,
-        absorbed: absorbed_posted,
-    })
+    Ok(Merged { survivor: survivor_posted, absorbed: absorbed_posted })
 }
 
 /// Takes one lot's points out of the survivor's account: from the same lot, then from what lapses soonest, then on debt.
 fn take_back(out: &mut Posting<'_>, leg: &Leg) -> Result<(), Failure> {
     let matures_on = leg.matures_on.unwrap_or(out.today());
-    let lot = EarnedLot {
-        matures_on,
-        expires_on: leg.expires_on,
-    };
+    let lot = EarnedLot { matures_on, expires_on: leg.expires_on };
     let missing = out.drain_lot(lot, leg.points, Book::Merged)?;
     let missing = out.drain_available(missing, Book::Merged, None)?;
     out.post(Leg::plain(Book::Debt, Book::Merged, missing))?;
@@ -202,10 +155,7 @@ fn return_leg(back: &mut Posting<'_>, leg: &Leg) -> Result<(), Failure> {
         Book::Available => back.arrive(Book::Merged, leg.points, leg.expires_on)?,
         Book::Pending => {
             let lot = Leg::lot(Book::Merged, Book::Pending, leg.points, leg.expires_on);
-            back.post(Leg {
-                matures_on: leg.matures_on,
-                ..lot
-            })?;
+            back.post(Leg { matures_on: leg.matures_on, ..lot })?;
         }
         _ => back.post(Leg::plain(Book::Debt, Book::Merged, leg.points))?,
     }

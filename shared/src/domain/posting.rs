@@ -70,14 +70,7 @@ impl<'a> Posting<'a> {
     /// last one.
     pub fn open(before: &'a Account, version: &'a Version, now: Moment) -> Result<Self, Broken> {
         let (account, change) = (before.clone(), Change::default());
-        let mut posting = Self {
-            before,
-            account,
-            change,
-            version,
-            judged_by: version.version,
-            now,
-        };
+        let mut posting = Self { before, account, change, version, judged_by: version.version, now };
         if posting.account.standing.is_none() {
             let start = version.program.ladder.start(now.day());
             posting.account.standing.clone_from(&start);
@@ -134,11 +127,7 @@ impl<'a> Posting<'a> {
 
     /// Opens a hold, so that points can be put into it.
     pub fn open_hold(&mut self, id: RowKey, until: Moment) {
-        self.account.holdings.holds.push(Hold {
-            id,
-            until,
-            lots: Vec::new(),
-        });
+        self.account.holdings.holds.push(Hold { id, until, lots: Vec::new() });
     }
 
     /// Points come in from `from` and can be spent at once; what the member owes is paid first.
@@ -149,10 +138,7 @@ impl<'a> Posting<'a> {
 
     /// Held points come back and can be spent again; what the member owes is paid first.
     pub fn give_back(&mut self, hold: RowKey, lot: Lot) -> Result<(), Broken> {
-        self.post(Leg {
-            hold: Some(hold),
-            ..Leg::lot(Book::Held, Book::Available, lot.points, lot.expires_on)
-        })?;
+        self.post(Leg { hold: Some(hold), ..Leg::lot(Book::Held, Book::Available, lot.points, lot.expires_on) })?;
         self.pay_debt(lot.points, lot.expires_on)
     }
 
@@ -171,10 +157,7 @@ impl<'a> Posting<'a> {
     pub fn earn_into(&mut self, lot: EarnedLot, points: Points) -> Result<(), Broken> {
         if lot.matures_on > self.today() {
             let leg = Leg::lot(Book::Issued, Book::Pending, points, lot.expires_on);
-            self.post(Leg {
-                matures_on: Some(lot.matures_on),
-                ..leg
-            })
+            self.post(Leg { matures_on: Some(lot.matures_on), ..leg })
         } else {
             self.arrive(Book::Issued, points, lot.expires_on)
         }
@@ -184,11 +167,7 @@ impl<'a> Posting<'a> {
     pub fn spend(&mut self, points: Points, to: Book, hold: Option<RowKey>) -> Result<(), Failure> {
         let available = self.account.holdings.books.points(Book::Available);
         if points > available {
-            return Err(Refusal::NotEnoughPoints {
-                wanted: points,
-                available,
-            }
-            .into());
+            return Err(Refusal::NotEnoughPoints { wanted: points, available }.into());
         }
         self.drain_available(points, to, hold)?;
         Ok(())
@@ -197,19 +176,14 @@ impl<'a> Posting<'a> {
     /// Takes up to so many points from one lot, pending or available; returns what is missing.
     pub fn drain_lot(&mut self, lot: EarnedLot, points: Points, to: Book) -> Result<Points, Broken> {
         let holdings = &self.account.holdings;
-        let pending = holdings
-            .pending
-            .iter()
-            .find(|p| p.matures_on == lot.matures_on && p.expires_on == lot.expires_on);
+        let pending =
+            holdings.pending.iter().find(|p| p.matures_on == lot.matures_on && p.expires_on == lot.expires_on);
         let from_pending = pending.map_or(Points::ZERO, |p| p.points.min(points));
         let missing = points.saturating_sub(from_pending);
         let available = holdings.available.iter().find(|a| a.expires_on == lot.expires_on);
         let from_available = available.map_or(Points::ZERO, |a| a.points.min(missing));
         let leg = Leg::lot(Book::Pending, to, from_pending, lot.expires_on);
-        self.post(Leg {
-            matures_on: Some(lot.matures_on),
-            ..leg
-        })?;
+        self.post(Leg { matures_on: Some(lot.matures_on), ..leg })?;
         self.post(Leg::lot(Book::Available, to, from_available, lot.expires_on))?;
         Ok(missing.saturating_sub(from_available))
     }
@@ -219,10 +193,7 @@ impl<'a> Posting<'a> {
         let mut missing = points;
         for lot in self.account.holdings.available.clone() {
             let taken = lot.points.min(missing);
-            self.post(Leg {
-                hold,
-                ..Leg::lot(Book::Available, to, taken, lot.expires_on)
-            })?;
+            self.post(Leg { hold, ..Leg::lot(Book::Available, to, taken, lot.expires_on) })?;
             missing = missing.saturating_sub(taken);
         }
         Ok(missing)
@@ -240,19 +211,11 @@ impl<'a> Posting<'a> {
         for cap in caps {
             let room = self.room(limit, cap, day);
             if room.times < times || room.points < points {
-                return Err(Refusal::LimitReached {
-                    again_on: next_period(cap, day),
-                });
+                return Err(Refusal::LimitReached { again_on: next_period(cap, day) });
             }
         }
         for cap in caps {
-            let counted = Counted {
-                limit: limit.clone(),
-                per: cap.per,
-                since: cap.per.start(day),
-                times,
-                points,
-            };
+            let counted = Counted { limit: limit.clone(), per: cap.per, since: cap.per.start(day), times, points };
             self.change.counted.push(counted);
         }
         Ok(())
@@ -263,21 +226,13 @@ impl<'a> Posting<'a> {
     pub fn allowed(&self, limit: &Code, caps: &[Cap], points: Points, day: LocalDay) -> Points {
         caps.iter().fold(points, |allowed, cap| {
             let room = self.room(limit, cap, day);
-            if room.times == 0 {
-                Points::ZERO
-            } else {
-                allowed.min(room.points)
-            }
+            if room.times == 0 { Points::ZERO } else { allowed.min(room.points) }
         })
     }
 
     fn room(&self, limit: &Code, cap: &Cap, day: LocalDay) -> Room {
         let since = cap.per.start(day);
-        let mut same = self
-            .account
-            .used
-            .iter()
-            .filter(|u| u.limit == *limit && u.per == cap.per);
+        let mut same = self.account.used.iter().filter(|u| u.limit == *limit && u.per == cap.per);
         let forgotten = self.account.forgot(limit, cap.per, since);
         let (times, points) = match same.find(|u| u.since == since) {
             Some(used) => (used.times, used.points),
@@ -287,25 +242,17 @@ impl<'a> Posting<'a> {
         };
         Room {
             times: cap.times.map_or(u32::MAX, |most| most.saturating_sub(times)),
-            points: cap
-                .points
-                .map_or(Points::computed(u64::MAX), |most| most.saturating_sub(points)),
+            points: cap.points.map_or(Points::computed(u64::MAX), |most| most.saturating_sub(points)),
         }
     }
 
     /// Ends the movement: raises the tier if it was earned, and writes the row.
     pub fn close(mut self, row: RowKey, by: Actor, what: What) -> Result<Posted, Broken> {
-        let legs = Change {
-            legs: Vec::new(),
-            ..self.change.clone()
-        };
+        let legs = Change { legs: Vec::new(), ..self.change.clone() };
         // Facts first: a purchase counts for the tier that it earns.
         let mut facts = self.account.clone();
         facts.apply_change(&what, &Change { standing: None, ..legs })?;
-        let risen = facts
-            .standing
-            .as_ref()
-            .and_then(|s| self.program().ladder.rise(s, &facts.days, self.today()));
+        let risen = facts.standing.as_ref().and_then(|s| self.program().ladder.rise(s, &facts.days, self.today()));
         self.change.standing = risen.or(self.change.standing);
         // What arrived late may have lapsed already.
         self.settle()?;
@@ -330,11 +277,7 @@ impl<'a> Posting<'a> {
         let text = entry.text().map_err(|_| Broken::Overflow)?;
         let mut account = self.before.clone();
         account.apply(&entry, Entry::hash(&text))?;
-        if account.holdings.balanced() {
-            Ok(Posted { account, entry, text })
-        } else {
-            Err(Broken::Overflow)
-        }
+        if account.holdings.balanced() { Ok(Posted { account, entry, text }) } else { Err(Broken::Overflow) }
     }
 
     /// Lets time do what it has to do until now, one thing after the other in the order in which it happened.
@@ -343,10 +286,7 @@ impl<'a> Posting<'a> {
             match tick {
                 Tick::Matures(lot) => {
                     let leg = Leg::lot(Book::Pending, Book::Available, lot.points, lot.expires_on);
-                    self.post(Leg {
-                        matures_on: Some(lot.matures_on),
-                        ..leg
-                    })?;
+                    self.post(Leg { matures_on: Some(lot.matures_on), ..leg })?;
                     self.pay_debt(lot.points, lot.expires_on)?;
                 }
                 Tick::HoldEnds(hold, lot) => self.give_back(hold, lot)?,
@@ -364,10 +304,7 @@ impl<'a> Posting<'a> {
             .program()
             .ladder
             .review(standing, &self.account.days)
-            .unwrap_or_else(|| super::tier::Standing {
-                review_on: LocalDay::LAST,
-                ..standing.clone()
-            });
+            .unwrap_or_else(|| super::tier::Standing { review_on: LocalDay::LAST, ..standing.clone() });
         self.account.standing = Some(next.clone());
         self.change.standing = Some(next);
     }
@@ -380,20 +317,13 @@ impl<'a> Posting<'a> {
             let last = lot.expires_on.unwrap_or(LocalDay::LAST);
             (Moment::start_of(last.plus(1)), Tick::Lapses(*lot))
         });
-        let matures = holdings
-            .pending
-            .first()
-            .map(|lot| (Moment::start_of(lot.matures_on), Tick::Matures(*lot)));
+        let matures = holdings.pending.first().map(|lot| (Moment::start_of(lot.matures_on), Tick::Matures(*lot)));
         let ends = holdings.holds.iter().min_by_key(|hold| hold.until);
         let ends = ends.and_then(|h| Some((h.until, Tick::HoldEnds(h.id, *h.lots.first()?))));
         let review = self.account.standing.as_ref().filter(|s| s.review_on < LocalDay::LAST);
         let review = review.map(|s| (Moment::start_of(s.review_on), Tick::Review));
         let ticks = [lapses, matures, ends, review];
-        ticks
-            .into_iter()
-            .flatten()
-            .filter(|(at, _)| *at <= self.now)
-            .min_by_key(|(at, _)| *at)
+        ticks.into_iter().flatten().filter(|(at, _)| *at <= self.now).min_by_key(|(at, _)| *at)
     }
 }
 
@@ -411,10 +341,7 @@ impl EarnedLot {
     #[must_use]
     pub fn of(earning: &Earning, day: LocalDay) -> Self {
         let matures_on = day.plus(earning.pending_days);
-        Self {
-            matures_on,
-            expires_on: earning.expiry.last_day(day).map(|last| last.max(matures_on)),
-        }
+        Self { matures_on, expires_on: earning.expiry.last_day(day).map(|last| last.max(matures_on)) }
     }
 }
 

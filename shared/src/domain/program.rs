@@ -275,22 +275,11 @@ impl Program {
     /// lines, rounded down once.
     #[must_use]
     pub fn earned(&self, order: &Order, tier: Option<&Code>) -> Points {
-        let tier_percent = tier
-            .and_then(|t| self.ladder.tier(t))
-            .or(self.ladder.tiers.first())
-            .map_or(100, |t| t.earn_percent);
-        let holding: Vec<&EarnRule> = self
-            .earning
-            .rules
-            .iter()
-            .filter(|r| r.holds_for_order(order, tier))
-            .collect();
+        let tier_percent =
+            tier.and_then(|t| self.ladder.tier(t)).or(self.ladder.tiers.first()).map_or(100, |t| t.earn_percent);
+        let holding: Vec<&EarnRule> = self.earning.rules.iter().filter(|r| r.holds_for_order(order, tier)).collect();
         let percent = |category: Option<&Category>| {
-            let best = holding
-                .iter()
-                .filter(|r| r.holds_for_category(category))
-                .map(|r| r.percent)
-                .max();
+            let best = holding.iter().filter(|r| r.holds_for_category(category)).map(|r| r.percent).max();
             u128::from(best.unwrap_or(100))
         };
         let lines: Fen = order.lines.iter().map(|line| line.amount).sum();
@@ -321,62 +310,28 @@ impl Program {
         let mut flaws = Vec::new();
         let mut flaw = |wrong: bool, pointer: String, detail: &str| {
             if wrong {
-                flaws.push(Flaw {
-                    pointer,
-                    detail: detail.to_owned(),
-                });
+                flaws.push(Flaw { pointer, detail: detail.to_owned() });
             }
         };
-        flaw(
-            self.earning.per_fen == 0,
-            "/earning/per_fen".into(),
-            "must be at least 1",
-        );
+        flaw(self.earning.per_fen == 0, "/earning/per_fen".into(), "must be at least 1");
         flaw(
             self.hold_minutes == 0 || self.hold_minutes > 10_080,
             "/hold_minutes".into(),
             "must be 1 to 10080 (a week)",
         );
-        flaw(
-            self.window == Window::Days(0),
-            "/window".into(),
-            "must be at least 1 day",
-        );
+        flaw(self.window == Window::Days(0), "/window".into(), "must be at least 1 day");
         for (n, rule) in self.earning.rules.iter().enumerate() {
             let ends_early = matches!((rule.from, rule.until), (Some(from), Some(until)) if until < from);
-            flaw(
-                ends_early,
-                format!("/earning/rules/{n}/until"),
-                "must not lie before from",
-            );
-            flaw(
-                rule.percent > 10_000,
-                format!("/earning/rules/{n}/percent"),
-                "must be at most 10000",
-            );
-            let unknown = rule
-                .tiers
-                .iter()
-                .any(|t| !self.ladder.tiers.iter().any(|tier| tier.id == *t));
-            flaw(
-                unknown,
-                format!("/earning/rules/{n}/tiers"),
-                "must name tiers of the ladder",
-            );
+            flaw(ends_early, format!("/earning/rules/{n}/until"), "must not lie before from");
+            flaw(rule.percent > 10_000, format!("/earning/rules/{n}/percent"), "must be at most 10000");
+            let unknown = rule.tiers.iter().any(|t| !self.ladder.tiers.iter().any(|tier| tier.id == *t));
+            flaw(unknown, format!("/earning/rules/{n}/tiers"), "must name tiers of the ladder");
         }
         for (n, bonus) in self.check_ins.streaks.iter().enumerate() {
-            flaw(
-                bonus.every < 2,
-                format!("/check_ins/streaks/{n}/every"),
-                "must be at least 2 days",
-            );
+            flaw(bonus.every < 2, format!("/check_ins/streaks/{n}/every"), "must be at least 2 days");
         }
         for (n, reward) in self.rewards.iter().enumerate() {
-            flaw(
-                reward.points.is_zero(),
-                format!("/rewards/{n}/points"),
-                "must be at least 1",
-            );
+            flaw(reward.points.is_zero(), format!("/rewards/{n}/points"), "must be at least 1");
             let again = self.rewards.iter().take(n).any(|other| other.id == reward.id);
             flaw(again, format!("/rewards/{n}/id"), "must differ from the ids before it");
         }
@@ -388,33 +343,14 @@ impl Program {
         let mut flaws = Vec::new();
         let mut flaw = |wrong: bool, pointer: String, detail: &str| {
             if wrong {
-                flaws.push(Flaw {
-                    pointer,
-                    detail: detail.to_owned(),
-                });
+                flaws.push(Flaw { pointer, detail: detail.to_owned() });
             }
         };
         let ladder = &self.ladder;
-        flaw(
-            ladder.tiers.is_empty(),
-            "/ladder/tiers".into(),
-            "must have at least one tier, everybody's",
-        );
-        flaw(
-            ladder.tiers.len() > 20,
-            "/ladder/tiers".into(),
-            "must have at most 20 tiers",
-        );
-        flaw(
-            ladder.window == Window::Days(0),
-            "/ladder/window".into(),
-            "must be at least 1 day",
-        );
-        flaw(
-            ladder.review_days == 0,
-            "/ladder/review_days".into(),
-            "must be at least 1 day",
-        );
+        flaw(ladder.tiers.is_empty(), "/ladder/tiers".into(), "must have at least one tier, everybody's");
+        flaw(ladder.tiers.len() > 20, "/ladder/tiers".into(), "must have at most 20 tiers");
+        flaw(ladder.window == Window::Days(0), "/ladder/window".into(), "must be at least 1 day");
+        flaw(ladder.review_days == 0, "/ladder/review_days".into(), "must be at least 1 day");
         for (n, (lower, upper)) in ladder.tiers.iter().zip(ladder.tiers.iter().skip(1)).enumerate() {
             let rises = match ladder.qualify {
                 Qualify::Spend => upper.spend > lower.spend,
@@ -424,32 +360,16 @@ impl Program {
                         && (upper.days, upper.basket) != (lower.days, lower.basket)
                 }
             };
-            flaw(
-                !rises,
-                format!("/ladder/tiers/{}", n + 1),
-                "must ask for more than the tier before it",
-            );
+            flaw(!rises, format!("/ladder/tiers/{}", n + 1), "must ask for more than the tier before it");
             let again = ladder.tiers.iter().take(n + 1).any(|other| other.id == upper.id);
-            flaw(
-                again,
-                format!("/ladder/tiers/{}/id", n + 1),
-                "must differ from the ids before it",
-            );
+            flaw(again, format!("/ladder/tiers/{}/id", n + 1), "must differ from the ids before it");
         }
         if let Some(first) = ladder.tiers.first() {
             let free = first.spend.is_zero() && first.days == 0 && first.basket.is_zero();
-            flaw(
-                !free,
-                "/ladder/tiers/0".into(),
-                "must ask for nothing: it is everybody's tier",
-            );
+            flaw(!free, "/ladder/tiers/0".into(), "must ask for nothing: it is everybody's tier");
         }
         for (n, tier) in ladder.tiers.iter().enumerate() {
-            flaw(
-                tier.earn_percent > 1_000,
-                format!("/ladder/tiers/{n}/earn_percent"),
-                "must be at most 1000",
-            );
+            flaw(tier.earn_percent > 1_000, format!("/ladder/tiers/{n}/earn_percent"), "must be at most 1000");
         }
         flaws
     }
@@ -477,11 +397,7 @@ impl Versions {
     #[must_use]
     pub fn new(mut versions: Vec<Version>) -> Option<Self> {
         versions.sort_by_key(|v| v.version);
-        if versions.is_empty() {
-            None
-        } else {
-            Some(Self(versions))
-        }
+        if versions.is_empty() { None } else { Some(Self(versions)) }
     }
 
     /// The version that judges what happens at `moment`: the newest that had taken effect by then, else the first.
@@ -567,10 +483,7 @@ mod tests {
         let gold = Code::parse("gold").unwrap();
         assert_eq!(program.earned(&order("2026-03-31"), None).number(), 300 + 400);
         assert_eq!(program.earned(&order("2026-04-01"), None).number(), 300 + 200);
-        assert_eq!(
-            program.earned(&order("2026-04-01"), Some(&gold)).number(),
-            (300 + 200) * 3 / 2
-        );
+        assert_eq!(program.earned(&order("2026-04-01"), Some(&gold)).number(), (300 + 200) * 3 / 2);
     }
 
     #[test]

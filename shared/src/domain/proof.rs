@@ -67,18 +67,12 @@ pub fn prove(member: MemberId, rows: &[StoredRow], stored: &Account) -> Proof {
     }
     let fault = fault.or_else(|| {
         if account.chain.length < stored.chain.length {
-            Some(Fault::Missing {
-                sequence: account.chain.length + 1,
-            })
+            Some(Fault::Missing { sequence: account.chain.length + 1 })
         } else if account == *stored {
             None
         } else {
             Some(Fault::Account)
         }
     });
-    Proof {
-        entries: account.chain.length,
-        head: hex_text(&account.chain.head),
-        fault,
-    }
+    Proof { entries: account.chain.length, head: hex_text(&account.chain.head), fault }
 }

@@ -20,14 +20,8 @@ const PURCHASES: &str = "purchases";
 /// Whether an order can be accepted at all under these settings at `now`.
 pub fn check(order: &Order, version: &Version, now: Moment) -> Result<(), Refusal> {
     let program = &version.program;
-    if order
-        .currency
-        .as_ref()
-        .is_some_and(|currency| *currency != program.currency)
-    {
-        return Err(Refusal::WrongCurrency {
-            wanted: program.currency.clone(),
-        });
+    if order.currency.as_ref().is_some_and(|currency| *currency != program.currency) {
+        return Err(Refusal::WrongCurrency { wanted: program.currency.clone() });
     }
     if order.paid_at.millis() > now.millis() + CLOCK_SKEW_MS {
         return Err(Refusal::PaidInTheFuture { now });
@@ -36,11 +30,7 @@ pub fn check(order: &Order, version: &Version, now: Moment) -> Result<(), Refusa
         return Err(Refusal::TooManyLines);
     }
     let lines: Fen = order.lines.iter().map(|line| line.amount).sum();
-    if lines > order.amount {
-        Err(Refusal::LinesExceedAmount { lines })
-    } else {
-        Ok(())
-    }
+    if lines > order.amount { Err(Refusal::LinesExceedAmount { lines }) } else { Ok(()) }
 }
 
 /// The settings that judge an order or its refund.
@@ -61,23 +51,12 @@ pub fn purchase(before: &Account, order: &Order, rules: Rules<'_>, now: Moment, 
     let mut posting = Posting::open(before, rules.now, now)?;
     posting.judge_by(rules.then);
     let day = order.paid_at.day();
-    let tier = posting
-        .account()
-        .standing
-        .as_ref()
-        .map(|standing| standing.tier.clone());
+    let tier = posting.account().standing.as_ref().map(|standing| standing.tier.clone());
     let earning = &rules.then.program.earning;
     let full = rules.then.program.earned(order, tier.as_ref());
     let earned = within_cap(&mut posting, earning, full, day)?;
     posting.earn_into(EarnedLot::of(earning, day), earned)?;
-    Ok(posting.close(
-        order.row(),
-        by,
-        What::Order {
-            order: order.clone(),
-            earned,
-        },
-    )?)
+    Ok(posting.close(order.row(), by, What::Order { order: order.clone(), earned })?)
 }
 
 fn within_cap(posting: &mut Posting<'_>, earning: &Earning, full: Points, day: LocalDay) -> Result<Points, Failure> {
@@ -142,11 +121,7 @@ pub fn refund(
 
     let mut posting = Posting::open(before, rules.now, now)?;
     posting.judge_by(rules.then);
-    claw_back(
-        &mut posting,
-        EarnedLot::of(&rules.then.program.earning, order.paid_at.day()),
-        clawed_back,
-    )?;
+    claw_back(&mut posting, EarnedLot::of(&rules.then.program.earning, order.paid_at.day()), clawed_back)?;
     let what = What::Refund {
         source: order.source.clone(),
         order: order.id.clone(),
@@ -157,13 +132,7 @@ pub fn refund(
         clawed_back,
     };
     let posted = posting.close(refund.row(order), by, what)?;
-    Ok((
-        posted,
-        Refunded {
-            money: so_far.money + refund.amount,
-            points: so_far.points + clawed_back,
-        },
-    ))
+    Ok((posted, Refunded { money: so_far.money + refund.amount, points: so_far.points + clawed_back }))
 }
 
 /// Takes points back: from the lot that the order earned into, then from what lapses soonest, then on debt.

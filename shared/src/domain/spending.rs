@@ -26,15 +26,7 @@ pub fn redeem(
     posting.spend(points, Book::Spent, None)?;
     let limit = Code::parse(&format!("reward.{reward}")).unwrap_or_else(|_| reward.clone());
     posting.count(&limit, &rule.caps, quantity, points, now.day())?;
-    Ok(posting.close(
-        row,
-        by,
-        What::Redemption {
-            reward: reward.clone(),
-            quantity,
-            points,
-        },
-    )?)
+    Ok(posting.close(row, by, What::Redemption { reward: reward.clone(), quantity, points })?)
 }
 
 /// Points for a cause.
@@ -50,14 +42,7 @@ pub fn donate(
     rules.program.cause(cause).ok_or(Refusal::UnknownCause)?;
     let mut posting = Posting::open(before, rules, now)?;
     posting.spend(points.points(), Book::Donated, None)?;
-    Ok(posting.close(
-        row,
-        by,
-        What::Donation {
-            cause: cause.clone(),
-            points: points.points(),
-        },
-    )?)
+    Ok(posting.close(row, by, What::Donation { cause: cause.clone(), points: points.points() })?)
 }
 
 /// Reserves points for a checkout; the row's key names the hold. They come back by themselves after `minutes`.
@@ -78,15 +63,7 @@ pub fn hold(
     let mut posting = Posting::open(before, rules, now)?;
     posting.open_hold(row, until);
     posting.spend(points.points(), Book::Held, Some(row))?;
-    Ok(posting.close(
-        row,
-        by,
-        What::Hold {
-            id: row,
-            points: points.points(),
-            until,
-        },
-    )?)
+    Ok(posting.close(row, by, What::Hold { id: row, points: points.points(), until })?)
 }
 
 /// The checkout went through: spends points of the hold, soonest expiry first, and gives the rest back.
@@ -107,10 +84,7 @@ pub fn capture(
     let mut missing = points;
     for lot in &open.lots {
         let taken = lot.points.min(missing);
-        posting.post(Leg {
-            hold: Some(hold),
-            ..Leg::lot(Book::Held, Book::Spent, taken, lot.expires_on)
-        })?;
+        posting.post(Leg { hold: Some(hold), ..Leg::lot(Book::Held, Book::Spent, taken, lot.expires_on) })?;
         missing = missing.saturating_sub(taken);
     }
     give_back(&mut posting, hold)?;
@@ -132,11 +106,7 @@ pub fn closing_row(hold: RowKey) -> RowKey {
 }
 
 fn give_back(posting: &mut Posting<'_>, hold: RowKey) -> Result<(), Failure> {
-    let rest = posting
-        .account()
-        .hold(hold)
-        .map(|open| open.lots.clone())
-        .unwrap_or_default();
+    let rest = posting.account().hold(hold).map(|open| open.lots.clone()).unwrap_or_default();
     for lot in rest {
         posting.give_back(hold, lot)?;
     }

@@ -107,10 +107,7 @@ impl Ladder {
 
     /// The rung that these purchases reach; 0 is the lowest.
     fn rung(&self, bought: &Purchases) -> usize {
-        self.tiers
-            .iter()
-            .rposition(|tier| self.reached(tier, bought))
-            .unwrap_or(0)
+        self.tiers.iter().rposition(|tier| self.reached(tier, bought)).unwrap_or(0)
     }
 
     fn rung_of(&self, tier: &Code) -> usize {
@@ -125,17 +122,8 @@ impl Ladder {
 
     fn standing(&self, rung: usize, since: LocalDay) -> Option<Standing> {
         let tier = self.tiers.get(rung)?.id.clone();
-        let review_on = if rung == 0 {
-            LocalDay::LAST
-        } else {
-            since.plus(self.review_days.max(1))
-        };
-        Some(Standing {
-            tier,
-            since,
-            review_on,
-            grace: false,
-        })
+        let review_on = if rung == 0 { LocalDay::LAST } else { since.plus(self.review_days.max(1)) };
+        Some(Standing { tier, since, review_on, grace: false })
     }
 
     /// Where a new member stands.
@@ -168,11 +156,7 @@ impl Ladder {
         if reached >= held {
             self.standing(held, day).map(|s| Standing { since: now.since, ..s })
         } else if self.grace_days > 0 && !now.grace {
-            Some(Standing {
-                review_on: day.plus(self.grace_days),
-                grace: true,
-                ..now.clone()
-            })
+            Some(Standing { review_on: day.plus(self.grace_days), grace: true, ..now.clone() })
         } else {
             self.standing(reached, day)
         }
@@ -184,12 +168,8 @@ impl Ladder {
         if now.review_on == LocalDay::LAST {
             return now.tier.clone();
         }
-        let reached = self
-            .rung(&days.within(self.window, now.review_on))
-            .min(self.rung_of(&now.tier));
-        self.tiers
-            .get(reached)
-            .map_or_else(|| now.tier.clone(), |tier| tier.id.clone())
+        let reached = self.rung(&days.within(self.window, now.review_on)).min(self.rung_of(&now.tier));
+        self.tiers.get(reached).map_or_else(|| now.tier.clone(), |tier| tier.id.clone())
     }
 
     /// What is missing for the next tier; none on the highest.
@@ -197,23 +177,12 @@ impl Ladder {
     pub fn next(&self, now: &Standing, days: &PurchaseDays, today: LocalDay) -> Option<NextTier> {
         let tier = self.tiers.get(self.rung_of(&now.tier) + 1)?;
         let bought = days.within(self.window, today);
-        let next = NextTier {
-            tier: tier.id.clone(),
-            name: tier.name.clone(),
-            spend: None,
-            days: None,
-            basket: None,
-        };
+        let next = NextTier { tier: tier.id.clone(), name: tier.name.clone(), spend: None, days: None, basket: None };
         Some(match self.qualify {
-            Qualify::Spend => NextTier {
-                spend: Some(tier.spend.saturating_sub(bought.money)),
-                ..next
-            },
-            Qualify::FrequencyAndBasket => NextTier {
-                days: Some(tier.days.saturating_sub(bought.days)),
-                basket: Some(tier.basket),
-                ..next
-            },
+            Qualify::Spend => NextTier { spend: Some(tier.spend.saturating_sub(bought.money)), ..next },
+            Qualify::FrequencyAndBasket => {
+                NextTier { days: Some(tier.days.saturating_sub(bought.days)), basket: Some(tier.basket), ..next }
+            }
         })
     }
 }

@@ -34,9 +34,7 @@ fn whole<'de, D: Deserializer<'de>>(deserializer: D, least: u64, most: u64, want
     } else {
         deserializer.deserialize_u64(Whole)?
     };
-    number
-        .filter(|n| (least..=most).contains(n))
-        .ok_or_else(|| serde::de::Error::custom(wanted))
+    number.filter(|n| (least..=most).contains(n)).ok_or_else(|| serde::de::Error::custom(wanted))
 }
 
 macro_rules! quantity {
@@ -123,18 +121,8 @@ quantity! {
 
 impl<'de> Deserialize<'de> for Fen {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let most = if deserializer.is_human_readable() {
-            Self::MOST.0
-        } else {
-            u64::MAX
-        };
-        whole(
-            deserializer,
-            0,
-            most,
-            Invalid("a whole number of fen from 0 to 100000000000"),
-        )
-        .map(Self)
+        let most = if deserializer.is_human_readable() { Self::MOST.0 } else { u64::MAX };
+        whole(deserializer, 0, most, Invalid("a whole number of fen from 0 to 100000000000")).map(Self)
     }
 }
 
@@ -209,10 +197,7 @@ impl<'de> Deserialize<'de> for SomeFen {
 #[must_use]
 pub fn share(amount: u64, times: u64, over: u64) -> u64 {
     let product = u128::from(amount) * u128::from(times);
-    product
-        .checked_div(u128::from(over))
-        .and_then(|q| u64::try_from(q).ok())
-        .unwrap_or(u64::MAX)
+    product.checked_div(u128::from(over)).and_then(|q| u64::try_from(q).ok()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -224,16 +209,7 @@ mod tests {
         for good in ["0", "1177", "100000000000"] {
             assert!(serde_json::from_str::<Fen>(good).is_ok(), "{good}");
         }
-        for bad in [
-            "-1",
-            "1.5",
-            "1.0",
-            "1e3",
-            "100000000001",
-            "\"5\"",
-            "null",
-            "18446744073709551616",
-        ] {
+        for bad in ["-1", "1.5", "1.0", "1e3", "100000000001", "\"5\"", "null", "18446744073709551616"] {
             assert!(serde_json::from_str::<Fen>(bad).is_err(), "{bad}");
         }
     }

@@ -162,10 +162,8 @@ impl Phone {
     #[must_use]
     pub fn masked(&self) -> String {
         let national = self.0.strip_prefix("86").unwrap_or(&self.0);
-        let (head, tail) = (
-            national.get(..3).unwrap_or(""),
-            national.get(national.len().saturating_sub(4)..).unwrap_or(""),
-        );
+        let (head, tail) =
+            (national.get(..3).unwrap_or(""), national.get(national.len().saturating_sub(4)..).unwrap_or(""));
         format!("{head}****{tail}")
     }
 }
@@ -239,11 +237,7 @@ impl fmt::Debug for MemberId {
 
 impl Serialize for MemberId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            self.bytes().serialize(serializer)
-        }
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.bytes().serialize(serializer) }
     }
 }
 
@@ -298,9 +292,7 @@ impl RowKey {
         if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(WANTED);
         }
-        u128::from_str_radix(text, 16)
-            .map(|n| Self(n.to_be_bytes()))
-            .map_err(|_| WANTED)
+        u128::from_str_radix(text, 16).map(|n| Self(n.to_be_bytes())).map_err(|_| WANTED)
     }
 }
 
@@ -318,11 +310,7 @@ impl fmt::Debug for RowKey {
 
 impl Serialize for RowKey {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            self.0.serialize(serializer)
-        }
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { self.0.serialize(serializer) }
     }
 }
 
@@ -359,13 +347,8 @@ mod tests {
             assert_eq!(MemberId::parse(&id.to_string()).unwrap(), id);
             assert_eq!(id.to_string().len(), 27);
         }
-        for bad in [
-            "",
-            "m",
-            "x0000000000000000000000000",
-            "mzzzzzzzzzzzzzzzzzzzzzzzzzz",
-            "m0000000000000000000000000i",
-        ] {
+        for bad in ["", "m", "x0000000000000000000000000", "mzzzzzzzzzzzzzzzzzzzzzzzzzz", "m0000000000000000000000000i"]
+        {
             assert!(MemberId::parse(bad).is_err(), "{bad}");
         }
     }
@@ -394,14 +377,7 @@ mod tests {
         }
         assert_eq!(plain.masked(), "138****8000");
         assert_eq!(format!("{plain:?}"), "138****8000");
-        for bad in [
-            "",
-            "12345",
-            "+0123456789",
-            "23800138000",
-            "1380013800a",
-            "+861380013800012345",
-        ] {
+        for bad in ["", "12345", "+0123456789", "23800138000", "1380013800a", "+861380013800012345"] {
             assert!(Phone::parse(bad).is_err(), "{bad}");
         }
     }
