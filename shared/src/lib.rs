@@ -4,10 +4,21 @@
 //!
 //! 1. [`values`]: newtypes that cannot hold a wrong value.
 //! 2. [`domain`]: the business rules, pure: facts, settings and a date in, a decision out.
-//! 3. ports and adapters: [`clock`], [`entropy`], [`table`], [`seal`], [`transport`], [`wechat`].
-//! 4. [`cases`]: what the product does, one use case at a time, over the ports.
-//! 5. [`manners`]: HTTP, tokens, cursors, batches, telemetry, start-up.
+//! 3. ports and adapters: [`clock`], [`entropy`], [`table`], [`queue`], [`seal`], [`transport`], [`wechat`].
+//! 4. [`cases`]: what the product does, one use case at a time, over the ports, which [`app`] holds.
+//! 5. [`manners`]: HTTP, tokens, cursors, telemetry, start-up.
 
+pub mod app;
+pub mod cases;
 pub mod clock;
+mod digest;
 pub mod domain;
+pub mod entropy;
+pub mod manners;
+pub mod queue;
+pub mod seal;
+pub mod secrets;
+pub mod table;
+pub mod transport;
 pub mod values;
+pub mod wechat;

@@ -215,7 +215,8 @@ pub struct Balance {
 pub struct Entry {
     /// The layout, [`SCHEMA`].
     pub schema: u8,
-    /// The row's key.
+    /// The row's key; stored beside the text, not in it.
+    #[serde(skip, default = "no_row")]
     pub row: RowKey,
     /// Whose journal.
     pub member: MemberId,
@@ -234,11 +235,16 @@ pub struct Entry {
     pub change: Change,
     /// The balances afterwards.
     pub balance: Balance,
-    /// SHA-256 of the row before, in hexadecimal.
-    #[serde(with = "hex")]
+    /// SHA-256 of the row before.
+    #[serde(with = "packed_hash")]
     pub previous: [u8; 32],
     /// Keys of earlier rows, newest first.
+    #[serde(with = "packed_links")]
     pub links: Vec<RowKey>,
+}
+
+const fn no_row() -> RowKey {
+    RowKey::from_bytes([0; 16])
 }
 
 impl Entry {
@@ -248,32 +254,57 @@ impl Entry {
     }
 
     /// Reads a stored row.
-    pub fn read(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+    pub fn read(row: RowKey, text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text).map(|entry: Self| Self { row, ..entry })
     }
 
-    /// SHA-256 of a row's stored text: what the next row names as its `previous`.
+    /// SHA-256 of a row's key and stored text: what the next row names as its `previous`.
     #[must_use]
-    pub fn hash(text: &str) -> [u8; 32] {
-        Sha256::digest(text.as_bytes()).into()
+    pub fn hash(row: RowKey, text: &str) -> [u8; 32] {
+        Sha256::new().chain_update(row.bytes()).chain_update(text.as_bytes()).finalize().into()
     }
 }
 
-/// Hashes as hexadecimal text.
-mod hex {
+/// Hashes as base64 text: a third shorter than hexadecimal, in every row of the journal.
+mod packed_hash {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub(super) fn serialize<S: Serializer>(hash: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&super::hex_text(hash))
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(hash))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        super::hex_bytes(&text).ok_or_else(|| serde::de::Error::custom("expected 64 hexadecimal digits"))
+        let bytes = URL_SAFE_NO_PAD.decode(&*text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.ok_or_else(|| serde::de::Error::custom("expected a hash in base64"))
     }
 }
 
-/// A hash in hexadecimal.
+/// Row keys one behind the other as base64 text.
+mod packed_links {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::values::RowKey;
+
+    pub(super) fn serialize<S: Serializer>(links: &[RowKey], serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = links.iter().flat_map(|key| *key.bytes()).collect();
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<RowKey>, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let bytes =
+            URL_SAFE_NO_PAD.decode(&*text).map_err(|_| serde::de::Error::custom("expected row keys in base64"))?;
+        let keys = bytes.chunks(16).map(|key| <[u8; 16]>::try_from(key).map(RowKey::from_bytes));
+        keys.collect::<Result<_, _>>().map_err(|_| serde::de::Error::custom("expected whole row keys"))
+    }
+}
+
+/// A hash in hexadecimal, as proofs show it.
 #[must_use]
 pub fn hex_text(hash: &[u8; 32]) -> String {
     use std::fmt::Write as _;
@@ -281,15 +312,4 @@ pub fn hex_text(hash: &[u8; 32]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-fn hex_bytes(text: &str) -> Option<[u8; 32]> {
-    let mut hash = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    for (place, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(place * 2..place * 2 + 2)?, 16).ok()?;
-    }
-    Some(hash)
 }

@@ -276,7 +276,7 @@ impl<'a> Posting<'a> {
         };
         let text = entry.text().map_err(|_| Broken::Overflow)?;
         let mut account = self.before.clone();
-        account.apply(&entry, Entry::hash(&text))?;
+        account.apply(&entry, Entry::hash(row, &text))?;
         if account.holdings.balanced() { Ok(Posted { account, entry, text }) } else { Err(Broken::Overflow) }
     }
 

@@ -3,6 +3,8 @@
 //! A version takes effect at a moment and stays readable for good: a late order is judged by the version of the day on
 //! which it was paid.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::days::Window;
@@ -390,31 +392,31 @@ pub struct Version {
 
 /// All versions, oldest first; never empty.
 #[derive(Clone, Debug)]
-pub struct Versions(Vec<Version>);
+pub struct Versions(Vec<Arc<Version>>);
 
 impl Versions {
     /// Versions in the order of their numbers; `None` when there is none.
     #[must_use]
     pub fn new(mut versions: Vec<Version>) -> Option<Self> {
         versions.sort_by_key(|v| v.version);
-        if versions.is_empty() { None } else { Some(Self(versions)) }
+        if versions.is_empty() { None } else { Some(Self(versions.into_iter().map(Arc::new).collect())) }
     }
 
     /// The version that judges what happens at `moment`: the newest that had taken effect by then, else the first.
     #[must_use]
-    pub fn at(&self, moment: Moment) -> Option<&Version> {
+    pub fn at(&self, moment: Moment) -> Option<&Arc<Version>> {
         self.0.iter().rfind(|v| v.effective_from <= moment).or(self.0.first())
     }
 
     /// The newest version, in effect or not.
     #[must_use]
-    pub fn newest(&self) -> Option<&Version> {
+    pub fn newest(&self) -> Option<&Arc<Version>> {
         self.0.last()
     }
 
     /// The version with this number.
     #[must_use]
-    pub fn numbered(&self, number: u32) -> Option<&Version> {
+    pub fn numbered(&self, number: u32) -> Option<&Arc<Version>> {
         self.0.iter().find(|v| v.version == number)
     }
 }

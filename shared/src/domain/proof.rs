@@ -54,8 +54,8 @@ pub fn prove(member: MemberId, rows: &[StoredRow], stored: &Account) -> Proof {
     let mut fault = None;
     for row in rows {
         let sequence = account.chain.length + 1;
-        let entry = Entry::read(&row.text).ok().filter(|entry| entry.row == row.key);
-        let applied = entry.map(|entry| account.apply(&entry, Entry::hash(&row.text)));
+        let entry = Entry::read(row.key, &row.text).ok();
+        let applied = entry.map(|entry| account.apply(&entry, Entry::hash(row.key, &row.text)));
         if !matches!(applied, Some(Ok(()))) {
             fault = Some(Fault::Changed { sequence });
             break;

@@ -1,0 +1,315 @@
+//! Intake: orders, refunds and events from tills, shops and the mini program.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+
+use crate::app::App;
+use crate::cases::ledger::{Patience, replay};
+use crate::cases::people::{Acquisition, Handle};
+use crate::cases::{Error, Who};
+use crate::domain::account::Account;
+use crate::domain::earning::{self, Event};
+use crate::domain::entry::{Entry, What};
+use crate::domain::order::Order;
+use crate::domain::posting::Posted;
+use crate::domain::program::Version;
+use crate::domain::purchase::{self, Refund, Rules};
+use crate::domain::refusal::Refusal;
+use crate::table::{Freshness, Hot, Lost, Outcome};
+use crate::values::{Actor, Code, ForeignId, MemberId, RowKey, Source};
+
+/// Whom an order is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Customer {
+    /// A member by id.
+    Member(MemberId),
+    /// Somebody by a handle, known or not yet.
+    Handle(Handle),
+}
+
+/// How one order of a batch ended.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// The row.
+    pub entry: Entry,
+    /// Whether it was written just now, or had been before.
+    pub created: bool,
+}
+
+/// Intake.
+#[derive(Clone, Copy, Debug)]
+pub struct Intake<'a>(pub(crate) &'a App);
+
+/// A customer of a batch: who it is, when known, and the hot item read last.
+struct Known {
+    customer: Customer,
+    hot: Option<Hot>,
+}
+
+impl Intake<'_> {
+    /// A batch of orders, each accepted or refused by itself, answered in the order sent.
+    ///
+    /// Two reads for the whole batch (who has the handles, the hot items), then one transaction per order of four
+    /// write units. One customer's orders are booked one after the other, different customers' side by side. After
+    /// an order that failed for the world's sake, the same customer's later ones of the batch are left for the
+    /// retry, so that their sequence is kept.
+    pub async fn orders(
+        &self,
+        orders: &[(Customer, Order)],
+        by: &Actor,
+    ) -> Result<Vec<Result<Accepted, Error>>, Error> {
+        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut customers: Vec<&Customer> = Vec::new();
+        for (place, (customer, _)) in orders.iter().enumerate() {
+            let group = customers.iter().position(|c| *c == customer).unwrap_or_else(|| {
+                customers.push(customer);
+                customers.len() - 1
+            });
+            groups.entry(group).or_default().push(place);
+        }
+        let known = self.look_up(&customers).await?;
+        let booked = known.into_iter().zip(groups.into_values()).map(|(known, places)| async move {
+            let orders = places.iter().filter_map(|place| orders.get(*place)).map(|(_, order)| order);
+            let results = self.orders_of_one(known, orders, by).await;
+            places.into_iter().zip(results).collect::<Vec<_>>()
+        });
+        let mut results: Vec<_> = join_all(booked).await.into_iter().flatten().collect();
+        results.sort_by_key(|(place, _)| *place);
+        Ok(results.into_iter().map(|(_, result)| result).collect())
+    }
+
+    async fn orders_of_one<'o>(
+        &self,
+        mut known: Known,
+        orders: impl Iterator<Item = &'o Order>,
+        by: &Actor,
+    ) -> Vec<Result<Accepted, Error>> {
+        let mut results = Vec::new();
+        let mut stopped = None;
+        for order in orders {
+            let result = match &stopped {
+                Some(stop) => Err(Error::clone(stop)),
+                None => self.order(&mut known, order, by).await,
+            };
+            if let Err(error @ (Error::Unavailable(_) | Error::Defect(_))) = &result {
+                stopped = Some(error.clone());
+            }
+            results.push(result);
+        }
+        results
+    }
+
+    /// Who the customers are: one call for the handles, one for the hot items.
+    async fn look_up(&self, customers: &[&Customer]) -> Result<Vec<Known>, Error> {
+        let handles: Vec<Handle> = customers.iter().filter_map(|c| handle(c)).cloned().collect();
+        let mut owners = self.0.people().owners(&handles).await?.into_iter();
+        let members: Vec<Option<MemberId>> = (customers.iter())
+            .map(|customer| match customer {
+                Customer::Member(member) => Some(*member),
+                Customer::Handle(_) => owners.next().flatten(),
+            })
+            .collect();
+        let mut wanted: Vec<MemberId> = members.iter().flatten().copied().collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let hots = if wanted.is_empty() { Vec::new() } else { self.0.table().members(&wanted).await? };
+        let mut known = Vec::with_capacity(customers.len());
+        for (customer, member) in customers.iter().zip(members) {
+            let hot = hots.iter().find(|hot| Some(hot.account.member) == member).cloned();
+            let hot = match hot {
+                Some(hot) => Some(self.0.ledger().follow(hot, Freshness::Latest).await?),
+                None => None,
+            };
+            known.push(Known { customer: Customer::clone(customer), hot });
+        }
+        Ok(known)
+    }
+
+    async fn order(&self, known: &mut Known, order: &Order, by: &Actor) -> Result<Accepted, Error> {
+        let (now, then) = (self.0.programs().current().await?, self.0.programs().at(order.paid_at).await?);
+        let rules = Rules { now: &now, then: &then };
+        let mut patience = Patience::new(self.0);
+        loop {
+            let lost = match known.hot.take() {
+                Some(hot) => match self.book_order(&hot, order, rules, by).await? {
+                    Ok((accepted, after)) => {
+                        known.hot = Some(after);
+                        return Ok(accepted);
+                    }
+                    Err(lost) => lost,
+                },
+                None => match self.book_first_order(&known.customer, order, rules, by).await? {
+                    Ok((accepted, after)) => {
+                        known.hot = after;
+                        return Ok(accepted);
+                    }
+                    Err(lost) => lost,
+                },
+            };
+            if let Lost::RowExists(entry) = lost {
+                return self.replayed(known, *entry, order).await;
+            }
+            patience.wait().await?;
+            known.hot = match lost {
+                Lost::Stale(_, Some(hot)) => Some(self.0.ledger().follow(*hot, Freshness::Latest).await?),
+                _ => self.look_up(&[&known.customer]).await?.pop().and_then(|k| k.hot),
+            };
+        }
+    }
+
+    async fn book_order(
+        &self,
+        hot: &Hot,
+        order: &Order,
+        rules: Rules<'_>,
+        by: &Actor,
+    ) -> Result<Result<(Accepted, Hot), Lost>, Error> {
+        let posted = purchase::purchase(&hot.account, order, rules, self.0.now(), by.clone())?;
+        let after = hot.after(posted.account.clone());
+        let outcome = self.0.table().transaction().movement(hot, &posted)?.commit().await?;
+        Ok(match outcome {
+            Outcome::Done => Ok((created(posted), Hot { version: hot.version + 1, ..after })),
+            Outcome::Lost(lost) => Err(lost),
+        })
+    }
+
+    /// The first order of somebody unknown makes a member whom nobody has claimed yet: key, profile and handle come
+    /// into being in the same transaction as the order.
+    async fn book_first_order(
+        &self,
+        customer: &Customer,
+        order: &Order,
+        rules: Rules<'_>,
+        by: &Actor,
+    ) -> Result<Result<(Accepted, Option<Hot>), Lost>, Error> {
+        let Customer::Handle(handle) = customer else { return Err(Error::NotFound) };
+        purchase::check(order, rules.then, self.0.now())?;
+        // A known order of an unknown customer is a conflict, not a new person.
+        let source = Acquisition {
+            channel: Code::parse("order").ok(),
+            store: order.store.clone(),
+            guide: order.guide.clone(),
+            ..Acquisition::default()
+        };
+        let mut person = self.0.people().prepare(source).await?;
+        person.add(self.0, handle.clone())?;
+        let posted = purchase::purchase(&person.hot.account, order, rules, self.0.now(), by.clone())?;
+        let transaction = self.0.table().transaction().movement(&person.hot, &posted)?;
+        let outcome = person.write(self.0, transaction)?.commit().await?;
+        let after = Hot { version: 1, ..person.hot.after(posted.account.clone()) };
+        Ok(match outcome {
+            Outcome::Done => Ok((created(posted), Some(after))),
+            Outcome::Lost(lost) => Err(lost),
+        })
+    }
+
+    /// A delivery that was made before: the same order of the same customer, or a conflict.
+    async fn replayed(&self, known: &mut Known, entry: Entry, order: &Order) -> Result<Accepted, Error> {
+        let same = matches!(&entry.what, What::Order { order: first, .. } if first == order);
+        if !same {
+            return Err(Error::ReusedKey);
+        }
+        let fresh = self.look_up(&[&known.customer]).await?.pop().and_then(|k| k.hot);
+        known.hot = fresh;
+        let member = known.hot.as_ref().map(|hot| hot.account.member);
+        if member == Some(entry.member) || member == Some(self.survivor(entry.member).await?) {
+            Ok(Accepted { entry, created: false })
+        } else {
+            Err(Error::ReusedKey)
+        }
+    }
+
+    async fn survivor(&self, member: MemberId) -> Result<MemberId, Error> {
+        let hot = self.0.table().member(member, Freshness::Latest).await?.ok_or(Error::NotFound)?;
+        Ok(self.0.ledger().follow(hot, Freshness::Latest).await?.account.member)
+    }
+
+    /// Money back for an order. Four calls: the order's row, what was refunded so far, the member, the transaction.
+    pub async fn refund(
+        &self,
+        source: &Source,
+        order: &ForeignId,
+        refund: &Refund,
+        by: &Actor,
+    ) -> Result<Entry, Error> {
+        let entry = self.0.table().row(Order::row_of(source, order)).await?.ok_or(Refusal::UnknownOrder)?;
+        let What::Order { order, earned } = &entry.what else { return Err(Refusal::UnknownOrder.into()) };
+        let versions = self.0.programs().versions().await?;
+        let then =
+            versions.numbered(entry.program).cloned().ok_or_else(|| Error::Defect("a version is missing".into()))?;
+        let now = self.0.programs().current().await?;
+        let rules = Rules { now: &now, then: &then };
+        let same = |what: &What| matches!(what, What::Refund { id, amount, .. } if *id == refund.id && *amount == refund.amount);
+        let mut patience = Patience::new(self.0);
+        loop {
+            let who = Who { member: entry.member, session: None, by: by.clone() };
+            let hot = self.0.ledger().open(&who, Freshness::Latest).await?;
+            let tally = self.0.table().refund_tally(&order.source, &order.id).await?;
+            let decided = purchase::refund(
+                &hot.account,
+                (order, *earned),
+                tally.refunded,
+                refund,
+                rules,
+                self.0.now(),
+                by.clone(),
+            );
+            let (posted, after) = match decided {
+                Ok(decided) => decided,
+                Err(failure) => {
+                    let earlier = self.0.table().row(refund.row(order)).await?;
+                    return earlier.map_or(Err(failure.into()), |e| replay_refund(e, same));
+                }
+            };
+            let transaction = self.0.table().transaction().movement(&hot, &posted)?;
+            let transaction = transaction.refunded((&order.source, &order.id), &tally, after)?;
+            match transaction.commit().await? {
+                Outcome::Done => return Ok(posted.entry),
+                Outcome::Lost(Lost::RowExists(earlier)) => return replay_refund(*earlier, same),
+                Outcome::Lost(_) => patience.wait().await?,
+            }
+        }
+    }
+
+    /// Something that a member did. Two calls; one more when the member is named by a handle.
+    pub async fn event(
+        &self,
+        customer: &Customer,
+        event: &Event,
+        who: Option<&Who>,
+        by: &Actor,
+    ) -> Result<Entry, Error> {
+        let who = match (who, customer) {
+            (Some(who), _) => who.clone(),
+            (None, Customer::Member(member)) => Who { member: *member, session: None, by: by.clone() },
+            (None, Customer::Handle(handle)) => {
+                let owner = self.0.people().owners(std::slice::from_ref(handle)).await?;
+                let member = owner.into_iter().next().flatten().ok_or(Error::NotFound)?;
+                Who { member, session: None, by: by.clone() }
+            }
+        };
+        let row: RowKey = event.row(who.session.map(|_| who.member));
+        let now = self.0.now();
+        let same = |what: &What| matches!(what, What::Event { event: topic, about, .. } if *topic == event.topic && *about == event.about);
+        let decide =
+            |account: &Account, rules: &Version| earning::event(account, event, row, rules, now, who.by.clone());
+        self.0.ledger().book(&who, row, same, decide).await
+    }
+}
+
+fn handle(customer: &Customer) -> Option<&Handle> {
+    match customer {
+        Customer::Member(_) => None,
+        Customer::Handle(handle) => Some(handle),
+    }
+}
+
+fn created(posted: Posted) -> Accepted {
+    Accepted { entry: posted.entry, created: true }
+}
+
+fn replay_refund(entry: Entry, same: impl Fn(&What) -> bool) -> Result<Entry, Error> {
+    let member = entry.member;
+    replay(entry, member, same)
+}

@@ -1,0 +1,309 @@
+//! The ledger: every movement of a member's points goes through [`Ledger::book`].
+
+use std::time::Duration;
+
+use crate::app::App;
+use crate::cases::{Error, Who};
+use crate::domain::account::{Account, Membership};
+use crate::domain::book::Broken;
+use crate::domain::entry::{Balance, Entry, What};
+use crate::domain::posting::{Failure, Posted, Posting, balance, settled};
+use crate::domain::program::Version;
+use crate::domain::proof::{Proof, prove};
+use crate::domain::refusal::Refusal;
+use crate::domain::tier::{NextTier, Standing};
+use crate::domain::{earning, spending};
+use crate::table::{DuePosition, Freshness, Hot, Lost, Outcome, Page};
+use crate::values::{Code, LocalDay, MemberId, Points, Reason, RowKey, SomePoints};
+
+/// How long a movement keeps trying while others change the same account.
+const PATIENCE: Duration = Duration::from_secs(12);
+
+/// How often a read follows an account that was merged into another one.
+const MOST_MERGES: usize = 8;
+
+/// The ledger.
+#[derive(Clone, Copy, Debug)]
+pub struct Ledger<'a>(pub(crate) &'a App);
+
+/// A member's points as they stand now.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// The four figures.
+    pub balance: Balance,
+    /// What lapses when, soonest first.
+    pub expiring: Vec<(LocalDay, Points)>,
+    /// What can be spent from when on, soonest first.
+    pub maturing: Vec<(LocalDay, Points)>,
+    /// The tier held.
+    pub standing: Option<Standing>,
+    /// The tier that the next review would give if nothing more were bought.
+    pub projected: Option<Code>,
+    /// What is missing for the next tier.
+    pub next: Option<NextTier>,
+    /// Raised by every change.
+    pub version: u64,
+}
+
+/// What a proof found, beside the balance that it proves.
+#[derive(Clone, Debug)]
+pub struct Proven {
+    /// The proof.
+    pub proof: Proof,
+    /// The balance as it stands now.
+    pub balance: Balance,
+}
+
+/// Something decided on an account.
+pub(crate) trait Decide: Fn(&Account, &Version) -> Result<Posted, Failure> {}
+impl<F: Fn(&Account, &Version) -> Result<Posted, Failure>> Decide for F {}
+
+impl Ledger<'_> {
+    /// Points, tier and what comes next. One call, half a read unit per 4 KB.
+    pub async fn statement(&self, who: &Who) -> Result<Statement, Error> {
+        let hot = self.open(who, Freshness::Recent).await?;
+        let version = self.0.programs().current().await?;
+        let account = settled(&hot.account, &version, self.0.now()).map_err(defect)?;
+        let ladder = &version.program.ladder;
+        let standing = account.standing.clone();
+        let holdings = &account.holdings;
+        let lots = holdings.available.iter().map(|lot| (lot.expires_on, lot.points));
+        let lots = lots.chain(holdings.pending.iter().map(|lot| (lot.expires_on, lot.points)));
+        Ok(Statement {
+            balance: balance(&account),
+            expiring: by_day(lots.filter_map(|(day, points)| Some((day?, points)))),
+            maturing: by_day(holdings.pending.iter().map(|lot| (lot.matures_on, lot.points))),
+            projected: standing.as_ref().map(|s| ladder.projected(s, &account.days)),
+            next: standing.as_ref().and_then(|s| ladder.next(s, &account.days, self.0.now().day())),
+            standing,
+            version: hot.version,
+        })
+    }
+
+    /// A page of the journal, newest first. Two calls, and one more per eight rows.
+    pub async fn entries(&self, who: &Who, links: Option<Vec<RowKey>>, least: usize) -> Result<Page, Error> {
+        let hot = self.open(who, Freshness::Latest).await?;
+        let links = links.unwrap_or(hot.account.chain.recent);
+        Ok(self.0.table().rows_from(links, least).await?)
+    }
+
+    /// Builds the account again from its journal and compares. One call, and one per eight rows.
+    pub async fn proof(&self, who: &Who) -> Result<Proven, Error> {
+        let hot = self.open(who, Freshness::Latest).await?;
+        let rows = self.0.table().whole_journal(&hot.account).await?;
+        let proof = prove(hot.account.member, &rows, &hot.account);
+        let version = self.0.programs().current().await?;
+        let account = settled(&hot.account, &version, self.0.now()).map_err(defect)?;
+        Ok(Proven { proof, balance: balance(&account) })
+    }
+
+    /// The daily check-in. Two calls.
+    pub async fn check_in(&self, who: &Who, key: &str) -> Result<Entry, Error> {
+        let (row, now) = (who.row("check-in", key), self.0.now());
+        let same = |what: &What| matches!(what, What::CheckIn { .. });
+        self.book(who, row, same, |account, rules| earning::check_in(account, row, rules, now, who.by.clone())).await
+    }
+
+    /// Points for a reward. Two calls.
+    pub async fn redeem(&self, who: &Who, key: &str, reward: &Code, quantity: u32) -> Result<Entry, Error> {
+        let (row, now) = (who.row("redemption", key), self.0.now());
+        let same = |what: &What| matches!(what, What::Redemption { reward: r, quantity: q, .. } if r == reward && *q == quantity);
+        let decide = |account: &Account, rules: &Version| {
+            spending::redeem(account, reward, quantity, row, rules, now, who.by.clone())
+        };
+        self.book(who, row, same, decide).await
+    }
+
+    /// Points for a cause. Two calls.
+    pub async fn donate(&self, who: &Who, key: &str, cause: &Code, points: SomePoints) -> Result<Entry, Error> {
+        let (row, now) = (who.row("donation", key), self.0.now());
+        let same =
+            |what: &What| matches!(what, What::Donation { cause: c, points: p } if c == cause && *p == points.points());
+        let decide = |account: &Account, rules: &Version| {
+            spending::donate(account, cause, points, row, rules, now, who.by.clone())
+        };
+        self.book(who, row, same, decide).await
+    }
+
+    /// Points reserved for a checkout. Two calls.
+    pub async fn hold(&self, who: &Who, key: &str, points: SomePoints, minutes: u32) -> Result<Entry, Error> {
+        let (row, now) = (who.row("hold", key), self.0.now());
+        let same = |what: &What| matches!(what, What::Hold { points: p, .. } if *p == points.points());
+        let decide = |account: &Account, rules: &Version| {
+            spending::hold(account, points, minutes, row, rules, now, who.by.clone())
+        };
+        self.book(who, row, same, decide).await
+    }
+
+    /// The checkout went through. Three calls: the hold's row names the member.
+    pub async fn capture(
+        &self,
+        by: crate::values::Actor,
+        hold: RowKey,
+        points: Option<SomePoints>,
+    ) -> Result<Entry, Error> {
+        let (who, held) = self.holder(by, hold).await?;
+        let wanted = points.map_or(held, SomePoints::points);
+        let (row, now) = (spending::closing_row(hold), self.0.now());
+        let same = |what: &What| matches!(what, What::Capture { points: p, .. } if *p == wanted);
+        let decide =
+            |account: &Account, rules: &Version| spending::capture(account, hold, points, rules, now, who.by.clone());
+        self.book(&who, row, same, decide).await.map_err(closed)
+    }
+
+    /// The checkout was given up. Three calls.
+    pub async fn release(&self, by: crate::values::Actor, hold: RowKey) -> Result<Entry, Error> {
+        let (who, _) = self.holder(by, hold).await?;
+        let (row, now) = (spending::closing_row(hold), self.0.now());
+        let same = |what: &What| matches!(what, What::Release { .. });
+        let decide = |account: &Account, rules: &Version| spending::release(account, hold, rules, now, who.by.clone());
+        self.book(&who, row, same, decide).await.map_err(closed)
+    }
+
+    /// A correction by hand. Two calls.
+    pub async fn adjust(&self, who: &Who, key: &str, points: i64, reason: &Reason) -> Result<Entry, Error> {
+        let (row, now) = (who.row("adjustment", key), self.0.now());
+        let same =
+            |what: &What| matches!(what, What::Adjustment { points: p, reason: r } if *p == points && r == reason);
+        let decide = |account: &Account, rules: &Version| {
+            earning::adjust(account, points, reason.clone(), row, rules, now, who.by.clone())
+        };
+        self.book(who, row, same, decide).await
+    }
+
+    /// Writes down what time has done to a member whom the due index names. Two calls; one when nothing is due yet.
+    /// True when anything had changed.
+    pub async fn settle(&self, due: DuePosition) -> Result<bool, Error> {
+        loop {
+            let Some(hot) = self.0.table().member(due.member, Freshness::Latest).await? else { return Ok(false) };
+            if hot.due_on.is_none_or(|day| day > self.0.now().day()) {
+                return Ok(false);
+            }
+            let version = self.0.programs().current().await?;
+            let posting = Posting::open(&hot.account, &version, self.0.now()).map_err(defect)?;
+            let changed = !posting.is_untouched();
+            let transaction = self.0.table().transaction();
+            let transaction = if changed {
+                let sequence = (hot.account.chain.length + 1).to_string();
+                let row = RowKey::of("settlement", &[&due.member.to_string(), &sequence]);
+                let posted = posting.close(row, self.0.own_name(), What::Settlement).map_err(defect)?;
+                transaction.row(&posted)?.member(&hot.drained(posted.account.clone()))?
+            } else {
+                transaction.member(&hot.drained(hot.account.clone()))?
+            };
+            if let Outcome::Done = transaction.commit().await? {
+                return Ok(changed);
+            }
+        }
+    }
+
+    /// Decides a movement and writes it: the row, whose key makes it happen once, and the account. Two calls.
+    ///
+    /// Asked again with the same key, it answers with the row that is there; `same` tells whether that row is about
+    /// the same thing.
+    pub(crate) async fn book(
+        &self,
+        who: &Who,
+        row: RowKey,
+        same: impl Fn(&What) -> bool,
+        decide: impl Decide,
+    ) -> Result<Entry, Error> {
+        let version = self.0.programs().current().await?;
+        let mut hot = self.open(who, Freshness::Latest).await?;
+        let mut patience = Patience::new(self.0);
+        loop {
+            let posted = match decide(&hot.account, &version) {
+                Ok(posted) => posted,
+                // A repeated request may be refused by what its first delivery did.
+                Err(failure) => {
+                    let earlier = self.0.table().row(row).await?;
+                    return earlier.map_or(Err(failure.into()), |entry| replay(entry, hot.account.member, same));
+                }
+            };
+            match self.0.table().transaction().movement(&hot, &posted)?.commit().await? {
+                Outcome::Done => return Ok(posted.entry),
+                Outcome::Lost(Lost::RowExists(entry)) => return replay(*entry, hot.account.member, same),
+                Outcome::Lost(lost) => {
+                    patience.wait().await?;
+                    hot = match lost {
+                        Lost::Stale(_, Some(now)) => *now,
+                        _ => self.open(who, Freshness::Latest).await?,
+                    };
+                }
+            }
+        }
+    }
+
+    /// The account on which somebody acts: the member's own, or the one that goes on after a merge.
+    pub(crate) async fn open(&self, who: &Who, freshness: Freshness) -> Result<Hot, Error> {
+        let hot = self.0.table().member(who.member, freshness).await?.ok_or(Error::NotFound)?;
+        match who.session {
+            Some(session) if session < hot.sessions => Err(Error::SessionEnded),
+            Some(_) if matches!(hot.account.membership, Membership::MergedInto(_)) => Err(Error::SessionEnded),
+            Some(_) => Ok(hot),
+            None => self.follow(hot, freshness).await,
+        }
+    }
+
+    /// Follows an account that was merged into another one to where it lives on.
+    pub(crate) async fn follow(&self, mut hot: Hot, freshness: Freshness) -> Result<Hot, Error> {
+        for _ in 0..MOST_MERGES {
+            let Membership::MergedInto(next) = hot.account.membership else { return Ok(hot) };
+            hot = self.0.table().member(next, freshness).await?.ok_or(Error::NotFound)?;
+        }
+        Err(Error::Defect("accounts were merged in a circle".into()))
+    }
+
+    async fn holder(&self, by: crate::values::Actor, hold: RowKey) -> Result<(Who, Points), Error> {
+        let entry = self.0.table().row(hold).await?.ok_or(Refusal::UnknownHold)?;
+        let What::Hold { points, .. } = entry.what else { return Err(Refusal::UnknownHold.into()) };
+        Ok((Who { member: entry.member, session: None, by }, points))
+    }
+}
+
+/// The answer to a request that was made before.
+pub(crate) fn replay(entry: Entry, member: MemberId, same: impl Fn(&What) -> bool) -> Result<Entry, Error> {
+    if entry.member == member && same(&entry.what) { Ok(entry) } else { Err(Error::ReusedKey) }
+}
+
+/// A hold that was ended in another way is closed; that is no misuse of a key.
+fn closed(error: Error) -> Error {
+    if error == Error::ReusedKey { Refusal::HoldClosed.into() } else { error }
+}
+
+pub(crate) fn defect(broken: Broken) -> Error {
+    Error::Defect(broken.to_string())
+}
+
+fn by_day(lots: impl Iterator<Item = (LocalDay, Points)>) -> Vec<(LocalDay, Points)> {
+    let mut days = std::collections::BTreeMap::<LocalDay, Points>::new();
+    for (day, points) in lots {
+        let sum = days.entry(day).or_default();
+        *sum = *sum + points;
+    }
+    days.into_iter().collect()
+}
+
+/// Waits a little longer each time, at random, until the deadline.
+pub(crate) struct Patience<'a> {
+    app: &'a App,
+    until: tokio::time::Instant,
+    round: u32,
+}
+
+impl<'a> Patience<'a> {
+    pub(crate) fn new(app: &'a App) -> Self {
+        Self { app, until: tokio::time::Instant::now() + PATIENCE, round: 0 }
+    }
+
+    pub(crate) async fn wait(&mut self) -> Result<(), Error> {
+        if tokio::time::Instant::now() >= self.until {
+            return Err(Error::Unavailable("too many changes at once on one account".into()));
+        }
+        self.round += 1;
+        let most = 4_u64 << self.round.min(6);
+        let random = u64::from_le_bytes(crate::entropy::bytes(self.app.entropy()));
+        tokio::time::sleep(Duration::from_millis(random % most)).await;
+        Ok(())
+    }
+}

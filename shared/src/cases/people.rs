@@ -1,0 +1,293 @@
+//! People: who is behind an openid, a phone or a card, and how someone unknown becomes a member.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::cases::Error;
+use crate::seal::{Context, MemberKey};
+use crate::table::{Hot, Identity, Part, StoredPart, Transaction};
+use crate::values::{Actor, Card, Code, Fen, InviteCode, MemberId, Moment, Name, OpenId, Phone, UnionId};
+
+/// The layout of a stored profile; older layouts stay readable.
+const SCHEMA: u8 = 1;
+
+/// Something by which a person can be found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Handle {
+    /// WeChat's id within the mini program.
+    OpenId(OpenId),
+    /// WeChat's id across the brand's apps.
+    UnionId(UnionId),
+    /// The phone number.
+    Phone(Phone),
+    /// The card at the till.
+    Card(Card),
+    /// The code that the member passes on to friends.
+    Invite(InviteCode),
+}
+
+impl Handle {
+    /// The kind, as keyed hashes and sealed fields name it.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::OpenId(_) => "openid",
+            Self::UnionId(_) => "unionid",
+            Self::Phone(_) => "phone",
+            Self::Card(_) => "card",
+            Self::Invite(_) => "invite",
+        }
+    }
+
+    /// The value in clear.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        match self {
+            Self::OpenId(id) => id.as_str(),
+            Self::UnionId(id) => id.as_str(),
+            Self::Phone(phone) => phone.digits(),
+            Self::Card(card) => card.as_str(),
+            Self::Invite(code) => code.as_str(),
+        }
+    }
+
+    /// Reads a handle of this kind.
+    #[must_use]
+    pub fn read(kind: &str, value: &str) -> Option<Self> {
+        match kind {
+            "openid" => OpenId::parse(value).ok().map(Self::OpenId),
+            "unionid" => UnionId::parse(value).ok().map(Self::UnionId),
+            "phone" => Phone::parse(&format!("+{value}")).ok().map(Self::Phone),
+            "card" => Card::parse(value).ok().map(Self::Card),
+            "invite" => InviteCode::parse(value).ok().map(Self::Invite),
+            _ => None,
+        }
+    }
+}
+
+/// How a member was won.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acquisition {
+    /// The channel: `store_qr`, `wecom`, `order`, a campaign's name ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Code>,
+    /// The store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<Actor>,
+    /// The guide, whose own customer the member becomes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guide: Option<Actor>,
+    /// The campaign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<Code>,
+    /// What the acquisition cost, in fen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Fen>,
+}
+
+/// A member's profile as it is stored: what is personal is sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The layout.
+    pub schema: u8,
+    /// When the member was first known.
+    pub known_since: Moment,
+    /// When the person signed up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined_at: Option<Moment>,
+    /// How the member was won.
+    #[serde(default)]
+    pub source: Acquisition,
+    /// Who invited the member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invited_by: Option<MemberId>,
+    /// The session number, as in the hot item, so that reading a profile needs no second item.
+    #[serde(default)]
+    pub sessions: u32,
+    /// Sealed fields by name; a field of many values numbers them, as `card`, `card.2`.
+    #[serde(default)]
+    pub sealed: BTreeMap<String, String>,
+}
+
+impl Profile {
+    /// A profile of somebody who becomes known now.
+    #[must_use]
+    pub fn new(now: Moment, source: Acquisition) -> Self {
+        Self {
+            schema: SCHEMA,
+            known_since: now,
+            joined_at: None,
+            source,
+            invited_by: None,
+            sessions: 0,
+            sealed: BTreeMap::new(),
+        }
+    }
+
+    /// Reads a stored profile.
+    pub fn read(part: &StoredPart) -> Result<Self, Error> {
+        serde_json::from_str(&part.text).map_err(|e| Error::Defect(e.to_string()))
+    }
+
+    /// The profile as it is stored.
+    pub fn text(&self) -> Result<String, Error> {
+        serde_json::to_string(self).map_err(|e| Error::Defect(e.to_string()))
+    }
+
+    /// The first free name for another value of a field.
+    #[must_use]
+    pub fn free_name(&self, field: &str) -> String {
+        let mut name = field.to_owned();
+        let mut next = 2_u32;
+        while self.sealed.contains_key(&name) {
+            name = format!("{field}.{next}");
+            next += 1;
+        }
+        name
+    }
+}
+
+/// A member's profile opened with the member's key.
+#[derive(Debug)]
+pub struct Opened {
+    /// The member.
+    pub member: MemberId,
+    /// The profile as stored.
+    pub profile: Profile,
+    /// The version on which the next write builds.
+    pub version: u64,
+    key: MemberKey,
+}
+
+impl Opened {
+    /// A personal field in clear.
+    pub fn field(&self, name: &str) -> Result<Option<String>, Error> {
+        let Some(sealed) = self.profile.sealed.get(name) else { return Ok(None) };
+        let sealed = STANDARD_NO_PAD.decode(sealed).map_err(|e| Error::Defect(e.to_string()))?;
+        let plain = self.key.open(&context(self.member, name), &sealed)?;
+        String::from_utf8(plain).map(Some).map_err(|e| Error::Defect(e.to_string()))
+    }
+
+    /// Seals a personal field; nothing in clear is kept.
+    pub fn set(&mut self, app: &App, name: &str, value: &str) -> Result<(), Error> {
+        seal_field(app, &self.key, self.member, &mut self.profile, name, value)
+    }
+
+    /// Takes a personal field away.
+    pub fn clear(&mut self, name: &str) {
+        self.profile.sealed.remove(name);
+    }
+
+    /// All handles that the profile holds.
+    pub fn handles(&self) -> Result<Vec<Handle>, Error> {
+        let mut handles = Vec::new();
+        for name in self.profile.sealed.keys() {
+            let kind = name.split('.').next().unwrap_or(name);
+            if let Some(value) = self.field(name)? {
+                handles.extend(Handle::read(kind, &value));
+            }
+        }
+        Ok(handles)
+    }
+
+    /// The profile as a part to be written, on condition that nobody has changed it since.
+    pub fn part(&self) -> Result<StoredPart, Error> {
+        let text = self.profile.text()?;
+        Ok(StoredPart { member: self.member, part: Part::Profile, text, version: self.version })
+    }
+}
+
+fn context(member: MemberId, field: &str) -> Context<'_> {
+    Context { table: "profiles", member, field, version: u16::from(SCHEMA) }
+}
+
+fn seal_field(
+    app: &App,
+    key: &MemberKey,
+    member: MemberId,
+    profile: &mut Profile,
+    name: &str,
+    value: &str,
+) -> Result<(), Error> {
+    let nonce = crate::entropy::bytes(app.entropy());
+    let sealed = key.seal(&context(member, name), value.as_bytes(), nonce)?;
+    profile.sealed.insert(name.to_owned(), STANDARD_NO_PAD.encode(sealed));
+    Ok(())
+}
+
+/// Somebody who is about to become known.
+#[derive(Debug)]
+pub struct NewPerson {
+    /// The hot item before the first movement.
+    pub hot: Hot,
+    /// The profile, sealed.
+    pub profile: Profile,
+    key: MemberKey,
+    wrapped: Vec<u8>,
+    handles: Vec<Handle>,
+}
+
+impl NewPerson {
+    /// Adds a handle by which the person will be found.
+    pub fn add(&mut self, app: &App, handle: Handle) -> Result<(), Error> {
+        let name = self.profile.free_name(handle.kind());
+        seal_field(app, &self.key, self.hot.account.member, &mut self.profile, &name, handle.value())?;
+        self.handles.push(handle);
+        Ok(())
+    }
+
+    /// Adds all that makes the person known to a transaction, apart from the first movement: key, profile, handles.
+    pub fn write<'t>(&self, app: &App, mut transaction: Transaction<'t>) -> Result<Transaction<'t>, Error> {
+        let member = self.hot.account.member;
+        for handle in &self.handles {
+            transaction = transaction.claim_identity(&app.people().identity(handle), member)?;
+        }
+        let profile = StoredPart::new(member, Part::Profile, self.profile.text()?);
+        Ok(transaction.part(&profile)?.key(member, &self.wrapped)?)
+    }
+}
+
+/// People.
+#[derive(Clone, Copy, Debug)]
+pub struct People<'a>(pub(crate) &'a App);
+
+impl People<'_> {
+    /// The keyed hash by which a handle is looked up.
+    #[must_use]
+    pub fn identity(&self, handle: &Handle) -> Identity {
+        Identity(self.0.lookup_key().hash(handle.kind(), handle.value()))
+    }
+
+    /// Who has these handles. One call for all of them.
+    pub async fn owners(&self, handles: &[Handle]) -> Result<Vec<Option<MemberId>>, Error> {
+        let identities: Vec<Identity> = handles.iter().map(|handle| self.identity(handle)).collect();
+        if identities.is_empty() { Ok(Vec::new()) } else { Ok(self.0.table().owners(&identities).await?) }
+    }
+
+    /// Prepares somebody who becomes known now. No table call; one call to the master key's service.
+    pub async fn prepare(&self, source: Acquisition) -> Result<NewPerson, Error> {
+        let member = MemberId::from_random(crate::entropy::bytes(self.0.entropy()));
+        let key = MemberKey::random(self.0.entropy());
+        let wrapped = self.0.master_key().wrap(member, &key).await?;
+        let profile = Profile::new(self.0.now(), source);
+        Ok(NewPerson { hot: Hot::new(member), profile, key, wrapped, handles: Vec::new() })
+    }
+
+    /// A member's profile, opened. One call, and one to the master key's service unless the key is still known.
+    pub async fn open(&self, member: MemberId) -> Result<Opened, Error> {
+        let (part, wrapped) = self.0.table().profile_and_key(member).await?;
+        let (Some(part), Some(wrapped)) = (part, wrapped) else { return Err(Error::NotFound) };
+        let key = self.0.unwrap_key(member, &wrapped).await?;
+        Ok(Opened { member, profile: Profile::read(&part)?, version: part.version, key })
+    }
+
+    /// A display name is personal, too: it is sealed like everything else.
+    pub fn display_name(opened: &Opened) -> Result<Option<Name>, Error> {
+        Ok(opened.field("name")?.and_then(|name| Name::parse(&name).ok()))
+    }
+}

@@ -1,0 +1,131 @@
+//! Programme settings: which version judges what, saving a new one, trying one on history.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::cases::Error;
+use crate::domain::program::{Program, Shipped, Version, Versions};
+use crate::table::{Outcome, StoredVersion};
+use crate::values::{Actor, Moment};
+
+const SUBJECT: &str = "program";
+
+/// For how long a running function may go on with the versions that it has read: a new version reaches every
+/// instance within this time.
+const FRESH_FOR: Duration = Duration::from_secs(30);
+
+/// The versions last read, shared by all requests of one process.
+#[derive(Debug, Default)]
+pub struct ProgramCache(Mutex<Option<(Moment, Arc<Versions>)>>);
+
+impl ProgramCache {
+    fn get(&self, wall: Moment) -> Option<Arc<Versions>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (read, versions) = kept.as_ref()?;
+        (wall.since(*read) < FRESH_FOR).then(|| Arc::clone(versions))
+    }
+
+    fn put(&self, wall: Moment, versions: &Arc<Versions>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((wall, Arc::clone(versions)));
+    }
+
+    fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    effective_from: Moment,
+    by: Actor,
+    program: Program,
+}
+
+/// The programme's settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Programs<'a>(pub(crate) &'a App);
+
+impl Programs<'_> {
+    /// All versions. No call while they are fresh, one otherwise.
+    pub async fn versions(&self) -> Result<Arc<Versions>, Error> {
+        if let Some(versions) = self.0.program_cache().get(self.0.wall()) {
+            return Ok(versions);
+        }
+        let stored = self.0.table().versions(SUBJECT, 1).await?;
+        let read = stored.iter().map(|v| {
+            let Stored { effective_from, by, program } = serde_json::from_str(&v.text).map_err(defect)?;
+            Ok(Version { version: v.version, effective_from, by, program })
+        });
+        let mut versions = read.collect::<Result<Vec<_>, Error>>()?;
+        if versions.iter().all(|v| v.version != 1) {
+            versions.push(self.shipped()?);
+        }
+        let versions = Versions::new(versions).ok_or_else(|| Error::Defect("no programme".into()))?;
+        let versions = Arc::new(versions);
+        self.0.program_cache().put(self.0.wall(), &versions);
+        Ok(versions)
+    }
+
+    /// The version in force now.
+    pub async fn current(&self) -> Result<Arc<Version>, Error> {
+        self.at(self.0.now()).await
+    }
+
+    /// The newest version, in force or not yet.
+    pub async fn newest(&self) -> Result<Arc<Version>, Error> {
+        self.0.program_cache().forget();
+        self.versions().await?.newest().cloned().ok_or_else(|| Error::Defect("no programme".into()))
+    }
+
+    /// The version that judges what happens at `moment`.
+    pub async fn at(&self, moment: Moment) -> Result<Arc<Version>, Error> {
+        let versions = self.versions().await?;
+        versions.at(moment).cloned().ok_or_else(|| Error::Defect("no programme".into()))
+    }
+
+    /// Saves new settings as the next version, provided that `seen` is still the newest. At most two calls.
+    pub async fn save(&self, program: Program, seen: u32, from: Option<Moment>, by: Actor) -> Result<Version, Error> {
+        let flaws = program.flaws();
+        if !flaws.is_empty() {
+            return Err(Error::Flawed(flaws));
+        }
+        self.0.program_cache().forget();
+        let versions = self.versions().await?;
+        let newest = versions.newest().map_or(0, |v| v.version);
+        if newest != seen {
+            return Err(Error::VersionMoved);
+        }
+        let effective_from = from.unwrap_or_else(|| self.0.now());
+        let version = Version { version: newest + 1, effective_from, by, program };
+        let outcome = self.0.table().transaction().version(&stored(&version)?)?.commit().await?;
+        self.0.program_cache().forget();
+        match outcome {
+            Outcome::Done => Ok(version),
+            Outcome::Lost(_) => Err(Error::VersionMoved),
+        }
+    }
+
+    /// The version that holds before anybody has saved one: the shipped programme, since the beginning.
+    fn shipped(&self) -> Result<Version, Error> {
+        Ok(Version {
+            version: 1,
+            effective_from: Moment::start_of(crate::values::LocalDay::FIRST),
+            by: self.0.own_name(),
+            program: Shipped::AnnualSpend.program().map_err(defect)?,
+        })
+    }
+}
+
+fn stored(version: &Version) -> Result<StoredVersion, Error> {
+    let stored =
+        Stored { effective_from: version.effective_from, by: version.by.clone(), program: version.program.clone() };
+    let text = serde_json::to_string(&stored).map_err(defect)?;
+    Ok(StoredVersion { subject: SUBJECT.to_owned(), version: version.version, text })
+}
+
+fn defect(error: impl ToString) -> Error {
+    Error::Defect(error.to_string())
+}

@@ -1,0 +1,111 @@
+//! Recompute: what time alone changes, drained from the due index.
+//!
+//! Only members whose day has come are touched. The index may name somebody early, never late: an early entry is
+//! moved forward when it is met. Draining twice, or missing a night, changes nothing but the time of the writing.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::cases::Error;
+use crate::cases::dry_run::Portion;
+use crate::table::{DUE_SHARDS, DuePosition};
+
+/// Members settled side by side.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Index entries read at once.
+const PAGE: i32 = 200;
+
+/// Work for the recompute queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case")]
+pub enum Task {
+    /// Drain one shard of the due index.
+    Due {
+        /// The shard.
+        shard: u8,
+    },
+    /// Try settings on history.
+    DryRun(Portion),
+}
+
+/// How far a drain has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Drained {
+    /// Members whom the index named.
+    pub touched: u64,
+    /// Members for whom something changed.
+    pub changed: u64,
+    /// Whether nobody is left for today.
+    pub finished: bool,
+}
+
+/// Recompute.
+#[derive(Clone, Copy, Debug)]
+pub struct Recompute<'a>(pub(crate) &'a App);
+
+impl Recompute<'_> {
+    /// Puts a task into the queue. One call.
+    pub async fn enqueue(&self, task: &Task) -> Result<(), Error> {
+        let text = serde_json::to_string(task).map_err(|e| Error::Defect(e.to_string()))?;
+        Ok(self.0.parts().queue.send(text).await?)
+    }
+
+    /// Puts the drain of every shard into the queue.
+    pub async fn enqueue_due(&self) -> Result<(), Error> {
+        for shard in 0..DUE_SHARDS {
+            self.enqueue(&Task::Due { shard }).await?;
+        }
+        Ok(())
+    }
+
+    /// Does one task of the queue.
+    pub async fn work(&self, task: Task, budget: Duration) -> Result<(), Error> {
+        match task {
+            Task::Due { shard } => {
+                let drained = self.drain(&[shard], budget).await?;
+                if drained.finished { Ok(()) } else { self.enqueue(&task).await }
+            }
+            Task::DryRun(portion) => self.0.dry_runs().work(portion).await,
+        }
+    }
+
+    /// Settles members who are due today, until nobody is left or the time is over.
+    pub async fn drain(&self, shards: &[u8], budget: Duration) -> Result<Drained, Error> {
+        let until = Instant::now() + budget;
+        let mut sum = Drained { finished: true, ..Drained::default() };
+        for shard in shards {
+            let mut from: Option<DuePosition> = None;
+            loop {
+                if Instant::now() >= until {
+                    return Ok(Drained { finished: false, ..sum });
+                }
+                let page = self.0.table().due(*shard, self.0.now().day(), from.as_ref(), PAGE).await?;
+                let ledger = self.0.ledger();
+                let settled = futures_util::stream::iter(page.members)
+                    .map(|due| async move { ledger.settle(due).await })
+                    .buffer_unordered(SIDE_BY_SIDE);
+                let settled: Vec<_> = settled.collect().await;
+                for changed in settled {
+                    sum.touched += 1;
+                    sum.changed += u64::from(changed?);
+                }
+                from = page.next;
+                if from.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(sum)
+    }
+}
+
+/// All shards of the due index.
+#[must_use]
+pub fn all_shards() -> Vec<u8> {
+    (0..DUE_SHARDS).collect()
+}

@@ -1,0 +1,75 @@
+//! Who may call what: one table, the only place where roles are granted.
+//!
+//! A route that is not in the table answers nobody. A test holds it against `template.yaml` and the routers.
+
+use super::token::Role;
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// Anybody, without a token.
+    Anybody,
+    /// These roles.
+    Roles(&'static [Role]),
+}
+
+impl Allowed {
+    /// Whether a role may call.
+    #[must_use]
+    pub fn admits(self, role: Role) -> bool {
+        match self {
+            Self::Anybody => true,
+            Self::Roles(roles) => roles.contains(&role),
+        }
+    }
+}
+
+use Role::{Agent, Guide, Manager, Member, Operator, System};
+
+const MEMBER: Allowed = Allowed::Roles(&[Member]);
+const SYSTEM: Allowed = Allowed::Roles(&[System]);
+const MANAGER: Allowed = Allowed::Roles(&[Manager]);
+const SERVICE: Allowed = Allowed::Roles(&[Guide, Agent, Manager]);
+const STAFF: Allowed = Allowed::Roles(&[Guide, Agent, Operator, Manager]);
+
+/// Every route and who may call it.
+pub const ACCESS: &[(&str, &str, Allowed)] = &[
+    ("GET", "/health", Allowed::Anybody),
+    ("GET", "/openapi.json", Allowed::Anybody),
+    ("POST", "/v1/sessions", Allowed::Anybody),
+    ("DELETE", "/v1/sessions", MEMBER),
+    ("GET", "/v1/me", MEMBER),
+    ("PUT", "/v1/me", MEMBER),
+    ("POST", "/v1/me/phone", MEMBER),
+    ("GET", "/v1/me/points", MEMBER),
+    ("GET", "/v1/me/points/entries", MEMBER),
+    ("POST", "/v1/me/points/check-ins", MEMBER),
+    ("POST", "/v1/me/points/redemptions", MEMBER),
+    ("POST", "/v1/me/points/donations", MEMBER),
+    ("GET", "/v1/me/points/proof", MEMBER),
+    ("POST", "/v1/points/holds", SYSTEM),
+    ("POST", "/v1/points/holds/{id}/capture", SYSTEM),
+    ("POST", "/v1/points/holds/{id}/release", SYSTEM),
+    ("POST", "/v1/points/adjustments", MANAGER),
+    ("GET", "/v1/points/proof", MANAGER),
+    ("GET", "/v1/program", STAFF),
+    ("PUT", "/v1/program", MANAGER),
+    ("GET", "/v1/program/dry-runs/{id}", MANAGER),
+    ("POST", "/v1/orders", SYSTEM),
+    ("POST", "/v1/orders/{id}/refunds", SYSTEM),
+    ("POST", "/v1/events", Allowed::Roles(&[System, Member])),
+    ("POST", "/v1/members/lookup", SERVICE),
+    ("GET", "/v1/members/{id}", SERVICE),
+    ("GET", "/v1/members/{id}/timeline", SERVICE),
+    ("POST", "/v1/members/{id}/tags", SERVICE),
+    ("POST", "/v1/members/{id}/notes", SERVICE),
+    ("POST", "/v1/members/{id}/merges", MANAGER),
+    ("DELETE", "/v1/members/{id}/merges/{merge}", MANAGER),
+    ("POST", "/v1/segments/recompute", MANAGER),
+];
+
+/// Who may call the route with this method and path pattern.
+#[must_use]
+pub fn allowed(method: &str, path: &str) -> Option<Allowed> {
+    ACCESS.iter().find(|(m, p, _)| *m == method && *p == path).map(|(_, _, allowed)| *allowed)
+}

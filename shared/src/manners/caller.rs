@@ -1,0 +1,71 @@
+//! Who is calling, as handlers ask for it in their arguments.
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+use super::problem::Problem;
+use super::token::{Claims, Role};
+use crate::cases::Who;
+use crate::values::{Actor, MemberId};
+
+/// Whoever is calling: the edge has checked the token or the signature, and that the role may call the route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The role.
+    pub role: Role,
+    /// The name under which journals and logs know the caller.
+    pub actor: Actor,
+    /// The member, when a member is calling.
+    pub member: Option<MemberId>,
+    /// The member's session number.
+    pub session: Option<u32>,
+}
+
+impl Caller {
+    pub(super) fn of(claims: &Claims) -> Option<Self> {
+        let member = match claims.role {
+            Role::Member => Some(MemberId::parse(&claims.subject).ok()?),
+            _ => None,
+        };
+        let actor = match claims.role {
+            Role::Member => Actor::parse("member").ok()?,
+            role => Actor::parse(&format!("{role}:{}", claims.subject)).ok()?,
+        };
+        Some(Self { role: claims.role, actor, member, session: member.map(|_| claims.sessions) })
+    }
+
+    /// The subject without the role: a guide's own name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.actor.as_str().split_once(':').map_or(self.actor.as_str(), |(_, name)| name)
+    }
+
+    /// This caller acting on somebody's account.
+    #[must_use]
+    pub fn on(&self, member: MemberId) -> Who {
+        Who { member, session: None, by: self.actor.clone() }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| Problem::unauthorized("token_missing", "Send a token as Authorization: Bearer."))
+    }
+}
+
+/// The calling member, on their own account.
+#[derive(Clone, Debug)]
+pub struct Me(pub Who);
+
+impl<S: Sync> FromRequestParts<S> for Me {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let member = caller.member.ok_or_else(|| Problem::forbidden("Only members have an account of their own."))?;
+        Ok(Self(Who { member, session: caller.session, by: caller.actor }))
+    }
+}

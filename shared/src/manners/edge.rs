@@ -1,0 +1,241 @@
+//! The edge: what happens to every request before a handler sees it, and to every answer after.
+//!
+//! In this order: a request id, the body within its limit, who is calling, whether they may, the handler within its
+//! deadline and with panics caught, the cost header, one line in the log. The line holds ids and figures, never
+//! personal data, tokens or bodies.
+
+use std::cell::RefCell;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::access;
+use super::caller::Caller;
+use super::problem::Problem;
+use super::signature::{SignatureError, SignedRequest};
+use super::token::Role;
+use crate::app::App;
+use crate::cases::Error;
+use crate::table::{Cost, metered};
+
+/// The largest body that is read.
+pub const MOST_BYTES: usize = 256 * 1024;
+
+/// The longest that a request may take; below API Gateway's 30 s, so that the client hears of it from us.
+const DEADLINE: Duration = Duration::from_secs(25);
+
+/// What a request costs at the table: `rru=..;wru=..;calls=..`.
+pub const COST: HeaderName = HeaderName::from_static("x-huitou-cost");
+/// The request, as the log names it.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+tokio::task_local! {
+    static REQUEST: Scope;
+}
+
+struct Scope {
+    id: String,
+    cause: RefCell<Option<String>>,
+}
+
+/// The id of the request that is being answered; empty outside of one.
+#[must_use]
+pub(super) fn request_id() -> String {
+    REQUEST.try_with(|request| request.id.clone()).unwrap_or_default()
+}
+
+/// Keeps for the log why a request failed. The client is not told.
+pub(super) fn note_cause(cause: &str) {
+    let _ = REQUEST.try_with(|request| *request.cause.borrow_mut() = Some(cause.to_owned()));
+}
+
+/// A function's routes behind the edge.
+pub fn service(app: &App, routes: OpenApiRouter<App>) -> Router {
+    let (router, _) = routes.split_for_parts();
+    router
+        .route_layer(from_fn_with_state(app.clone(), guard))
+        .fallback(|| async { Problem::not_found() })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                http::StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This path does not take this method.",
+                "请求有误",
+            )
+        })
+        .layer(from_fn_with_state(app.clone(), observe))
+        .with_state(app.clone())
+}
+
+/// Gives the request its id, and the answer its cost and its line in the log.
+async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id_of(&app, request.headers());
+    let method = request.method().clone();
+    let scope = Scope { id: id.clone(), cause: RefCell::new(None) };
+    REQUEST
+        .scope(scope, async move {
+            let (mut response, cost) = metered(in_time(next.run(request))).await;
+            let headers = response.headers_mut();
+            if let Ok(value) = HeaderValue::from_str(&cost.to_string()) {
+                headers.insert(COST, value);
+            }
+            if let Ok(value) = HeaderValue::from_str(&id) {
+                headers.insert(REQUEST_ID, value);
+            }
+            log(&id, method.as_str(), &response, cost, started.elapsed());
+            response
+        })
+        .await
+}
+
+async fn in_time(answer: impl Future<Output = Response>) -> Response {
+    match tokio::time::timeout(DEADLINE, AssertUnwindSafe(answer).catch_unwind()).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_panic)) => {
+            note_cause("a handler panicked");
+            Problem::defect().into_response()
+        }
+        Err(_late) => {
+            note_cause("the deadline passed");
+            Problem::unavailable().into_response()
+        }
+    }
+}
+
+/// Which route answered and for whom, for the log.
+#[derive(Clone)]
+struct Answered {
+    route: String,
+    role: Option<Role>,
+}
+
+fn log(id: &str, method: &str, response: &Response, cost: Cost, took: Duration) {
+    let answered = response.extensions().get::<Answered>();
+    let cause = REQUEST.try_with(|request| request.cause.borrow().clone()).ok().flatten();
+    let status = response.status().as_u16();
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let route = answered.map_or("-", |a| a.route.as_str());
+    let role = answered.and_then(|a| a.role).map(|role| role.to_string()).unwrap_or_default();
+    let (rru, wru, calls) = (cost.read_units, cost.write_units, cost.calls);
+    match cause {
+        Some(cause) => {
+            tracing::error!(
+                request_id = id,
+                method,
+                route,
+                role,
+                status,
+                duration_ms,
+                rru,
+                wru,
+                calls,
+                cause,
+                "request"
+            );
+        }
+        None => tracing::info!(request_id = id, method, route, role, status, duration_ms, rru, wru, calls, "request"),
+    }
+}
+
+/// Reads the body, finds out who is calling, and lets through who may.
+async fn guard(State(app): State<App>, path: MatchedPath, request: Request, next: Next) -> Response {
+    let route = path.as_str().to_owned();
+    let mut role = None;
+    let answer = match admit(&app, &route, request).await {
+        Ok((caller, request)) => {
+            role = caller.as_ref().map(|caller| caller.role);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    let mut answer = answer;
+    answer.extensions_mut().insert(Answered { route, role });
+    answer
+}
+
+async fn admit(app: &App, route: &str, request: Request) -> Result<(Option<Caller>, Request), Problem> {
+    let allowed = access::allowed(request.method().as_str(), route).ok_or_else(Problem::not_found)?;
+    let (mut parts, body) = request.into_parts();
+    let body = read_body(body).await?;
+    let caller = if allowed == access::Allowed::Anybody {
+        None
+    } else {
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let caller = identify(app, &parts.method, target, &parts.headers, &body).await?;
+        if !allowed.admits(caller.role) {
+            return Err(Problem::forbidden(format!("The role {} may not call this route.", caller.role)));
+        }
+        parts.extensions.insert(caller.clone());
+        Some(caller)
+    };
+    Ok((caller, Request::from_parts(parts, Body::from(body))))
+}
+
+async fn read_body(body: Body) -> Result<Bytes, Problem> {
+    to_bytes(body, MOST_BYTES).await.map_err(|_| {
+        let detail = format!("A body may have at most {MOST_BYTES} bytes; send less at once.");
+        Problem::new(http::StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail, "提交的内容过大")
+    })
+}
+
+async fn identify(
+    app: &App,
+    method: &Method,
+    target: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Caller, Problem> {
+    match SignedRequest::read(headers, method, target, body) {
+        Ok(signed) => return system(app, &signed).await,
+        Err(SignatureError::Missing) => {}
+        Err(error) => return Err(unsigned(error)),
+    }
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token =
+        bearer.and_then(|b| b.strip_prefix("Bearer ").or_else(|| b.strip_prefix("bearer "))).ok_or_else(|| {
+            Problem::unauthorized("token_missing", "Send a token as Authorization: Bearer, or sign the request.")
+        })?;
+    let claims = app.parts().tokens.check(token, app.wall()).map_err(|error| {
+        Problem::unauthorized("token_invalid", format!("The token does not count: {error}. Log in again."))
+    })?;
+    if claims.role == Role::System && !app.parts().bearer_systems {
+        return Err(Problem::unauthorized("signature_missing", "A system signs each request; it has no token."));
+    }
+    Caller::of(&claims).ok_or_else(|| {
+        Problem::unauthorized("token_invalid", "The token names nobody that can be known. Log in again.")
+    })
+}
+
+/// A signature counts once: the same bytes again could repeat what is not named inside them.
+async fn system(app: &App, signed: &SignedRequest<'_>) -> Result<Caller, Problem> {
+    let caller = app.parts().systems.check(signed, app.wall()).map_err(unsigned)?;
+    let first = app.table().use_signature_once(&caller.signature_digest, caller.valid_until).await;
+    if !first.map_err(Error::from)? {
+        let detail = "This signature was used before. Sign again with the present time; repeating the content is safe.";
+        return Err(Problem::unauthorized("signature_replayed", detail));
+    }
+    Ok(Caller { role: Role::System, actor: caller.actor, member: None, session: None })
+}
+
+fn unsigned(error: SignatureError) -> Problem {
+    Problem::unauthorized("signature_invalid", format!("The signature does not count: {error}."))
+}
+
+/// The gateway's own id when there is one, else a new one.
+fn request_id_of(app: &App, headers: &HeaderMap) -> String {
+    let given = headers.get("x-amzn-trace-id").or_else(|| headers.get(REQUEST_ID)).and_then(|v| v.to_str().ok());
+    let sound = |id: &&str| id.len() <= 100 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-=;:_.".contains(&b));
+    given.filter(sound).map_or_else(
+        || format!("{:032x}", u128::from_be_bytes(crate::entropy::bytes(app.parts().entropy.as_ref()))),
+        str::to_owned,
+    )
+}

@@ -1,0 +1,134 @@
+//! What handlers take out of a request: strict bodies, keys, preconditions, ids in the path.
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use http::request::Parts;
+use http::{StatusCode, header};
+use serde::de::DeserializeOwned;
+
+use super::problem::{Problem, Wrong};
+use crate::values::IdempotencyKey;
+
+/// A JSON body of exactly this shape: an unknown field, a wrong type or a fraction is an error with its place.
+#[derive(Clone, Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let kind =
+            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case("application/json") {
+            let detail = "Send the body as application/json.";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail, "请求有误"));
+        }
+        let bytes = axum::body::Bytes::from_request(request, state)
+            .await
+            .map_err(|_| Problem::malformed("body_broken", "The body ended early; send it again."))?;
+        read(&bytes).map(Self)
+    }
+}
+
+/// Reads JSON of exactly this shape.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| unreadable(&error))?;
+    deserializer.end().map_err(|error| Problem::malformed("not_json", format!("The body is not JSON: {error}.")))?;
+    Ok(value)
+}
+
+/// Reads a part of a body that was read as JSON before.
+pub fn read_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| unreadable(&error))
+}
+
+fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let inner = error.inner();
+    if inner.is_syntax() && inner.to_string().contains("recursion limit") {
+        return Problem::malformed("body_too_deep", "The body is nested more than 100 levels deep.");
+    }
+    if inner.is_syntax() || inner.is_eof() {
+        return Problem::malformed("not_json", format!("The body is not JSON: {inner}."));
+    }
+    let wrong = Wrong { pointer: pointer(error.path()), detail: inner.to_string() };
+    let place = if wrong.pointer.is_empty() { "the body" } else { &wrong.pointer };
+    Problem::malformed("body_invalid", format!("Look at {place}: {inner}.")).with_errors(vec![wrong])
+}
+
+/// A place in a document as a JSON pointer (RFC 6901).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter().fold(String::new(), |text, segment| match segment {
+        Segment::Seq { index } => format!("{text}/{index}"),
+        Segment::Map { key } => format!("{text}/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { .. } | Segment::Unknown => text,
+    })
+}
+
+/// The `Idempotency-Key` of a request that moves value: it must have one.
+#[derive(Clone, Debug)]
+pub struct Key(pub IdempotencyKey);
+
+impl<S: Sync> FromRequestParts<S> for Key {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let wanted = "Send a header Idempotency-Key of 8 to 80 letters, digits, '-', '_', '.' or ':', the same one \
+                      when the request is repeated.";
+        let value = parts.headers.get("idempotency-key");
+        let key = value.and_then(|v| v.to_str().ok()).map(|v| v.trim_matches('"'));
+        match key.map(IdempotencyKey::parse) {
+            Some(Ok(key)) => Ok(Self(key)),
+            Some(Err(_)) => Err(Problem::malformed("idempotency_key_invalid", wanted)),
+            None if value.is_some() => Err(Problem::malformed("idempotency_key_invalid", wanted)),
+            None => Err(Problem::malformed("idempotency_key_missing", wanted)),
+        }
+    }
+}
+
+/// The version that an edit builds on, from `If-Match`: it must be named.
+#[derive(Clone, Copy, Debug)]
+pub struct IfMatch(pub u64);
+
+impl<S: Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get(header::IF_MATCH) else {
+            let detail = "Send the ETag of what you have read as If-Match.";
+            return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "if_match_missing", detail, "请刷新后再试"));
+        };
+        let version = value.to_str().ok().and_then(|v| v.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+        version
+            .map(Self)
+            .ok_or_else(|| Problem::malformed("if_match_invalid", "If-Match must be an ETag as it was given."))
+    }
+}
+
+/// Parts of the path, checked; what can't be an id is simply not there.
+#[derive(Clone, Debug)]
+pub struct Ids<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Ids<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Path::<T>::from_request_parts(parts, state).await.map(|Path(ids)| Self(ids)).map_err(|_| Problem::not_found())
+    }
+}
+
+/// The query, checked; an unknown or unreadable parameter is an error.
+#[derive(Clone, Debug)]
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        query
+            .map(|axum::extract::Query(query)| Self(query))
+            .map_err(|error| Problem::malformed("query_invalid", format!("The query can't be read: {error}.")))
+    }
+}

@@ -1,0 +1,14 @@
+//! Manners: how the product speaks HTTP, for every function the same.
+
+pub mod access;
+pub mod batch;
+pub mod caller;
+pub mod cursor;
+pub mod edge;
+pub mod extract;
+pub mod gateway;
+pub mod movement;
+pub mod problem;
+pub mod signature;
+pub mod start;
+pub mod token;

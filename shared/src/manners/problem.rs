@@ -1,0 +1,280 @@
+//! Problems: every answer that is not a yes, as problem+json (RFC 9457).
+//!
+//! What a client may know is told apart from what the log must know: a problem has a stable `code`, a sentence that
+//! tells how to mend it, and a line of Chinese that can be shown to the customer. Causes stay in the log.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use super::cursor::BadCursor;
+use super::edge;
+use crate::cases::Error;
+use crate::domain::refusal::Refusal;
+
+/// One thing that is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Wrong {
+    /// Where: a JSON pointer into the body.
+    pub pointer: String,
+    /// What is wrong, and what would be right.
+    pub detail: String,
+}
+
+/// An answer that is not a yes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// Always `about:blank`: the code tells problems apart.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// Stable; clients may branch on it.
+    pub code: &'static str,
+    /// What is wrong and how to mend it, for the developer.
+    pub detail: String,
+    /// What can be shown to the customer.
+    pub message: &'static str,
+    /// Every single thing that is wrong, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Wrong>,
+    /// The request, as the log names it.
+    pub request_id: String,
+    #[serde(skip)]
+    retry_after: Option<u32>,
+}
+
+impl Problem {
+    /// A problem.
+    #[must_use]
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>, message: &'static str) -> Self {
+        Self {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            code,
+            detail: detail.into(),
+            message,
+            errors: Vec::new(),
+            request_id: edge::request_id(),
+            retry_after: None,
+        }
+    }
+
+    /// Names every single thing that is wrong.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<Wrong>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// Says after how many seconds to try again.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The request can't be understood.
+    #[must_use]
+    pub fn malformed(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail, "请求有误，请稍后再试")
+    }
+
+    /// Nothing there, or somebody else's: the two can't be told apart from outside.
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "There is no such thing; check the id.", "内容不存在")
+    }
+
+    /// No token, or one that doesn't count.
+    #[must_use]
+    pub fn unauthorized(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, code, detail, "登录已失效，请重新登录")
+    }
+
+    /// Another role is needed.
+    #[must_use]
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "role_not_allowed", detail, "没有权限")
+    }
+
+    /// The world fails; the log knows why.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        let detail =
+            "Nothing was changed that would not be found again. Try again with the same key after Retry-After seconds.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "try_again", detail, "系统繁忙，请稍后再试").retry_after(1)
+    }
+
+    /// A defect of ours; the log knows which.
+    #[must_use]
+    pub fn defect() -> Self {
+        let detail = "Our mistake. It is logged under the request_id; trying again is safe.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "defect", detail, "系统出错，请稍后再试")
+    }
+
+    fn rule(code: &'static str, detail: impl Into<String>, message: &'static str) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail, message)
+    }
+
+    fn conflict(code: &'static str, detail: impl Into<String>, message: &'static str) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail, message)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(&self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Refused(refusal) => refusal.into(),
+            Error::ReusedKey => Self::rule(
+                "key_reused",
+                "This key or id was used before with other content. Send the same content, or a new key.",
+                "请求重复，请刷新后再试",
+            ),
+            Error::NotFound => Self::not_found(),
+            Error::SessionEnded => Self::unauthorized("session_ended", "This session was ended. Log in again."),
+            Error::VersionMoved => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "version_moved",
+                "It has been changed since. Read it again and send its ETag as If-Match.",
+                "内容已更新，请刷新",
+            ),
+            Error::Flawed(flaws) => {
+                let errors = flaws.into_iter().map(|f| Wrong { pointer: f.pointer, detail: f.detail }).collect();
+                Self::rule("settings_flawed", "The settings can't be used; see errors.", "设置有误").with_errors(errors)
+            }
+            Error::Unavailable(why) => {
+                edge::note_cause(&why);
+                Self::unavailable()
+            }
+            Error::Defect(why) => {
+                edge::note_cause(&why);
+                Self::defect()
+            }
+        }
+    }
+}
+
+impl From<serde_json::Error> for Problem {
+    fn from(error: serde_json::Error) -> Self {
+        edge::note_cause(&error.to_string());
+        Self::defect()
+    }
+}
+
+impl From<BadCursor> for Problem {
+    fn from(_: BadCursor) -> Self {
+        Self::malformed("cursor_invalid", "The cursor is not one of this list; begin again without it.")
+    }
+}
+
+/// The one place where a rule's no gets its status, its code and its sentences.
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NotEnoughPoints { wanted, available } => Self::rule(
+                "not_enough_points",
+                format!("{wanted} points were asked for, {available} can be spent."),
+                "积分不足",
+            ),
+            Refusal::WrongCurrency { wanted } => {
+                Self::rule("wrong_currency", format!("Amounts must be in {wanted}."), "币种不符")
+            }
+            Refusal::PaidInTheFuture { now } => {
+                Self::rule("paid_in_the_future", format!("paid_at must not lie after now, {now}."), "支付时间有误")
+            }
+            Refusal::LinesExceedAmount { lines } => Self::rule(
+                "lines_exceed_amount",
+                format!("The lines add up to {lines} fen, more than the amount; send lines net of discounts."),
+                "订单明细有误",
+            ),
+            Refusal::TooManyLines => {
+                Self::rule("too_many_lines", "An order may have at most 100 lines.", "订单明细过多")
+            }
+            Refusal::RefundExceedsPaid { left } => Self::rule(
+                "refund_exceeds_paid",
+                format!("At most {left} fen of the order can still be given back."),
+                "退款金额超过可退金额",
+            ),
+            Refusal::UnknownOrder => Self::new(
+                StatusCode::NOT_FOUND,
+                "unknown_order",
+                "There is no order with this source and id; send the order first.",
+                "订单不存在",
+            ),
+            Refusal::UnknownReward => {
+                Self::rule("unknown_reward", "The programme has no reward with this code.", "兑换商品不存在")
+            }
+            Refusal::UnknownCause => {
+                Self::rule("unknown_cause", "The programme has no cause with this code.", "捐赠项目不存在")
+            }
+            Refusal::UnknownHold => Self::not_found(),
+            Refusal::HoldClosed => Self::conflict(
+                "hold_closed",
+                "The hold was captured or released before, or has timed out; open a new one.",
+                "积分冻结已失效",
+            ),
+            Refusal::CaptureExceedsHold { held } => {
+                Self::rule("capture_exceeds_hold", format!("The hold has {held} points."), "核销积分超过冻结积分")
+            }
+            Refusal::HoldTooLong { most } => {
+                Self::rule("hold_too_long", format!("A hold may last 1 to {most} minutes."), "冻结时间过长")
+            }
+            Refusal::LimitReached { again_on } => {
+                let when = again_on
+                    .map_or_else(|| "It can't be had again.".to_owned(), |day| format!("Try again from {day} on."));
+                Self::rule("limit_reached", format!("The limit of this period is used up. {when}"), "已达上限")
+            }
+            Refusal::CheckedInAlready => Self::conflict(
+                "checked_in_already",
+                "The member has checked in today; come back tomorrow.",
+                "今天已经打卡",
+            ),
+            Refusal::EmptyAdjustment => Self::rule(
+                "empty_adjustment",
+                "points must not be zero, and at most 1000000000 either way.",
+                "调整积分有误",
+            ),
+            Refusal::SameMember => {
+                Self::rule("same_member", "Both ids mean the same member; nothing to merge.", "同一会员")
+            }
+            Refusal::MergedAlready => Self::conflict(
+                "merged_already",
+                "One of the members was merged before; use the one who goes on.",
+                "会员已合并",
+            ),
+            Refusal::OpenHolds => Self::conflict(
+                "open_holds",
+                "The member to be taken over has open holds; capture or release them first.",
+                "有冻结积分",
+            ),
+            Refusal::ConflictingIdentities => Self::conflict(
+                "conflicting_identities",
+                "Both members have an id of the same kind; they look like two people. Merge is refused.",
+                "身份信息冲突",
+            ),
+            Refusal::UnknownMerge => Self::not_found(),
+            Refusal::OtherMember => Self::not_found(),
+            Refusal::Nothing => Self::rule("nothing_to_do", "There is nothing to do.", "无需操作"),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Start-up of a deployed function: clients once, secrets once, the connection warmed, then events for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{edge, gateway as events};
+use crate::app::{App, Parts};
+use crate::clock::SystemClock;
+use crate::entropy::SystemEntropy;
+use crate::queue::Queue;
+use crate::seal::KmsMasterKey;
+use crate::secrets::Secrets;
+use crate::table::{Freshness, Names, Table};
+use crate::transport::HttpTransport;
+use crate::values::{Actor, MemberId};
+use crate::wechat::{WeChat, WeChatSettings};
+
+/// Runs a function that answers API Gateway.
+pub async fn gateway(routes: OpenApiRouter<App>) -> Result<(), Error> {
+    telemetry();
+    let app = from_environment().await?;
+    let router = edge::service(&app, routes);
+    let handle = |event: LambdaEvent<events::GatewayEvent>| {
+        let router = router.clone();
+        async move { events::answer(router, event.payload).await }
+    };
+    lambda_runtime::run(service_fn(handle)).await
+}
+
+/// Runs a function that takes other events: a queue's, a schedule's, and API Gateway's, all as JSON.
+pub async fn mixed<F, R>(handle: impl FnOnce(App) -> F) -> Result<(), Error>
+where
+    F: Fn(Value) -> R,
+    R: Future<Output = Result<Value, String>>,
+{
+    telemetry();
+    let handle = handle(from_environment().await?);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
+        let answer = handle(event.payload);
+        async move { answer.await.map_err(Error::from) }
+    }))
+    .await
+}
+
+/// Logs as JSON lines on standard output, where CloudWatch finds them.
+fn telemetry() {
+    tracing_subscriber::fmt().json().flatten_event(true).with_target(false).without_time().init();
+}
+
+fn variable(name: &str) -> Result<String, Error> {
+    std::env::var(name).map_err(|_| Error::from(format!("the environment lacks {name}")))
+}
+
+/// The app of a deployed function, from its environment.
+async fn from_environment() -> Result<App, Error> {
+    let sdk = Sdk::from_environment()?;
+    let names = Names::from_environment(|name| std::env::var(name).ok()).map_err(Error::from)?;
+    let table = Table::new(sdk.dynamodb(), names);
+    let (secrets, ()) = tokio::join!(sdk.secrets(), warm(&table));
+    let secrets = secrets?;
+    let wechat = WeChatSettings {
+        base_url: std::env::var("WECHAT_URL").unwrap_or_else(|_| "https://api.weixin.qq.com".to_owned()),
+        app_id: secrets.wechat.app_id.clone(),
+        secret: secrets.wechat.secret.clone(),
+    };
+    Ok(App::new(Parts {
+        table,
+        queue: Queue::new(sdk.sqs(), variable("QUEUE_RECOMPUTE")?),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        master: Arc::new(KmsMasterKey { client: sdk.kms(), key_id: variable("MASTER_KEY")? }),
+        lookup: secrets.lookup()?,
+        wechat: WeChat::new(wechat, Arc::new(HttpTransport::new())),
+        tokens: secrets.tokens()?,
+        systems: secrets.systems()?,
+        cursors: secrets.cursors()?,
+        bearer_systems: false,
+        own_name: Actor::parse("huitou")?,
+    }))
+}
+
+/// Opens the connection to the table during start-up, which has the full processor: a read that the role may do
+/// anyway, of a member who does not exist.
+async fn warm(table: &Table) {
+    if let Err(trouble) = table.member(MemberId::from_random([0; 16]), Freshness::Recent).await {
+        tracing::warn!(%trouble, "the connection could not be warmed");
+    }
+}
+
+/// What all SDK clients share: one HTTP client with one TLS stack, and the role's credentials, which Lambda puts
+/// into the environment, so no chain of providers has to be tried.
+struct Sdk {
+    http: SharedHttpClient,
+    region: Region,
+    credentials: Credentials,
+}
+
+/// A client of one service. Four attempts with jitter and three seconds for each lie inside the request's deadline.
+macro_rules! client {
+    ($sdk:ident, $shared:expr) => {{
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build();
+        let mut config = $sdk::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client($shared.http.clone())
+            .region($shared.region.clone())
+            .credentials_provider($shared.credentials.clone())
+            .retry_config(RetryConfig::standard().with_max_attempts(4))
+            .timeout_config(timeouts);
+        config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()));
+        $sdk::Client::from_conf(config.build())
+    }};
+}
+
+impl Sdk {
+    fn from_environment() -> Result<Self, Error> {
+        let credentials = Credentials::new(
+            variable("AWS_ACCESS_KEY_ID")?,
+            variable("AWS_SECRET_ACCESS_KEY")?,
+            std::env::var("AWS_SESSION_TOKEN").ok(),
+            None,
+            "environment",
+        );
+        let http =
+            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        Ok(Self { http, region: Region::new(variable("AWS_REGION")?), credentials })
+    }
+
+    fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        client!(aws_sdk_dynamodb, self)
+    }
+
+    fn sqs(&self) -> aws_sdk_sqs::Client {
+        client!(aws_sdk_sqs, self)
+    }
+
+    fn kms(&self) -> aws_sdk_kms::Client {
+        client!(aws_sdk_kms, self)
+    }
+
+    async fn secrets(&self) -> Result<Secrets, Error> {
+        let client = client!(aws_sdk_secretsmanager, self);
+        let answer = client.get_secret_value().secret_id(variable("SECRETS")?).send().await?;
+        let text = answer.secret_string().ok_or("the secret has no text")?;
+        // The parser's message would quote the secret.
+        serde_json::from_str(text).map_err(|_| Error::from("the secret is not in the documented form"))
+    }
+}

@@ -1,0 +1,83 @@
+//! Identities: keyed hashes of openids, unionids, phones, cards and invite codes, each leading to one member.
+
+use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, TransactWriteItem, Update};
+
+use super::meter::{Kind, count};
+use super::transaction::put_new;
+use super::{Item, Table, Trouble, binary, get_binary, get_text, number, text};
+use crate::values::{MemberId, Moment};
+
+/// The keyed hash of something by which a person can be found. What was hashed can't be told from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity(pub [u8; 32]);
+
+impl Identity {
+    fn item(&self, member: MemberId) -> Item {
+        Item::from([("identity".into(), binary(self.0)), ("member".into(), text(member.to_string()))])
+    }
+
+    pub(super) fn claim(&self, table: &Table, member: MemberId) -> Result<TransactWriteItem, Trouble> {
+        put_new(&table.names.identities, self.item(member), "identity")
+    }
+
+    pub(super) fn pass(&self, table: &Table, from: MemberId, to: MemberId) -> Result<TransactWriteItem, Trouble> {
+        let update = Update::builder()
+            .table_name(&table.names.identities)
+            .key("identity", binary(self.0))
+            .update_expression("SET #m = :to")
+            .condition_expression("#m = :from")
+            .expression_attribute_names("#m", "member")
+            .expression_attribute_values(":from", text(from.to_string()))
+            .expression_attribute_values(":to", text(to.to_string()))
+            .build()
+            .map_err(Trouble::defect)?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+}
+
+impl Table {
+    /// Who has these identities, in the order asked; `None` for one that nobody has. One call for up to 100.
+    pub async fn owners(&self, identities: &[Identity]) -> Result<Vec<Option<MemberId>>, Trouble> {
+        let mut wanted: Vec<Identity> = Vec::with_capacity(identities.len());
+        for identity in identities {
+            if !wanted.contains(identity) {
+                wanted.push(*identity);
+            }
+        }
+        let keys = wanted.iter().map(|i| Item::from([("identity".into(), binary(i.0))]));
+        let items = self.batch_get(&self.names.identities, keys.collect(), true).await?;
+        let owner = |identity: &Identity| {
+            let item = items.iter().find(|item| get_binary(item, "identity") == Some(&identity.0))?;
+            get_text(item, "member").and_then(|m| MemberId::parse(m).ok())
+        };
+        Ok(identities.iter().map(owner).collect())
+    }
+
+    /// Notes that a signed request was answered; false when it had been before. One call, one write unit.
+    ///
+    /// The note lapses when the signature would be refused for its age anyway.
+    pub async fn use_signature_once(&self, digest: &[u8], until: Moment) -> Result<bool, Trouble> {
+        let sent = self
+            .client
+            .put_item()
+            .table_name(&self.names.identities)
+            .item("identity", binary(digest))
+            .item("gone_at", number(until.seconds()))
+            .condition_expression("attribute_not_exists(#i)")
+            .expression_attribute_names("#i", "identity")
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match sent {
+            Ok(answer) => {
+                count(Kind::Write, answer.consumed_capacity());
+                Ok(true)
+            }
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                count(Kind::Write, []);
+                Ok(false)
+            }
+            Err(error) => Err(Trouble::of(&error)),
+        }
+    }
+}

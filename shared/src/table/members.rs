@@ -1,0 +1,241 @@
+//! Members' hot items: one compact item per member, the only one that most requests read.
+
+use aws_sdk_dynamodb::types::{
+    KeysAndAttributes, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+
+use super::meter::{Kind, count};
+use super::{Item, Table, Trouble, binary, get_binary, get_number, get_text, number, text};
+use crate::domain::account::Account;
+use crate::values::{LocalDay, MemberId};
+
+/// The layout of a stored account; older layouts stay readable.
+const SCHEMA: u8 = 1;
+
+/// Partitions of the due index: enough for a promotion's cohort that falls due on one day, few enough to drain in turn.
+pub const DUE_SHARDS: u8 = 16;
+
+/// A member's hot item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hot {
+    /// The account.
+    pub account: Account,
+    /// The number that a session token must carry: raising it ends all sessions.
+    pub sessions: u32,
+    /// The day under which the due index knows the member; may be early, never late.
+    pub due_on: Option<LocalDay>,
+    /// Raised by every write; the condition of the next one. 0 before the first.
+    pub version: u64,
+}
+
+impl Hot {
+    /// A member who is not stored yet.
+    #[must_use]
+    pub fn new(member: MemberId) -> Self {
+        Self { account: Account::new(member), sessions: 0, due_on: None, version: 0 }
+    }
+
+    /// The hot item after a movement. The due date moves only when it gets earlier: moving an index entry costs two
+    /// write units, leaving one that is early costs half a read when it is drained.
+    #[must_use]
+    pub fn after(&self, account: Account) -> Self {
+        let due_on = [self.due_on, account.due_on()].into_iter().flatten().min();
+        Self { account, due_on, ..self.clone() }
+    }
+
+    /// The hot item after the due index was drained: the date is exact again.
+    #[must_use]
+    pub fn drained(&self, account: Account) -> Self {
+        Self { due_on: account.due_on(), account, ..self.clone() }
+    }
+
+    fn shard(&self) -> u8 {
+        self.account.member.bytes().last().copied().unwrap_or(0) % DUE_SHARDS
+    }
+
+    fn item(&self) -> Result<Item, Trouble> {
+        let account = postcard::to_stdvec(&self.account).map_err(Trouble::defect)?;
+        let mut item = Item::from([
+            ("member".into(), text(self.account.member.to_string())),
+            ("version".into(), number(self.version + 1)),
+            ("schema".into(), number(SCHEMA)),
+            ("sessions".into(), number(self.sessions)),
+            ("account".into(), binary(account)),
+        ]);
+        if let Some(day) = self.due_on {
+            item.insert("due_shard".into(), number(self.shard()));
+            item.insert("due_on".into(), number(day.number()));
+        }
+        Ok(item)
+    }
+
+    pub(super) fn read(item: &Item) -> Result<Self, Trouble> {
+        let stored = get_number::<u8>(item, "schema");
+        if stored != Some(SCHEMA) {
+            return Err(Trouble::Defect(format!("a member's item has the unknown schema {stored:?}")));
+        }
+        let account = get_binary(item, "account").ok_or_else(|| Trouble::defect("a member's item has no account"))?;
+        Ok(Self {
+            account: postcard::from_bytes(account).map_err(Trouble::defect)?,
+            sessions: get_number(item, "sessions").unwrap_or(0),
+            due_on: get_number(item, "due_on").and_then(LocalDay::from_number),
+            version: get_number(item, "version").ok_or_else(|| Trouble::defect("a member's item has no version"))?,
+        })
+    }
+
+    /// The write of this item, on condition that it is still at the version that was read.
+    pub(super) fn write(&self, table: &Table) -> Result<TransactWriteItem, Trouble> {
+        let put = Put::builder()
+            .table_name(&table.names.members)
+            .set_item(Some(self.item()?))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let put = if self.version == 0 {
+            put.condition_expression("attribute_not_exists(#m)").expression_attribute_names("#m", "member")
+        } else {
+            put.condition_expression("#v = :v")
+                .expression_attribute_names("#v", "version")
+                .expression_attribute_values(":v", number(self.version))
+        };
+        Ok(TransactWriteItem::builder().put(put.build().map_err(Trouble::defect)?).build())
+    }
+}
+
+/// How fresh a read must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// What was written last: one unit per 4 KB. For everything that goes on to write.
+    Latest,
+    /// What was written a moment ago: half a unit per 4 KB. For answers.
+    Recent,
+}
+
+impl Table {
+    /// A member's hot item. One call; half a read unit per 4 KB, one when it must be the latest.
+    pub async fn member(&self, member: MemberId, freshness: Freshness) -> Result<Option<Hot>, Trouble> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.names.members)
+            .key("member", text(member.to_string()))
+            .consistent_read(freshness == Freshness::Latest)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| Trouble::of(&e))?;
+        count(Kind::Read, answer.consumed_capacity());
+        answer.item().map(Hot::read).transpose()
+    }
+
+    /// Several members' latest hot items. One call for up to 100.
+    pub async fn members(&self, members: &[MemberId]) -> Result<Vec<Hot>, Trouble> {
+        let keys = members.iter().map(|m| Item::from([("member".into(), text(m.to_string()))]));
+        let items = self.batch_get(&self.names.members, keys.collect(), true).await?;
+        items.iter().map(Hot::read).collect()
+    }
+
+    /// Members whom the due index names for `day` or earlier, in one shard, from a position on. One call per page.
+    pub async fn due(&self, shard: u8, day: LocalDay, from: Option<&DuePosition>, most: i32) -> Result<Due, Trouble> {
+        let start = from.map(|p| {
+            Item::from([
+                ("due_shard".into(), number(shard)),
+                ("due_on".into(), number(p.due_on.number())),
+                ("member".into(), text(p.member.to_string())),
+            ])
+        });
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.names.members)
+            .index_name("due")
+            .key_condition_expression("due_shard = :shard AND due_on <= :day")
+            .expression_attribute_values(":shard", number(shard))
+            .expression_attribute_values(":day", number(day.number()))
+            .set_exclusive_start_key(start)
+            .limit(most)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| Trouble::of(&e))?;
+        count(Kind::Read, answer.consumed_capacity());
+        let position = |item: &Item| {
+            let member = get_text(item, "member").and_then(|m| MemberId::parse(m).ok())?;
+            Some(DuePosition { member, due_on: get_number(item, "due_on").and_then(LocalDay::from_number)? })
+        };
+        Ok(Due {
+            members: answer.items().iter().filter_map(position).collect(),
+            next: answer.last_evaluated_key().and_then(position),
+        })
+    }
+
+    /// One page of a full pass over all members. Only the recompute role may do this.
+    pub async fn all_members(
+        &self,
+        from: Option<MemberId>,
+        most: i32,
+    ) -> Result<(Vec<Hot>, Option<MemberId>), Trouble> {
+        let start = from.map(|m| Item::from([("member".into(), text(m.to_string()))]));
+        let answer = self
+            .client
+            .scan()
+            .table_name(&self.names.members)
+            .set_exclusive_start_key(start)
+            .limit(most)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| Trouble::of(&e))?;
+        count(Kind::Read, answer.consumed_capacity());
+        let members = answer.items().iter().map(Hot::read).collect::<Result<_, _>>()?;
+        let next =
+            answer.last_evaluated_key().and_then(|k| get_text(k, "member")).and_then(|m| MemberId::parse(m).ok());
+        Ok((members, next))
+    }
+
+    /// Reads many items of one table by key, in as few calls as the table allows.
+    pub(super) async fn batch_get(&self, table: &str, keys: Vec<Item>, latest: bool) -> Result<Vec<Item>, Trouble> {
+        let mut found = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(100) {
+            let mut wanted = chunk.to_vec();
+            // What the service leaves unprocessed is asked for again; it always makes progress or throttles.
+            while !wanted.is_empty() {
+                let request = KeysAndAttributes::builder()
+                    .set_keys(Some(wanted))
+                    .consistent_read(latest)
+                    .build()
+                    .map_err(Trouble::defect)?;
+                let answer = self
+                    .client
+                    .batch_get_item()
+                    .request_items(table, request)
+                    .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                    .send()
+                    .await
+                    .map_err(|e| Trouble::of(&e))?;
+                count(Kind::Read, answer.consumed_capacity());
+                let mut responses = answer.responses.unwrap_or_default();
+                found.append(&mut responses.remove(table).unwrap_or_default());
+                let mut left = answer.unprocessed_keys.unwrap_or_default();
+                wanted = left.remove(table).map(|k| k.keys).unwrap_or_default();
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// A place in the due index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DuePosition {
+    /// The member.
+    pub member: MemberId,
+    /// The day under which the index knows the member.
+    pub due_on: LocalDay,
+}
+
+/// One page of the due index.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// Members due.
+    pub members: Vec<DuePosition>,
+    /// Where the next page begins.
+    pub next: Option<DuePosition>,
+}

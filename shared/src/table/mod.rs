@@ -1,0 +1,103 @@
+//! The table port: the only way to what is kept.
+//!
+//! Seven tables, named for what they hold (see `template.yaml`): members' hot items, the journal, sealed profiles,
+//! identities, member keys, settings, and answered signatures. Writes that belong together go into one
+//! [`Transaction`]; every write is conditional, so repeating one can't do harm.
+
+mod call;
+mod identities;
+mod journal;
+mod members;
+mod meter;
+mod profiles;
+mod settings;
+mod transaction;
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+
+pub use call::Trouble;
+pub use identities::Identity;
+pub use journal::{Page, RefundTally};
+pub use members::{DUE_SHARDS, Due, DuePosition, Freshness, Hot};
+pub use meter::{Cost, metered};
+pub use profiles::{Part, StoredPart};
+pub use settings::StoredVersion;
+pub use transaction::{Lost, Outcome, Transaction};
+
+/// An item as the SDK has it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The names of the tables; on AWS they come from the environment, see `template.yaml`.
+#[derive(Clone, Debug)]
+pub struct Names {
+    /// Members' hot items: account, version, due date. A table of their own, so that a full pass reads nothing else.
+    pub members: String,
+    /// The journal, by row key.
+    pub journal: String,
+    /// Profiles, tags, notes and merges of members; personal fields sealed.
+    pub profiles: String,
+    /// Keyed hashes of openids, phones, cards and invite codes, each leading to its member.
+    pub identities: String,
+    /// Members' wrapped data keys, without point-in-time recovery: a destroyed key must not come back.
+    pub keys: String,
+    /// Programme settings by version.
+    pub settings: String,
+}
+
+impl Names {
+    /// Reads the names that the environment gives, as `TABLE_MEMBERS` and so on.
+    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let name = |key: &str| variable(key).ok_or_else(|| format!("the environment lacks {key}"));
+        Ok(Self {
+            members: name("TABLE_MEMBERS")?,
+            journal: name("TABLE_JOURNAL")?,
+            profiles: name("TABLE_PROFILES")?,
+            identities: name("TABLE_IDENTITIES")?,
+            keys: name("TABLE_MEMBER_KEYS")?,
+            settings: name("TABLE_SETTINGS")?,
+        })
+    }
+}
+
+/// All tables, behind one client.
+#[derive(Clone, Debug)]
+pub struct Table {
+    client: Client,
+    names: Names,
+}
+
+impl Table {
+    /// Tables with these names.
+    #[must_use]
+    pub const fn new(client: Client, names: Names) -> Self {
+        Self { client, names }
+    }
+}
+
+fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn binary(value: impl Into<Vec<u8>>) -> AttributeValue {
+    AttributeValue::B(Blob::new(value))
+}
+
+fn get_text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+fn get_number<N: std::str::FromStr>(item: &Item, name: &str) -> Option<N> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+fn get_binary<'a>(item: &'a Item, name: &str) -> Option<&'a [u8]> {
+    item.get(name)?.as_b().ok().map(AsRef::as_ref)
+}

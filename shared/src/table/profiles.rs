@@ -1,0 +1,144 @@
+//! Parts of members' profiles: the profile itself, tags, notes, merges. Each part has a version of its own.
+
+use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, ReturnConsumedCapacity, TransactWriteItem};
+
+use super::meter::{Kind, count};
+use super::{Item, Table, Trouble, binary, get_binary, get_number, get_text, number, text};
+use crate::values::{MemberId, Moment, RowKey};
+
+/// What a part is, as the table's sort key names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The profile.
+    Profile,
+    /// Tags given by staff.
+    Tags,
+    /// One note, by the time at which it was written.
+    Note(Moment, RowKey),
+    /// One merge, kept with the member who goes on.
+    Merge(RowKey),
+}
+
+impl Part {
+    fn key(&self) -> String {
+        match self {
+            Self::Profile => "profile".to_owned(),
+            Self::Tags => "tags".to_owned(),
+            Self::Note(at, id) => format!("note#{:015}#{id}", at.millis()),
+            Self::Merge(id) => format!("merge#{id}"),
+        }
+    }
+}
+
+/// A stored part: its text (JSON) and the version on which the next write builds.
+#[derive(Clone, Debug)]
+pub struct StoredPart {
+    /// Whose.
+    pub member: MemberId,
+    /// Which.
+    pub part: Part,
+    /// The part as JSON, personal fields sealed inside it.
+    pub text: String,
+    /// The version read; 0 for a part that is not stored yet.
+    pub version: u64,
+}
+
+impl StoredPart {
+    /// A part that is not stored yet.
+    #[must_use]
+    pub const fn new(member: MemberId, part: Part, text: String) -> Self {
+        Self { member, part, text, version: 0 }
+    }
+
+    pub(super) fn write(&self, table: &Table) -> Result<TransactWriteItem, Trouble> {
+        let put = Put::builder()
+            .table_name(&table.names.profiles)
+            .item("member", text(self.member.to_string()))
+            .item("part", text(self.part.key()))
+            .item("content", text(&self.text))
+            .item("version", number(self.version + 1));
+        let put = if self.version == 0 {
+            put.condition_expression("attribute_not_exists(#m)").expression_attribute_names("#m", "member")
+        } else {
+            put.condition_expression("#v = :v")
+                .expression_attribute_names("#v", "version")
+                .expression_attribute_values(":v", number(self.version))
+        };
+        Ok(TransactWriteItem::builder().put(put.build().map_err(Trouble::defect)?).build())
+    }
+}
+
+pub(super) fn key_item(member: MemberId, wrapped: &[u8]) -> Item {
+    Item::from([("member".into(), text(member.to_string())), ("wrapped".into(), binary(wrapped))])
+}
+
+fn part_key(member: MemberId, part: &Part) -> Item {
+    Item::from([("member".into(), text(member.to_string())), ("part".into(), text(part.key()))])
+}
+
+fn read_part(member: MemberId, part: &Part, item: &Item) -> Result<StoredPart, Trouble> {
+    let content = get_text(item, "content").ok_or_else(|| Trouble::defect("a part of a profile has no content"))?;
+    let version = get_number(item, "version").ok_or_else(|| Trouble::defect("a part of a profile has no version"))?;
+    Ok(StoredPart { member, part: part.clone(), text: content.to_owned(), version })
+}
+
+impl Table {
+    /// One part. One call, one read unit per 4 KB.
+    pub async fn part(&self, member: MemberId, part: &Part) -> Result<Option<StoredPart>, Trouble> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.names.profiles)
+            .set_key(Some(part_key(member, part)))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| Trouble::of(&e))?;
+        count(Kind::Read, answer.consumed_capacity());
+        answer.item().map(|item| read_part(member, part, item)).transpose()
+    }
+
+    /// A member's profile and wrapped data key together. One call, half a read unit per 4 KB each.
+    pub async fn profile_and_key(&self, member: MemberId) -> Result<(Option<StoredPart>, Option<Vec<u8>>), Trouble> {
+        let request = |key: Item| KeysAndAttributes::builder().keys(key).build().map_err(Trouble::defect);
+        let answer = self
+            .client
+            .batch_get_item()
+            .request_items(&self.names.profiles, request(part_key(member, &Part::Profile))?)
+            .request_items(&self.names.keys, request(Item::from([("member".into(), text(member.to_string()))]))?)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| Trouble::of(&e))?;
+        count(Kind::Read, answer.consumed_capacity());
+        if answer.unprocessed_keys().is_some_and(|left| !left.is_empty()) {
+            return Err(Trouble::Unavailable("the table left a profile unread".into()));
+        }
+        let first = |table: &str| answer.responses().and_then(|r| r.get(table)).and_then(|items| items.first());
+        let profile = first(&self.names.profiles).map(|item| read_part(member, &Part::Profile, item)).transpose()?;
+        let key = first(&self.names.keys).and_then(|item| get_binary(item, "wrapped")).map(<[u8]>::to_vec);
+        Ok((profile, key))
+    }
+
+    /// A member's newest notes, newest first. One call.
+    pub async fn notes(&self, member: MemberId, most: i32) -> Result<Vec<String>, Trouble> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.names.profiles)
+            .key_condition_expression("#m = :m AND begins_with(#p, :p)")
+            .expression_attribute_names("#m", "member")
+            .expression_attribute_names("#p", "part")
+            .expression_attribute_values(":m", text(member.to_string()))
+            .expression_attribute_values(":p", text("note#"))
+            .scan_index_forward(false)
+            .limit(most)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| Trouble::of(&e))?;
+        count(Kind::Read, answer.consumed_capacity());
+        Ok(answer.items().iter().filter_map(|item| get_text(item, "content").map(str::to_owned)).collect())
+    }
+}

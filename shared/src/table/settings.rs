@@ -1,0 +1,69 @@
+//! Settings by version, and small records that settings-like things need.
+
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+
+use super::meter::{Kind, count};
+use super::{Item, Table, Trouble, get_number, get_text, number, text};
+
+/// One stored version of one kind of settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredVersion {
+    /// What is set: `program`, a dry run's id and so on.
+    pub subject: String,
+    /// The version's number.
+    pub version: u32,
+    /// The settings as JSON.
+    pub text: String,
+}
+
+impl StoredVersion {
+    pub(super) fn item(&self) -> Item {
+        Item::from([
+            ("subject".into(), text(&self.subject)),
+            ("version".into(), number(self.version)),
+            ("content".into(), text(&self.text)),
+        ])
+    }
+}
+
+impl Table {
+    /// Versions of a subject from a number on, oldest first. One call.
+    pub async fn versions(&self, subject: &str, from: u32) -> Result<Vec<StoredVersion>, Trouble> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.names.settings)
+            .key_condition_expression("#s = :s AND #v >= :v")
+            .expression_attribute_names("#s", "subject")
+            .expression_attribute_names("#v", "version")
+            .expression_attribute_values(":s", text(subject))
+            .expression_attribute_values(":v", number(from))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| Trouble::of(&e))?;
+        count(Kind::Read, answer.consumed_capacity());
+        let read = |item: &Item| {
+            let content = get_text(item, "content").ok_or_else(|| Trouble::defect("settings have no content"))?;
+            let version = get_number(item, "version").ok_or_else(|| Trouble::defect("settings have no version"))?;
+            Ok(StoredVersion { subject: subject.to_owned(), version, text: content.to_owned() })
+        };
+        answer.items().iter().map(read).collect()
+    }
+
+    /// Writes a record of settings over whatever was there. One call.
+    pub async fn put_version(&self, version: &StoredVersion) -> Result<(), Trouble> {
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.names.settings)
+            .set_item(Some(version.item()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| Trouble::of(&e))?;
+        count(Kind::Write, answer.consumed_capacity());
+        Ok(())
+    }
+}

@@ -1,0 +1,186 @@
+//! Transactions: writes that happen together or not at all.
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{CancellationReason, Put, ReturnConsumedCapacity, TransactWriteItem};
+
+use super::journal::{read_entry, write_row, write_tally};
+use super::meter::{Kind, count};
+use super::{Hot, Identity, Item, RefundTally, StoredPart, StoredVersion, Table, Trouble};
+use crate::domain::entry::Entry;
+use crate::domain::posting::Posted;
+use crate::domain::purchase::Refunded;
+use crate::values::{ForeignId, MemberId, Source};
+
+/// What a write in a transaction is, so that a lost one can be named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slot {
+    Member(MemberId),
+    Row,
+    Other,
+}
+
+/// Why a transaction did not happen. Nothing of it remains.
+#[derive(Clone, Debug)]
+pub enum Lost {
+    /// A row with the same key is there already.
+    RowExists(Box<Entry>),
+    /// A member's item has moved on; as it is now, when the table told.
+    Stale(MemberId, Option<Box<Hot>>),
+    /// Another condition failed, or another transaction was in the way: read again and decide anew.
+    Crossed,
+}
+
+/// How a transaction ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// All writes happened.
+    Done,
+    /// None happened.
+    Lost(Lost),
+}
+
+/// Writes that happen together or not at all: one call, two write units per KB and item.
+#[derive(Debug)]
+pub struct Transaction<'a> {
+    table: &'a Table,
+    writes: Vec<(Slot, TransactWriteItem)>,
+}
+
+impl Table {
+    /// An empty transaction.
+    #[must_use]
+    pub const fn transaction(&self) -> Transaction<'_> {
+        Transaction { table: self, writes: Vec::new() }
+    }
+}
+
+impl Transaction<'_> {
+    /// A new journal row, on condition that its key is free.
+    pub fn row(mut self, posted: &Posted) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Row, write_row(self.table, posted)?));
+        Ok(self)
+    }
+
+    /// A member's hot item, on condition that it is still at the version read.
+    pub fn member(mut self, hot: &Hot) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Member(hot.account.member), hot.write(self.table)?));
+        Ok(self)
+    }
+
+    /// A movement: its row, and the member's hot item after it.
+    pub fn movement(self, before: &Hot, posted: &Posted) -> Result<Self, Trouble> {
+        self.row(posted)?.member(&before.after(posted.account.clone()))
+    }
+
+    /// What has been given back of an order, on condition that no other refund came between.
+    pub fn refunded(
+        mut self,
+        order: (&Source, &ForeignId),
+        before: &RefundTally,
+        after: Refunded,
+    ) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_tally(self.table, order, before, after)?));
+        Ok(self)
+    }
+
+    /// A new identity, on condition that nobody has it.
+    pub fn claim_identity(mut self, identity: &Identity, member: MemberId) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, identity.claim(self.table, member)?));
+        Ok(self)
+    }
+
+    /// An identity passes from one member to another, on condition that the first still has it.
+    pub fn move_identity(mut self, identity: &Identity, from: MemberId, to: MemberId) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, identity.pass(self.table, from, to)?));
+        Ok(self)
+    }
+
+    /// A part of a member's profile, on condition that it is still at the version read.
+    pub fn part(mut self, part: &StoredPart) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, part.write(self.table)?));
+        Ok(self)
+    }
+
+    /// A member's wrapped data key, on condition that there is none.
+    pub fn key(mut self, member: MemberId, wrapped: &[u8]) -> Result<Self, Trouble> {
+        let item = super::profiles::key_item(member, wrapped);
+        self.writes.push((Slot::Other, put_new(&self.table.names.keys, item, "member")?));
+        Ok(self)
+    }
+
+    /// A new version of settings, on condition that its number is free.
+    pub fn version(mut self, version: &StoredVersion) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, put_new(&self.table.names.settings, version.item(), "version")?));
+        Ok(self)
+    }
+
+    /// Does it. The SDK repeats it with the same token when an answer is lost, so it happens at most once.
+    pub async fn commit(self) -> Result<Outcome, Trouble> {
+        let (slots, items): (Vec<Slot>, Vec<TransactWriteItem>) = self.writes.into_iter().unzip();
+        let sent = self
+            .table
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match sent {
+            Ok(answer) => {
+                count(Kind::Write, answer.consumed_capacity());
+                Ok(Outcome::Done)
+            }
+            Err(error) => {
+                count(Kind::Write, []);
+                cancelled(&slots, &error).map(Outcome::Lost)
+            }
+        }
+    }
+}
+
+/// A plain put of something new.
+pub(super) fn put_new(table: &str, item: Item, key: &str) -> Result<TransactWriteItem, Trouble> {
+    let put = Put::builder()
+        .table_name(table)
+        .set_item(Some(item))
+        .condition_expression("attribute_not_exists(#k)")
+        .expression_attribute_names("#k", key);
+    Ok(TransactWriteItem::builder().put(put.build().map_err(Trouble::defect)?).build())
+}
+
+fn cancelled<R>(slots: &[Slot], error: &SdkError<TransactWriteItemsError, R>) -> Result<Lost, Trouble> {
+    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
+        let conflict = error.as_service_error().is_some_and(|e| {
+            use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
+            matches!(e.code(), Some("TransactionConflictException" | "TransactionInProgressException"))
+        });
+        return if conflict { Ok(Lost::Crossed) } else { Err(Trouble::of(error)) };
+    };
+    let reasons = canceled.cancellation_reasons();
+    let failed = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
+    // A row that is there already decides: whatever else failed, this has been done before.
+    for (slot, reason) in slots.iter().zip(reasons) {
+        if *slot == Slot::Row && failed(reason) {
+            let item = reason.item().ok_or_else(|| Trouble::defect("a refused row was not shown"))?;
+            return Ok(Lost::RowExists(Box::new(read_entry(item)?)));
+        }
+    }
+    for (slot, reason) in slots.iter().zip(reasons) {
+        if let (Slot::Member(member), true) = (slot, failed(reason)) {
+            let hot = reason.item().map(Hot::read).transpose()?;
+            return Ok(Lost::Stale(*member, hot.map(Box::new)));
+        }
+    }
+    let passing = |reason: &CancellationReason| {
+        matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict" | "None") | None)
+    };
+    match reasons.iter().find(|reason| !passing(reason)) {
+        None => Ok(Lost::Crossed),
+        Some(reason) => {
+            let what = format!("{}: {}", reason.code().unwrap_or_default(), reason.message().unwrap_or_default());
+            let ours = reason.code().is_some_and(|code| code.contains("Validation"));
+            Err(if ours { Trouble::Defect(what) } else { Trouble::Unavailable(what) })
+        }
+    }
+}
