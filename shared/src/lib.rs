@@ -9,5 +9,7 @@
 //! 5. [`manners`]: HTTP, tokens, cursors, batches, telemetry, start-up.
 
 pub mod clock;
+mod digest;
 pub mod domain;
+pub mod manners;
 pub mod values;

@@ -1,0 +1,4 @@
+//! Manners: how the outside is met.
+
+pub mod cursor;
+pub mod signature;
