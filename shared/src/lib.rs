@@ -11,5 +11,7 @@
 pub mod clock;
 mod digest;
 pub mod domain;
+pub mod entropy;
 pub mod manners;
+pub mod seal;
 pub mod values;
