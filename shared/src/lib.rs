@@ -14,4 +14,5 @@ pub mod domain;
 pub mod entropy;
 pub mod manners;
 pub mod seal;
+pub mod transport;
 pub mod values;

@@ -1,0 +1,292 @@
+//! The transport port: one HTTP call to somebody else's service.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
+use aws_smithy_runtime_api::client::http::{HttpConnector as _, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
+use http::uri::Scheme;
+use http::{HeaderMap, Method, StatusCode, Uri};
+
+/// What is sent.
+#[derive(Clone)]
+pub struct Request {
+    /// GET or POST, for all providers that we know.
+    pub method: Method,
+    /// The whole address, with its query already encoded.
+    pub url: String,
+    /// Headers besides those that the transport adds (`host`, `content-length`).
+    pub headers: HeaderMap,
+    /// The body; empty for none.
+    pub body: Bytes,
+    /// How long the call may take from the first byte out to the last byte in.
+    pub timeout: Duration,
+}
+
+/// Queries, headers and bodies hold secrets and personal data, so they never show.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.url.split(['?', '#']).next().unwrap_or_default();
+        write!(f, "{} {address} ({} bytes)", self.method, self.body.len())
+    }
+}
+
+/// What came back, whatever its status.
+#[derive(Clone)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body, at most [`LARGEST_ANSWER`].
+    pub body: Bytes,
+}
+
+/// Headers and bodies hold secrets and personal data, so they never show.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.status, self.body.len())
+    }
+}
+
+/// The largest body that is read, in bytes: 1 MiB, a hundred times what any provider answers.
+pub const LARGEST_ANSWER: usize = 1 << 20;
+
+/// Why there is no answer. The text holds nothing of the request's query, headers or body.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// No byte of the request left: repeating it is safe.
+    #[error("the request was not sent: {0}")]
+    NotSent(String),
+    /// The request may have arrived and may have had its effect: repeating it may do it twice.
+    #[error("it is unknown whether the request arrived: {0}")]
+    Unknown(String),
+}
+
+/// Makes one HTTP call: no retries, no redirects, no cookies, no compression.
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// Sends the request and reads the whole answer.
+    fn call(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>>;
+}
+
+/// HTTP over the connector that the AWS SDK brings along, so that no second client and no second TLS stack has to
+/// be carried. Connections are kept and reused; build it once.
+///
+/// Plain `http://` is for stand-ins on this machine; anything else has to be `https://`, since secrets travel in
+/// queries and bodies.
+#[derive(Debug, Clone)]
+pub struct HttpTransport(SharedHttpConnector);
+
+impl HttpTransport {
+    /// How long a connection may take to come about, TLS included, before the call is given up as not sent.
+    const CONNECT: Duration = Duration::from_millis(1_500);
+
+    /// A transport without connections yet; the first call opens one.
+    #[must_use]
+    pub fn new() -> Self {
+        let settings = HttpConnectorSettings::builder().connect_timeout(Self::CONNECT).build();
+        let connector = Connector::builder()
+            .connector_settings(settings)
+            .sleep_impl(TokioSleep::new())
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .build();
+        Self(SharedHttpConnector::new(connector))
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
+        let timeout = request.timeout;
+        let connection = CaptureSmithyConnection::new();
+        // As long as no connection was handed to the request, nothing of it can have left.
+        let failed = |why: String| match connection.get() {
+            None => TransportError::NotSent(why),
+            Some(_) => TransportError::Unknown(why),
+        };
+        let mut request = prepare(request)?;
+        request.add_extension(connection.clone());
+        let exchange = async {
+            let answer = self.0.call(request).await.map_err(|e| failed(DisplayErrorContext(&e).to_string()))?;
+            read(answer).await.map_err(&failed)
+        };
+        let timed = tokio::time::timeout(timeout, exchange).await;
+        timed.unwrap_or_else(|_| Err(failed(format!("no answer within {} ms", timeout.as_millis()))))
+    }
+}
+
+impl Default for HttpTransport {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Transport for HttpTransport {
+    fn call(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        Box::pin(self.exchange(request))
+    }
+}
+
+fn prepare(request: Request) -> Result<HttpRequest, TransportError> {
+    let refused = |why: &str| TransportError::NotSent(why.to_owned());
+    let uri: Uri = request.url.parse().map_err(|_| refused("the address is no URL"))?;
+    if !may_be_called(&uri) {
+        return Err(refused("the address is neither https nor on this machine"));
+    }
+    let mut prepared = http::Request::new(SdkBody::from(request.body));
+    *prepared.method_mut() = request.method;
+    *prepared.uri_mut() = uri;
+    *prepared.headers_mut() = request.headers;
+    HttpRequest::try_from(prepared).map_err(|_| refused("the headers can't be written"))
+}
+
+fn may_be_called(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let address: Result<IpAddr, _> = host.trim_matches(['[', ']']).parse();
+    let here = host == "localhost" || address.is_ok_and(|a| a.is_loopback());
+    match uri.scheme() {
+        Some(scheme) if *scheme == Scheme::HTTPS => !host.is_empty(),
+        Some(scheme) if *scheme == Scheme::HTTP => here,
+        _ => false,
+    }
+}
+
+async fn read(answer: aws_smithy_runtime_api::client::orchestrator::HttpResponse) -> Result<Response, String> {
+    let answer = answer.try_into_http1x().map_err(|_| "the answer's headers can't be read".to_owned())?;
+    let (head, body) = answer.into_parts();
+    let mut body = ByteStream::new(body);
+    let mut whole = BytesMut::new();
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(|e| DisplayErrorContext(&e).to_string())?;
+        if whole.len() + piece.len() > LARGEST_ANSWER {
+            return Err(format!("the answer is larger than {LARGEST_ANSWER} bytes"));
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(Response { status: head.status, headers: head.headers, body: whole.freeze() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    use super::*;
+
+    /// A server that takes one request, hands it to `answer`, and is gone.
+    fn a_server(answer: impl FnOnce(TcpStream, String) + Send + 'static) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/path?secret=hush", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 4096];
+            let mut length = 0;
+            while !String::from_utf8_lossy(&request[..length]).contains("hello") {
+                length += stream.read(&mut request[length..]).unwrap();
+            }
+            answer(stream, String::from_utf8_lossy(&request[..length]).into_owned());
+        });
+        url
+    }
+
+    fn post(url: &str) -> Request {
+        let headers = HeaderMap::from_iter([(http::header::CONTENT_TYPE, "application/json".parse().unwrap())]);
+        let body = Bytes::from_static(b"hello");
+        Request { method: Method::POST, url: url.to_owned(), headers, body, timeout: Duration::from_secs(5) }
+    }
+
+    async fn outcome(request: Request) -> Result<Response, TransportError> {
+        HttpTransport::new().call(request).await
+    }
+
+    #[tokio::test]
+    async fn a_request_goes_out_whole_and_the_answer_comes_back_whatever_its_status() {
+        let url = a_server(|mut stream, request| {
+            let body = request.replace('\r', "");
+            let head = "HTTP/1.1 418 Odd\r\nx-kind: pot\r\nconnection: close";
+            write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        });
+        let answer = outcome(post(&url)).await.unwrap();
+        assert_eq!(answer.status, 418);
+        assert_eq!(answer.headers["x-kind"], "pot");
+        let seen = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert!(seen.starts_with("POST /path?secret=hush HTTP/1.1\n"), "{seen}");
+        assert!(seen.contains("content-type: application/json\n") && seen.ends_with("\n\nhello"), "{seen}");
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_is_safe_to_repeat() {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = outcome(post(&format!("http://{closed}/?secret=hush"))).await.unwrap_err();
+        assert!(matches!(&error, TransportError::NotSent(_)), "{error}");
+        assert!(!error.to_string().contains("hush"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_failed_handshake_is_safe_to_repeat() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"this is no TLS").unwrap();
+        });
+        let error = outcome(post(&url)).await.unwrap_err();
+        assert!(matches!(&error, TransportError::NotSent(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn once_the_bytes_have_left_silence_and_a_cut_are_unknown() {
+        let cut = a_server(|stream, _| drop(stream));
+        let error = outcome(post(&cut)).await.unwrap_err();
+        assert!(matches!(&error, TransportError::Unknown(_)), "{error}");
+        assert!(!error.to_string().contains("hush"), "{error}");
+
+        let (release, wait) = std::sync::mpsc::channel::<()>();
+        let silent = a_server(move |stream, _| {
+            let _ = wait.recv();
+            drop(stream);
+        });
+        let request = Request { timeout: Duration::from_millis(200), ..post(&silent) };
+        let error = outcome(request).await.unwrap_err();
+        drop(release);
+        assert_eq!(error, TransportError::Unknown("no answer within 200 ms".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn an_answer_larger_than_a_mebibyte_is_not_swallowed() {
+        let url = a_server(|mut stream, _| {
+            let length = LARGEST_ANSWER + 1;
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+            let _ = stream.write_all(&vec![b'x'; length]);
+        });
+        let error = outcome(post(&url)).await.unwrap_err();
+        assert_eq!(error, TransportError::Unknown("the answer is larger than 1048576 bytes".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn secrets_never_travel_in_the_clear() {
+        for bad in ["http://api.weixin.qq.com/", "http://10.0.0.1/", "ftp://127.0.0.1/", "/path", "", "no url"] {
+            let error = outcome(post(bad)).await.unwrap_err();
+            assert!(matches!(&error, TransportError::NotSent(_)), "{bad}: {error}");
+        }
+        for good in ["https://api.weixin.qq.com/", "http://127.0.0.1:1/", "http://[::1]:1/", "http://localhost/"] {
+            assert!(may_be_called(&good.parse().unwrap()), "{good}");
+        }
+    }
+
+    #[test]
+    fn queries_and_bodies_never_show() {
+        let request = post("https://api.example/cgi?secret=hush");
+        assert_eq!(format!("{request:?}"), "POST https://api.example/cgi (5 bytes)");
+        let answer = Response { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::from_static(b"hush") };
+        assert_eq!(format!("{answer:?}"), "200 OK (4 bytes)");
+    }
+}
