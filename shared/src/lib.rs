@@ -16,3 +16,4 @@ pub mod manners;
 pub mod seal;
 pub mod transport;
 pub mod values;
+pub mod wechat;
