@@ -62,7 +62,7 @@ impl fmt::Debug for Response {
 /// The largest body that is read, in bytes: 1 MiB, a hundred times what any provider answers.
 pub const LARGEST_ANSWER: usize = 1 << 20;
 
-/// Why there is no answer. The text names no address and no content.
+/// Why there is no answer. The text holds nothing of the request's query, headers or body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
     /// No byte of the request left: repeating it is safe.
@@ -247,6 +247,7 @@ mod tests {
         let cut = a_server(|stream, _| drop(stream));
         let error = outcome(post(&cut)).await.unwrap_err();
         assert!(matches!(&error, TransportError::Unknown(_)), "{error}");
+        assert!(!error.to_string().contains("hush"), "{error}");
 
         let (release, wait) = std::sync::mpsc::channel::<()>();
         let silent = a_server(move |stream, _| {

@@ -91,8 +91,21 @@ fn create(path: &Path, entropy: &dyn Entropy) -> io::Result<()> {
     match linked {
         // Another process was faster; its key is the key.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => removed,
-        linked => linked.and(removed),
+        linked => linked.and(removed).and_then(|()| sync_folder(path)),
     }
+}
+
+/// Data that is sealed from now on must not outlive the file's name when the power fails.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+/// Elsewhere a folder can't be opened to be synced.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 fn write_draft(draft: &Path, key: &[u8]) -> io::Result<()> {
