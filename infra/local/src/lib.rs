@@ -1,1 +1,7 @@
-//! The local host.
+//! The local host: the whole product on one machine, with one command.
+//!
+//! What `template.yaml` names is mounted here and nothing else: its routes behind one port, its tables on an embedded
+//! engine, its queues on an SQS-compatible server, its schedules on a clock that can be moved.
+
+pub mod clock;
+pub mod template;
