@@ -4,4 +4,7 @@
 //! engine, its queues on an SQS-compatible server, its schedules on a clock that can be moved.
 
 pub mod clock;
+pub mod data_dir;
+pub mod in_process;
+pub mod table;
 pub mod template;

@@ -28,7 +28,11 @@ impl Moment {
     /// A moment from milliseconds since 1970; `None` outside the years that are kept.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Option<Self> {
-        if millis >= Self::FIRST && millis < Self::LAST { Some(Self(millis)) } else { None }
+        if millis >= Self::FIRST && millis < Self::LAST {
+            Some(Self(millis))
+        } else {
+            None
+        }
     }
 
     /// Milliseconds since 1970-01-01T00:00Z.
@@ -71,7 +75,8 @@ impl Moment {
 
     /// Reads RFC 3339 with any offset.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        const WANTED: Invalid = Invalid("a time in RFC 3339 with an offset, 1992 to 9999, as 2026-03-01T12:00:00+08:00");
+        const WANTED: Invalid =
+            Invalid("a time in RFC 3339 with an offset, 1992 to 9999, as 2026-03-01T12:00:00+08:00");
         let timestamp: Timestamp = text.parse().map_err(|_| WANTED)?;
         Self::from_millis(timestamp.as_millisecond()).ok_or(WANTED)
     }
@@ -79,14 +84,18 @@ impl Moment {
 
 impl From<SystemTime> for Moment {
     fn from(time: SystemTime) -> Self {
-        let millis = time.duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
+        let millis = time
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
         Self(millis.clamp(Self::FIRST, Self::LAST - 1))
     }
 }
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(timestamp) = Timestamp::from_millisecond(self.0) else { return Err(fmt::Error) };
+        let Ok(timestamp) = Timestamp::from_millisecond(self.0) else {
+            return Err(fmt::Error);
+        };
         let zoned = timestamp.to_zoned(TimeZone::fixed(CHINA));
         if self.0 % 1000 == 0 {
             write!(f, "{}", zoned.strftime("%Y-%m-%dT%H:%M:%S%:z"))
@@ -104,7 +113,11 @@ impl fmt::Debug for Moment {
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i64(self.0) }
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            serializer.serialize_i64(self.0)
+        }
     }
 }
 
@@ -137,12 +150,21 @@ mod tests {
         let moment = Moment::parse("1997-01-01T04:00:00Z").unwrap();
         assert_eq!(moment.to_string(), "1997-01-01T12:00:00+08:00");
         assert_eq!(Moment::parse(&moment.to_string()).unwrap(), moment);
-        assert_eq!(Moment::parse("2026-03-01T12:00:00.120+08:00").unwrap().to_string(), "2026-03-01T12:00:00.120+08:00");
+        assert_eq!(
+            Moment::parse("2026-03-01T12:00:00.120+08:00").unwrap().to_string(),
+            "2026-03-01T12:00:00.120+08:00"
+        );
     }
 
     #[test]
     fn a_time_without_offset_or_outside_the_kept_years_is_refused() {
-        for text in ["2026-03-01T12:00:00", "1991-01-01T00:00:00Z", "", "tomorrow", "2026-13-01T00:00:00Z"] {
+        for text in [
+            "2026-03-01T12:00:00",
+            "1991-01-01T00:00:00Z",
+            "",
+            "tomorrow",
+            "2026-13-01T00:00:00Z",
+        ] {
             assert!(Moment::parse(text).is_err(), "{text}");
         }
     }

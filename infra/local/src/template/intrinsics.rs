@@ -40,26 +40,44 @@ struct Resolver {
 impl Resolver {
     fn of(document: &Yaml) -> Self {
         let section = |name: &str| {
-            document.get(name).and_then(Yaml::as_mapping).into_iter().flatten().filter_map(|(k, v)| Some((k.as_str()?, v)))
+            document
+                .get(name)
+                .and_then(Yaml::as_mapping)
+                .into_iter()
+                .flatten()
+                .filter_map(|(k, v)| Some((k.as_str()?, v)))
         };
         let default = |parameter: &Yaml| match parameter.get("Default") {
             Some(Yaml::Number(n)) => Value::String(n.to_string()),
             Some(Yaml::String(s)) => Value::String(s.clone()),
             _ => Value::String(String::new()),
         };
-        let kind = |resource: &Yaml| resource.get("Type").and_then(Yaml::as_str).unwrap_or_default().to_owned();
+        let kind = |resource: &Yaml| {
+            resource
+                .get("Type")
+                .and_then(Yaml::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         Self {
-            parameters: section("Parameters").map(|(name, p)| (name.to_owned(), default(p))).collect(),
-            kinds: section("Resources").map(|(name, r)| (name.to_owned(), kind(r))).collect(),
+            parameters: section("Parameters")
+                .map(|(name, p)| (name.to_owned(), default(p)))
+                .collect(),
+            kinds: section("Resources")
+                .map(|(name, r)| (name.to_owned(), kind(r)))
+                .collect(),
             conditions: BTreeMap::new(),
         }
     }
 
     fn read_conditions(&mut self, document: &Yaml) -> Result<(), TemplateError> {
-        let Some(section) = document.get("Conditions").and_then(Yaml::as_mapping) else { return Ok(()) };
+        let Some(section) = document.get("Conditions").and_then(Yaml::as_mapping) else {
+            return Ok(());
+        };
         for (name, condition) in section {
             let holds = self.resolve(condition)?.as_bool().unwrap_or(false);
-            self.conditions.insert(name.as_str().unwrap_or_default().to_owned(), holds);
+            self.conditions
+                .insert(name.as_str().unwrap_or_default().to_owned(), holds);
         }
         Ok(())
     }
@@ -95,10 +113,16 @@ impl Resolver {
             ("Equals", Some([left, right]), _) => Ok(Value::Bool(left == right)),
             ("Not", Some([condition]), _) => Ok(Value::Bool(condition == &Value::Bool(false))),
             ("If", Some([condition, yes, no]), _) => {
-                let holds = condition.as_str().and_then(|c| self.conditions.get(c)).copied().unwrap_or(false);
+                let holds = condition
+                    .as_str()
+                    .and_then(|c| self.conditions.get(c))
+                    .copied()
+                    .unwrap_or(false);
                 Ok(if holds { yes.clone() } else { no.clone() })
             }
-            (tag, ..) => Err(TemplateError(format!("!{tag} is used in a way that the local host does not understand"))),
+            (tag, ..) => Err(TemplateError(format!(
+                "!{tag} is used in a way that the local host does not understand"
+            ))),
         }
     }
 
@@ -121,14 +145,20 @@ impl Resolver {
         match self.kinds.get(name).map(String::as_str) {
             Some("AWS::SQS::Queue") => Ok(Value::String(queue_url(name))),
             Some(_) => Ok(Value::String(name.to_owned())),
-            None => Err(TemplateError(format!("{name} is referred to, but neither a parameter nor a resource"))),
+            None => Err(TemplateError(format!(
+                "{name} is referred to, but neither a parameter nor a resource"
+            ))),
         }
     }
 
     fn attribute(&self, name: &str, attribute: &str) -> Result<Value, TemplateError> {
         let kind = self.kinds.get(name).map(String::as_str);
         let text = match (kind, attribute) {
-            (None, _) => return Err(TemplateError(format!("{name}.{attribute} is referred to, but no resource"))),
+            (None, _) => {
+                return Err(TemplateError(format!(
+                    "{name}.{attribute} is referred to, but no resource"
+                )));
+            }
             (Some("AWS::SQS::Queue"), "Arn") => queue_arn(name),
             (Some(_), "Arn") => format!("arn:aws:local:{LOCAL_REGION}:{LOCAL_ACCOUNT}:{name}"),
             (Some(_), _) => name.to_owned(),
@@ -141,7 +171,9 @@ impl Resolver {
         let mut out = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
-            let Some((name, tail)) = after.split_once('}') else { break };
+            let Some((name, tail)) = after.split_once('}') else {
+                break;
+            };
             out.push_str(before);
             let value = match (name.strip_prefix('!'), name.split_once('.')) {
                 (Some(literal), _) => Value::String(format!("${{{literal}}}")),
