@@ -117,7 +117,7 @@ mod tests {
         let clock = DevClock::new();
         let moves = clock.moves();
         clock.set(at("2026-03-01T23:59:00+08:00"));
-        clock.advance(Duration::from_secs(120));
+        clock.advance(Duration::from_mins(2));
         assert_eq!(clock.now().day().to_string(), "2026-03-02");
         assert!(moves.has_changed().unwrap());
     }

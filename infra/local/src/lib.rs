@@ -5,6 +5,14 @@
 
 pub mod clock;
 pub mod data_dir;
+pub mod gateway;
+pub mod handler;
 pub mod in_process;
+pub mod pump;
+pub mod queue;
+pub mod schedule;
+pub mod standin;
+pub mod stop;
 pub mod table;
 pub mod template;
+pub mod workbench;

@@ -141,7 +141,23 @@ pub struct Redrive {
 
 /// What is wrong with the template, as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TemplateError(pub(crate) String);
+pub struct TemplateError(String);
+
+impl TemplateError {
+    pub(crate) fn without_handler(function: &str) -> Self {
+        Self(format!(
+            "{function} has a queue or a schedule, but this build has no handler for it"
+        ))
+    }
+
+    pub(crate) fn without_router(function: &str) -> Self {
+        Self(format!("{function} has routes, but this build has no router for it"))
+    }
+
+    pub(crate) fn in_schedule(name: &str, expression: &str, why: &str) -> Self {
+        Self(format!("schedule {name} says {expression}, but {why}"))
+    }
+}
 
 impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

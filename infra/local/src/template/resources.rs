@@ -51,7 +51,9 @@ pub(super) fn read(document: &Value) -> Result<Template, TemplateError> {
 }
 
 fn typed<T: DeserializeOwned>(what: &str, value: &Value) -> Result<T, TemplateError> {
-    T::deserialize(value).map_err(|e| TemplateError(format!("{what} is not as the local host expects it: {e}")))
+    let nothing = Value::Object(serde_json::Map::new());
+    T::deserialize(if value.is_null() { &nothing } else { value })
+        .map_err(|e| TemplateError(format!("{what} is not as the local host expects it: {e}")))
 }
 
 #[derive(Deserialize, Default)]
@@ -131,7 +133,7 @@ fn function(name: &str, resource: &Resource, globals: &FunctionProperties) -> Re
     for (event, source) in own.events {
         match source {
             Event::HttpApi(http) => function.routes.push(route(&http)?),
-            Event::Sqs(queue) => function.queues.push(queue_source(name, queue)?),
+            Event::Sqs(queue) => function.queues.push(queue_source(name, &queue)?),
             Event::ScheduleV2(schedule) => function.schedules.push(Schedule {
                 name: event,
                 expression: schedule.schedule_expression,
@@ -159,7 +161,7 @@ fn route(event: &HttpEvent) -> Result<Route, TemplateError> {
     })
 }
 
-fn queue_source(function: &str, event: QueueEvent) -> Result<QueueSource, TemplateError> {
+fn queue_source(function: &str, event: &QueueEvent) -> Result<QueueSource, TemplateError> {
     // Without it one bad message would make the whole batch come again, and the pump counts on it.
     if !event
         .function_response_types
@@ -298,7 +300,7 @@ struct RedrivePolicy {
 
 fn queue(name: &str, properties: QueueProperties) -> Result<Queue, TemplateError> {
     let name = properties.queue_name.unwrap_or_else(|| name.to_owned());
-    if name.ends_with(".fifo") {
+    if name.rsplit_once('.').is_some_and(|(_, end)| end == "fifo") {
         return Err(TemplateError(format!(
             "{name} is a FIFO queue; the local host has standard queues only"
         )));
