@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -83,6 +84,45 @@ impl DataDir {
     }
 }
 
+/// The secret by which this directory's host signs its tokens, made at the first call.
+///
+/// It is a file of its own that needs no lock, so that tokens can be made while the host runs.
+pub fn secret(directory: &Path) -> Result<[u8; 32], DataError> {
+    fs::create_dir_all(directory).map_err(|e| DataError::not_writable(directory, &e))?;
+    let path = directory.join("secret");
+    match private_file(&path) {
+        Ok(mut file) => {
+            let made = random_secret()?;
+            file.write_all(&made)
+                .and_then(|()| file.sync_all())
+                .map_err(|e| DataError::not_writable(directory, &e))?;
+            Ok(made)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let bytes = fs::read(&path).map_err(|e| DataError::not_writable(directory, &e))?;
+            bytes
+                .try_into()
+                .map_err(|_| DataError::damaged(&path, &"it does not hold 32 bytes"))
+        }
+        Err(error) => Err(DataError::not_writable(directory, &error)),
+    }
+}
+
+/// A secret that nobody keeps, for a host in memory.
+pub fn random_secret() -> Result<[u8; 32], DataError> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|e| DataError::engine("source of random bytes", &e))?;
+    Ok(bytes)
+}
+
+fn private_file(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 /// Reads every page of a SQLite file, so that a damaged one is found before the first request and not by it.
 ///
 /// A file that does not exist yet is fine. Costs about a second for a gigabyte.
@@ -135,6 +175,16 @@ pub(crate) mod tests {
         let path = scratch("stale-lock");
         fs::write(path.join("lock"), "4711").unwrap();
         DataDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_directory_keeps_its_secret() {
+        let path = scratch("secret");
+        let first = secret(&path).unwrap();
+        assert_eq!(secret(&path).unwrap(), first);
+        assert_ne!(secret(&scratch("other-secret")).unwrap(), first);
+        fs::write(path.join("secret"), "short").unwrap();
+        assert!(secret(&path).unwrap_err().to_string().contains("is damaged"));
     }
 
     #[test]

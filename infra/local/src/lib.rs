@@ -5,8 +5,10 @@
 
 pub mod clock;
 pub mod data_dir;
+pub mod demo;
 pub mod gateway;
 pub mod handler;
+pub mod host;
 pub mod in_process;
 pub mod pump;
 pub mod queue;
@@ -15,4 +17,5 @@ pub mod standin;
 pub mod stop;
 pub mod table;
 pub mod template;
+pub mod wire;
 pub mod workbench;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -23,6 +23,9 @@ use crate::schedule::Scheduler;
 use crate::standin::Outbox;
 use crate::table::Embedded;
 
+/// The largest request that an AWS tool sends.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
+
 /// What the developer's routes show and move.
 #[derive(Debug, Clone)]
 pub struct Workbench {
@@ -40,16 +43,14 @@ pub struct Workbench {
 
 /// The routes under `/dev`.
 pub fn router(bench: Workbench) -> Router {
-    let (table, queues) = (bench.table.router(), bench.queues.router());
     Router::new()
         .route("/dev/clock", get(show_clock).post(move_clock))
         .route("/dev/outbox", get(show_outbox))
         .route("/dev/queues", get(show_queues))
+        .route("/dev/aws", post(aws))
+        .route("/dev/aws/", post(aws))
+        .layer(DefaultBodyLimit::max(MOST_BYTES))
         .with_state(bench)
-        .route(
-            "/dev/aws",
-            post(|headers: HeaderMap, body: Bytes| aws(table, queues, headers, body)),
-        )
 }
 
 async fn show_clock(State(bench): State<Workbench>) -> Response {
@@ -117,14 +118,14 @@ async fn show_queues(State(bench): State<Workbench>) -> Response {
 }
 
 /// One endpoint for AWS tools and for functions in other processes: the request's target says which service it means.
-async fn aws(table: Router, queues: Router, headers: HeaderMap, body: Bytes) -> Response {
+async fn aws(State(bench): State<Workbench>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers
         .get("x-amz-target")
         .and_then(|t| t.to_str().ok())
         .unwrap_or_default();
     let service = match target.split_once('.') {
-        Some(("DynamoDB_20120810", _)) => table,
-        Some(("AmazonSQS", _)) => queues,
+        Some(("DynamoDB_20120810", _)) => bench.table.router(),
+        Some(("AmazonSQS", _)) => bench.queues.router(),
         _ => return malformed("The header X-Amz-Target has to name an operation of DynamoDB or SQS."),
     };
     let mut request = http::Request::new(axum::body::Body::from(body));
