@@ -90,9 +90,24 @@ pub fn token(_secret: &[u8; 32], bearer: &Bearer) -> Result<String, String> {
     Err(format!("This build can't make a token for role {} yet.", bearer.role))
 }
 
+/// Makes the programme in a file the one that is in force.
+///
+/// FILL IN: as `PUT /v1/program` does.
+pub async fn install_programme(_surroundings: &Surroundings, _programme: &Value) -> Result<(), String> {
+    Err("This build can't take a programme from a file yet: leave --programme out.".to_owned())
+}
+
 /// What the demo says at its end, as the JSON object that `--json` prints.
 ///
 /// FILL IN: segment counts, points and their proof.
 pub async fn summary(_surroundings: &Surroundings) -> Result<Value, String> {
     Ok(json!({}))
+}
+
+/// The same for people.
+///
+/// FILL IN: a table of segments, and where to look.
+#[must_use]
+pub fn summary_for_people(summary: &Value) -> String {
+    format!("{summary:#}")
 }
