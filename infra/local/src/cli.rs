@@ -120,19 +120,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         Some("demo") => {
             given.allow("demo", &[RUN.as_slice(), &["file", "json", "exit"]].concat())?;
             let (file, json, exit) = (given.file.clone(), given.json, given.exit);
-            Ok(Command::Demo(Demo {
-                run: given.run()?,
-                file,
-                json,
-                exit,
-            }))
+            Ok(Command::Demo(Demo { run: given.run()?, file, json, exit }))
         }
-        Some("token") => given
-            .allow("token", &["role", "member", "subject", "data"])
-            .and_then(|()| given.token()),
-        Some(other) => Err(format!(
-            "There is no command {other}: it is run, demo or token; see --help."
-        )),
+        Some("token") => given.allow("token", &["role", "member", "subject", "data"]).and_then(|()| given.token()),
+        Some(other) => Err(format!("There is no command {other}: it is run, demo or token; see --help.")),
     }
 }
 
@@ -148,18 +139,14 @@ fn said(error: &lexopt::Error) -> String {
 impl Given {
     fn take(&mut self, name: &str, parser: &mut Parser) -> Result<(), String> {
         let mut text = |what: &str| -> Result<String, String> {
-            let value = parser
-                .value()
-                .map_err(|_| format!("--{name} needs {what}: see --help."))?;
+            let value = parser.value().map_err(|_| format!("--{name} needs {what}: see --help."))?;
             value.string().map_err(|e| said(&e))
         };
         match name {
             "port" => {
                 let port = text("a port")?;
-                self.port = Some(
-                    port.parse()
-                        .map_err(|_| format!("{port} is no port: it is a number from 0 to 65535."))?,
-                );
+                self.port =
+                    Some(port.parse().map_err(|_| format!("{port} is no port: it is a number from 0 to 65535."))?);
             }
             "data" => self.data = Some(text("a directory")?.into()),
             "memory" => self.memory = true,
@@ -193,33 +180,19 @@ impl Given {
             (None, true) => Store::Memory,
             (data, false) => Store::Directory(data.clone().unwrap_or_else(|| DEFAULT_DATA.into())),
         };
-        let host = Options {
-            port: self.port.unwrap_or(DEFAULT_PORT),
-            store,
-            clock: self.clock,
-        };
-        Ok(Run {
-            host,
-            programme: self.programme.clone(),
-        })
+        let host = Options { port: self.port.unwrap_or(DEFAULT_PORT), store, clock: self.clock };
+        Ok(Run { host, programme: self.programme.clone() })
     }
 
     fn token(&self) -> Result<Command, String> {
-        let role = self
-            .role
-            .clone()
-            .ok_or_else(|| format!("A token needs --role, one of {}.", ROLES.join(", ")))?;
+        let role = self.role.clone().ok_or_else(|| format!("A token needs --role, one of {}.", ROLES.join(", ")))?;
         if !ROLES.contains(&role.as_str()) {
             return Err(format!("There is no role {role}: it is one of {}.", ROLES.join(", ")));
         }
         if (role == "member") != self.member.is_some() {
             return Err("--role member and --member ID go together: give both or none.".to_owned());
         }
-        let bearer = Bearer {
-            role,
-            member: self.member.clone(),
-            subject: self.subject.clone(),
-        };
+        let bearer = Bearer { role, member: self.member.clone(), subject: self.subject.clone() };
         let data = self.data.clone().unwrap_or_else(|| DEFAULT_DATA.into());
         Ok(Command::Token { bearer, data })
     }
@@ -235,11 +208,7 @@ mod tests {
 
     #[test]
     fn without_arguments_the_host_runs_on_port_3000_with_its_data_in_the_directory() {
-        let host = Options {
-            port: 3000,
-            store: Store::Directory(".data".into()),
-            clock: None,
-        };
+        let host = Options { port: 3000, store: Store::Directory(".data".into()), clock: None };
         let expected = Command::Run(Run { host, programme: None });
         assert_eq!(parsed("").unwrap(), expected);
         assert_eq!(parsed("run").unwrap(), expected);
@@ -257,13 +226,8 @@ mod tests {
 
     #[test]
     fn a_token_is_for_a_role_and_for_a_member_only_with_the_members_id() {
-        let Command::Token { bearer, .. } = parsed("token --role manager --subject anna").unwrap() else {
-            panic!()
-        };
-        assert_eq!(
-            (bearer.role.as_str(), bearer.subject.as_deref()),
-            ("manager", Some("anna"))
-        );
+        let Command::Token { bearer, .. } = parsed("token --role manager --subject anna").unwrap() else { panic!() };
+        assert_eq!((bearer.role.as_str(), bearer.subject.as_deref()), ("manager", Some("anna")));
         assert!(parsed("token --role member --member m1").is_ok());
         for (line, reason) in [
             ("token", "needs --role"),
@@ -279,28 +243,17 @@ mod tests {
     fn what_is_not_understood_is_said_in_a_sentence() {
         for (line, sentence) in [
             ("--colour", "There is no option --colour: see --help."),
-            (
-                "dance",
-                "There is no command dance: it is run, demo or token; see --help.",
-            ),
+            ("dance", "There is no command dance: it is run, demo or token; see --help."),
             ("--port high", "high is no port: it is a number from 0 to 65535."),
             ("--port", "--port needs a port: see --help."),
-            (
-                "--data d --memory",
-                "--data and --memory can't go together: leave one out.",
-            ),
+            ("--data d --memory", "--data and --memory can't go together: leave one out."),
             ("run --exit", "The command run has no option --exit: see --help."),
-            (
-                "run --memory=yes",
-                "Unexpected argument for option '--memory': \"yes\": see --help.",
-            ),
+            ("run --memory=yes", "Unexpected argument for option '--memory': \"yes\": see --help."),
         ] {
             assert_eq!(parsed(line).unwrap_err(), sentence);
         }
         assert!(
-            parsed("--clock noon")
-                .unwrap_err()
-                .starts_with("noon is no time for --clock: expected a time in RFC 3339")
+            parsed("--clock noon").unwrap_err().starts_with("noon is no time for --clock: expected a time in RFC 3339")
         );
     }
 

@@ -26,10 +26,7 @@ struct State {
 impl Default for DevClock {
     fn default() -> Self {
         Self {
-            state: Mutex::new(State {
-                offset_ms: 0,
-                latest: Moment::from(SystemTime::UNIX_EPOCH),
-            }),
+            state: Mutex::new(State { offset_ms: 0, latest: Moment::from(SystemTime::UNIX_EPOCH) }),
             moves: watch::Sender::new(0),
         }
     }

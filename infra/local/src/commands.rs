@@ -58,24 +58,10 @@ fn read_text(path: &Path) -> Result<String, String> {
 async fn perform_demo(demo: &Demo) -> Result<(), String> {
     let log = read_log(demo)?;
     let host = start(&demo.run).await?;
-    let till = Bearer {
-        role: "system".to_owned(),
-        member: None,
-        subject: Some("demo".to_owned()),
-    };
+    let till = Bearer { role: "system".to_owned(), member: None, subject: Some("demo".to_owned()) };
     let token = wire::token(&host.surroundings.secret, &till)?;
-    tell(&format!(
-        "Loading {} orders through {}/v1/orders ...",
-        log.purchases.len(),
-        host.url()
-    ));
-    let imported = import::run(
-        host.address,
-        &token,
-        &log,
-        Progress::on_stderr(log.purchases.len() as u64),
-    )
-    .await?;
+    tell(&format!("Loading {} orders through {}/v1/orders ...", log.purchases.len(), host.url()));
+    let imported = import::run(host.address, &token, &log, Progress::on_stderr(log.purchases.len() as u64)).await?;
     tell(&told(&imported));
     let mut summary = wire::summary(&host.surroundings).await?;
     if let Some(object) = summary.as_object_mut() {
@@ -93,9 +79,9 @@ async fn perform_demo(demo: &Demo) -> Result<(), String> {
     } else {
         let greeting = greeting(&host);
         if demo.json {
-            tell(&greeting)
+            tell(&greeting);
         } else {
-            print(&greeting)
+            print(&greeting);
         }
         until_asked_to_stop(host).await;
     }
@@ -142,11 +128,7 @@ fn greeting(host: &Host) -> String {
     let mut text = format!("Huitou answers on {url} (Ctrl-C stops it).\n");
     let mut a_token = None;
     for role in ROLES.iter().filter(|role| **role != "member") {
-        let bearer = Bearer {
-            role: (*role).to_owned(),
-            member: None,
-            subject: None,
-        };
+        let bearer = Bearer { role: (*role).to_owned(), member: None, subject: None };
         if let Ok(token) = wire::token(&host.surroundings.secret, &bearer) {
             let _ = write!(text, "\n{role:>9}  {token}");
             if *role == "manager" {
@@ -162,10 +144,7 @@ fn greeting(host: &Host) -> String {
     if let Some(token) = a_token {
         let _ = write!(text, "\n  curl {url}/v1/program -H 'authorization: Bearer {token}'");
     }
-    let _ = write!(
-        text,
-        "\n\nWhat was sent: {url}/dev/outbox   Queues: {url}/dev/queues   Clock: {url}/dev/clock"
-    );
+    let _ = write!(text, "\n\nWhat was sent: {url}/dev/outbox   Queues: {url}/dev/queues   Clock: {url}/dev/clock");
     text
 }
 

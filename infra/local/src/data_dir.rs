@@ -29,24 +29,18 @@ impl std::error::Error for DataError {}
 impl DataError {
     fn not_writable(path: &Path, cause: &std::io::Error) -> Self {
         let path = path.display();
-        Self(format!(
-            "The data directory {path} can't be written ({cause}): choose another with --data, or --memory."
-        ))
+        Self(format!("The data directory {path} can't be written ({cause}): choose another with --data, or --memory."))
     }
 
     /// For a file that is there but can't be used.
     pub(crate) fn damaged(path: &Path, cause: &dyn fmt::Display) -> Self {
         let path = path.display();
-        Self(format!(
-            "The file {path} is damaged ({cause}): put back a copy, or delete it to start empty."
-        ))
+        Self(format!("The file {path} is damaged ({cause}): put back a copy, or delete it to start empty."))
     }
 
     /// For an engine that does not start at all.
     pub(crate) fn engine(what: &str, cause: &dyn fmt::Display) -> Self {
-        Self(format!(
-            "The {what} did not start ({cause}): try another directory with --data, or --memory."
-        ))
+        Self(format!("The {what} did not start ({cause}): try another directory with --data, or --memory."))
     }
 }
 
@@ -65,10 +59,7 @@ impl DataDir {
             .open(path.join("lock"))
             .map_err(not_writable)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(DataError(format!(
                 "The data directory {} is in use by another local host: stop it, or choose another with --data.",
                 path.display()
@@ -93,16 +84,12 @@ pub fn secret(directory: &Path) -> Result<[u8; 32], DataError> {
     match private_file(&path) {
         Ok(mut file) => {
             let made = random_secret()?;
-            file.write_all(&made)
-                .and_then(|()| file.sync_all())
-                .map_err(|e| DataError::not_writable(directory, &e))?;
+            file.write_all(&made).and_then(|()| file.sync_all()).map_err(|e| DataError::not_writable(directory, &e))?;
             Ok(made)
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             let bytes = fs::read(&path).map_err(|e| DataError::not_writable(directory, &e))?;
-            bytes
-                .try_into()
-                .map_err(|_| DataError::damaged(&path, &"it does not hold 32 bytes"))
+            bytes.try_into().map_err(|_| DataError::damaged(&path, &"it does not hold 32 bytes"))
         }
         Err(error) => Err(DataError::not_writable(directory, &error)),
     }
@@ -131,21 +118,14 @@ pub(crate) fn check_sqlite(path: &Path) -> Result<(), DataError> {
         return Ok(());
     }
     let damaged = |e: rusqlite::Error| match e.sqlite_error_code() {
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => DataError(format!(
-            "The file {} can't be opened ({e}): check who owns it.",
-            path.display()
-        )),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            DataError(format!("The file {} can't be opened ({e}): check who owns it.", path.display()))
+        }
         _ => DataError::damaged(path, &e),
     };
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(damaged)?;
-    let verdict: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(damaged)?;
-    if verdict == "ok" {
-        Ok(())
-    } else {
-        Err(DataError::damaged(path, &verdict))
-    }
+    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(damaged)?;
+    if verdict == "ok" { Ok(()) } else { Err(DataError::damaged(path, &verdict)) }
 }
 
 #[cfg(test)]
@@ -192,9 +172,6 @@ pub(crate) mod tests {
         let path = scratch("not-writable");
         fs::write(path.join("file"), "").unwrap();
         let refusal = DataDir::open(&path.join("file").join("below")).unwrap_err().to_string();
-        assert!(
-            refusal.contains("can't be written") && refusal.contains("--data"),
-            "{refusal}"
-        );
+        assert!(refusal.contains("can't be written") && refusal.contains("--data"), "{refusal}");
     }
 }

@@ -19,7 +19,7 @@ pub struct Gateway(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    routes: Vec<Listed>,
+    listed: Vec<Listed>,
     routers: Vec<Router>,
 }
 
@@ -41,23 +41,20 @@ enum Part {
 impl Gateway {
     /// Puts each function's router behind the routes that the template lists for that function.
     pub fn new(template: &Template, routers: Vec<(String, Router)>) -> Result<Self, TemplateError> {
-        let mut routes = Vec::new();
+        let mut listed = Vec::new();
         for function in template.functions.iter().filter(|f| !f.routes.is_empty()) {
             let router = routers.iter().position(|(name, _)| *name == function.logical);
             let router = router.ok_or_else(|| TemplateError::without_router(&function.logical))?;
-            let listed = |route: &crate::template::Route| Listed {
+            let of = |route: &crate::template::Route| Listed {
                 method: route.method.clone(),
                 parts: split(&route.path).map(Part::read).collect(),
                 router,
             };
-            routes.extend(function.routes.iter().map(listed));
+            listed.extend(function.routes.iter().map(of));
         }
         // The most exact route comes first, as the API gateway chooses: a literal beats any part, which beats the rest.
-        routes.sort_by_key(|route| route.parts.iter().map(Part::vagueness).collect::<Vec<_>>());
-        Ok(Self(Arc::new(Inner {
-            routes,
-            routers: routers.into_iter().map(|(_, router)| router).collect(),
-        })))
+        listed.sort_by_key(|route| route.parts.iter().map(Part::vagueness).collect::<Vec<_>>());
+        Ok(Self(Arc::new(Inner { listed, routers: routers.into_iter().map(|(_, router)| router).collect() })))
     }
 
     /// Answers a request as the listed function does, or that there is no such route.
@@ -70,11 +67,7 @@ impl Gateway {
 
     fn router_for(&self, method: &Method, path: &str) -> Option<&Router> {
         let parts: Vec<&str> = split(path).collect();
-        let route = self
-            .0
-            .routes
-            .iter()
-            .find(|route| route.method == *method && matches(&route.parts, &parts))?;
+        let route = self.0.listed.iter().find(|route| route.method == *method && matches(&route.parts, &parts))?;
         self.0.routers.get(route.router)
     }
 }
@@ -85,8 +78,7 @@ fn split(path: &str) -> impl Iterator<Item = &str> {
 
 fn matches(listed: &[Part], given: &[&str]) -> bool {
     match (listed, given) {
-        ([], []) => true,
-        ([Part::Rest], [_, ..]) => true,
+        ([], []) | ([Part::Rest], [_, ..]) => true,
         ([part, listed @ ..], [text, given @ ..]) => part.accepts(text) && matches(listed, given),
         _ => false,
     }
@@ -127,21 +119,11 @@ pub(crate) fn problem(status: StatusCode, title: &str, code: &str, detail: &str)
         "code": code,
         "detail": detail,
     });
-    (
-        status,
-        [(header::CONTENT_TYPE, "application/problem+json")],
-        Body::from(body.to_string()),
-    )
-        .into_response()
+    (status, [(header::CONTENT_TYPE, "application/problem+json")], Body::from(body.to_string())).into_response()
 }
 
 fn no_such_route() -> Response {
-    problem(
-        StatusCode::NOT_FOUND,
-        "Not Found",
-        "not_found",
-        "There is no such method and path.",
-    )
+    problem(StatusCode::NOT_FOUND, "Not Found", "not_found", "There is no such method and path.")
 }
 
 #[cfg(test)]
@@ -193,10 +175,7 @@ Resources:
 
     #[tokio::test]
     async fn a_listed_route_reaches_its_function_with_its_path() {
-        assert_eq!(
-            ask("GET", "/v1/members/m%201?x=1").await,
-            (200, "m 1 /v1/members/{id}".to_owned())
-        );
+        assert_eq!(ask("GET", "/v1/members/m%201?x=1").await, (200, "m 1 /v1/members/{id}".to_owned()));
         assert_eq!(ask("POST", "/v1/members/m1/tags").await, (200, "tagged".to_owned()));
     }
 

@@ -103,9 +103,7 @@ impl Host {
     pub async fn start(options: &Options) -> Result<Self, StartError> {
         let template = Template::shipped()?;
         let listener = listen(options.port).await?;
-        let address = listener
-            .local_addr()
-            .map_err(|e| StartError(format!("The port could not be opened: {e}.")))?;
+        let address = listener.local_addr().map_err(|e| StartError(format!("The port could not be opened: {e}.")))?;
         let (data, secret) = match &options.store {
             Store::Directory(path) => (Some(DataDir::open(path)?), secret(path)?),
             Store::Memory => (None, random_secret()?),
@@ -240,20 +238,12 @@ mod tests {
     use crate::demo::client::Connection;
 
     fn in_memory() -> Options {
-        Options {
-            port: 0,
-            store: Store::Memory,
-            clock: None,
-        }
+        Options { port: 0, store: Store::Memory, clock: None }
     }
 
     async fn ask(host: &Host, method: &str, path: &str, body: Value) -> (u16, Value) {
         let mut connection = Connection::new(host.address, None);
-        let body = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
         let (status, bytes) = connection.send(method, path, &body).await.unwrap();
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
     }
@@ -270,19 +260,10 @@ mod tests {
     #[tokio::test]
     async fn the_clock_is_shown_and_moved_over_http() {
         let host = Host::start(&in_memory()).await.unwrap();
-        let (status, moved) = ask(
-            &host,
-            "POST",
-            "/dev/clock",
-            json!({ "now": "1998-06-30T23:00:00+08:00" }),
-        )
-        .await;
+        let (status, moved) = ask(&host, "POST", "/dev/clock", json!({ "now": "1998-06-30T23:00:00+08:00" })).await;
         assert_eq!((status, &moved["fired"]), (200, &json!([])));
         let (_, moved) = ask(&host, "POST", "/dev/clock", json!({ "advance_seconds": 7200 })).await;
-        assert_eq!(
-            moved["fired"],
-            json!([{ "schedule": "Nightly", "at": "1998-07-01T00:05:00+08:00" }])
-        );
+        assert_eq!(moved["fired"], json!([{ "schedule": "Nightly", "at": "1998-07-01T00:05:00+08:00" }]));
         let (_, shown) = ask(&host, "GET", "/dev/clock", Value::Null).await;
         assert!(shown["now"].as_str().unwrap().starts_with("1998-07-01T01:00"));
         for wrong in [json!({}), json!({ "now": "yesterday" }), json!({ "then": 1 })] {
@@ -295,16 +276,10 @@ mod tests {
     async fn queues_and_outbox_can_be_looked_into() {
         let host = Host::start(&in_memory()).await.unwrap();
         let (_, queues) = ask(&host, "GET", "/dev/queues", Value::Null).await;
-        assert_eq!(
-            queues["RecomputeDeadLetters"],
-            json!({ "visible": 0, "in_flight": 0, "delayed": 0 })
-        );
+        assert_eq!(queues["RecomputeDeadLetters"], json!({ "visible": 0, "in_flight": 0, "delayed": 0 }));
         host.outbox.note("wechat", "anna", "t1", json!({}));
         let (_, outbox) = ask(&host, "GET", "/dev/outbox?to=anna", Value::Null).await;
-        assert_eq!(
-            (&outbox["total"], &outbox["messages"][0]["to"]),
-            (&json!(1), &json!("anna"))
-        );
+        assert_eq!((&outbox["total"], &outbox["messages"][0]["to"]), (&json!(1), &json!("anna")));
         host.stop().await;
     }
 
@@ -312,23 +287,14 @@ mod tests {
     async fn a_taken_port_is_said_in_a_sentence() {
         let host = Host::start(&in_memory()).await.unwrap();
         let port = host.address.port();
-        let refusal = Host::start(&Options { port, ..in_memory() })
-            .await
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            refusal,
-            format!("Port {port} is taken: stop the other program or choose another with --port.")
-        );
+        let refusal = Host::start(&Options { port, ..in_memory() }).await.unwrap_err().to_string();
+        assert_eq!(refusal, format!("Port {port} is taken: stop the other program or choose another with --port."));
         host.stop().await;
     }
 
     #[tokio::test]
     async fn a_directory_is_free_again_when_its_host_has_stopped() {
-        let options = Options {
-            store: Store::Directory(scratch("host").join("data")),
-            ..in_memory()
-        };
+        let options = Options { store: Store::Directory(scratch("host").join("data")), ..in_memory() };
         let first = Host::start(&options).await.unwrap();
         let refusal = Host::start(&options).await.unwrap_err().to_string();
         assert!(refusal.contains("in use by another local host"), "{refusal}");

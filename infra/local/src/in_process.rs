@@ -53,22 +53,14 @@ impl Answer {
     /// A success.
     #[must_use]
     pub fn ok(body: impl Into<Bytes>) -> Self {
-        Self {
-            status: 200,
-            body: body.into(),
-            query_error: None,
-        }
+        Self { status: 200, body: body.into(), query_error: None }
     }
 
     /// An error of this type, with a message for a person.
     #[must_use]
     pub fn error(status: u16, kind: &str, message: &str) -> Self {
         let body = serde_json::json!({ "__type": kind, "message": message });
-        Self {
-            status,
-            body: body.to_string().into(),
-            query_error: None,
-        }
+        Self { status, body: body.to_string().into(), query_error: None }
     }
 }
 
@@ -87,10 +79,7 @@ pub fn faulty_http_client<S: Service>(service: Arc<S>, faults: Faults) -> Shared
 
 /// `POST /` with `X-Amz-Target`, for tools and processes outside.
 pub fn router<S: Service>(service: Arc<S>) -> Router {
-    Router::new()
-        .route("/", post(over_http::<S>))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(service)
+    Router::new().route("/", post(over_http::<S>)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(service)
 }
 
 #[derive(Debug)]
@@ -109,18 +98,14 @@ impl<S: Service> HttpConnector for Connector<S> {
         let service = Arc::clone(&self.service);
         HttpConnectorFuture::new(async move {
             if let Some(Fault::Unreachable) = fault {
-                return Err(ConnectorError::io(
-                    "the service could not be reached (a fault set by a test)".into(),
-                ));
+                return Err(ConnectorError::io("the service could not be reached (a fault set by a test)".into()));
             }
             let answer = match fault.and_then(|f| f.instead_of_the_call(&operation, S::THROTTLED)) {
                 Some(refusal) => refusal,
                 None => service.answer(operation, body).await,
             };
             if let Some(Fault::AnswerLost) = fault {
-                return Err(ConnectorError::timeout(
-                    "the answer was lost (a fault set by a test)".into(),
-                ));
+                return Err(ConnectorError::timeout("the answer was lost (a fault set by a test)".into()));
             }
             respond::<S>(answer)
         })

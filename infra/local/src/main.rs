@@ -12,21 +12,11 @@ fn main() -> ExitCode {
         Ok(command) => command,
         Err(sentence) => return complain(&sentence, 2),
     };
-    let level = std::env::var("HUITOU_LOG")
-        .ok()
-        .and_then(|level| level.parse().ok())
-        .unwrap_or(LevelFilter::WARN);
-    tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(std::io::stderr)
-        .init();
+    let level = std::env::var("HUITOU_LOG").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::WARN);
+    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
     // A thread that waits for the table's lock, or decodes a page of a scan, must not be the only one.
     let threads = std::thread::available_parallelism().map_or(4, |n| n.get().max(4));
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("The machine gives no threads: {error}."), 1),
     };

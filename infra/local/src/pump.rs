@@ -23,7 +23,7 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 struct Source {
     function: String,
-    source: QueueSource,
+    feed: QueueSource,
     timeout: Duration,
     handler: Handler,
     queues: Queues,
@@ -49,7 +49,7 @@ impl Pump {
                 let handler = handlers.get(&function.logical).cloned();
                 sources.push(Source {
                     function: function.logical.clone(),
-                    source: source.clone(),
+                    feed: source.clone(),
                     timeout: function.timeout,
                     handler: handler.ok_or_else(|| TemplateError::without_handler(&function.logical))?,
                     queues: queues.clone(),
@@ -71,19 +71,15 @@ impl Pump {
 
 impl Source {
     async fn pump(self, stop: Stop) {
-        let free = Arc::new(Semaphore::new(usize::from(self.source.max_concurrency)));
+        let free = Arc::new(Semaphore::new(usize::from(self.feed.max_concurrency)));
         let mut calls = JoinSet::new();
-        let wanted = Receive {
-            at_most: usize::from(self.source.batch_size.min(10)),
-            wait: WAIT,
-            visibility: None,
-        };
+        let wanted = Receive { at_most: usize::from(self.feed.batch_size.min(10)), wait: WAIT, visibility: None };
         while !stop.is_asked() {
             let Ok(permit) = Arc::clone(&free).acquire_owned().await else {
                 break;
             };
             let received = tokio::select! {
-                received = self.queues.receive(&self.source.queue, wanted) => received,
+                received = self.queues.receive(&self.feed.queue, wanted) => received,
                 () = stop.clone().asked() => break,
             };
             match received {
@@ -96,7 +92,7 @@ impl Source {
                     });
                 }
                 Err(refusal) => {
-                    tracing::error!(queue = self.source.queue, %refusal, "the queue could not be read");
+                    tracing::error!(queue = self.feed.queue, %refusal, "the queue could not be read");
                     tokio::time::sleep(AFTER_TROUBLE).await;
                 }
             }
@@ -117,8 +113,8 @@ impl Source {
         };
         let Some(failed) = failed else { return };
         for message in messages.iter().filter(|m| !failed.contains(&m.id)) {
-            if let Err(refusal) = self.queues.delete(&self.source.queue, &message.receipt) {
-                tracing::error!(queue = self.source.queue, %refusal, "a message that was done could not be deleted");
+            if let Err(refusal) = self.queues.delete(&self.feed.queue, &message.receipt) {
+                tracing::error!(queue = self.feed.queue, %refusal, "a message that was done could not be deleted");
             }
         }
     }
@@ -147,7 +143,7 @@ impl Source {
             "md5OfBody": message.body_md5(),
             "md5OfMessageAttributes": message.attributes_md5(),
             "eventSource": "aws:sqs",
-            "eventSourceARN": queue_arn(&self.source.queue),
+            "eventSourceARN": queue_arn(&self.feed.queue),
             "awsRegion": LOCAL_REGION,
         })
     }
@@ -163,12 +159,7 @@ fn failures(answer: &Value, messages: &[Message]) -> Option<BTreeSet<String>> {
     };
     let known = |id: &&str| messages.iter().any(|m| m.id == *id);
     list.iter()
-        .map(|item| {
-            item.get("itemIdentifier")
-                .and_then(Value::as_str)
-                .filter(known)
-                .map(str::to_owned)
-        })
+        .map(|item| item.get("itemIdentifier").and_then(Value::as_str).filter(known).map(str::to_owned))
         .collect()
 }
 
@@ -193,18 +184,15 @@ Resources:
         Source: { Type: SQS, Properties: { Queue: !GetAtt Work.Arn, BatchSize: 10, FunctionResponseTypes: [ReportBatchItemFailures], ScalingConfig: { MaximumConcurrency: 2 } } }
 ";
 
+    type Answering = fn(&Value) -> Result<Value, String>;
     type Seen = Arc<Mutex<Vec<String>>>;
 
     /// A handler that notes every body it sees and answers by the first body of the batch.
-    fn worker(answer: fn(&Value) -> Result<Value, String>) -> (Handlers, Seen) {
+    fn worker(answer: Answering) -> (Handlers, Seen) {
         let seen = Seen::default();
         let notes = Arc::clone(&seen);
         let handler: Handler = Arc::new(move |event| {
-            let bodies = event["Records"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|r| r["body"].as_str().unwrap().to_owned());
+            let bodies = event["Records"].as_array().unwrap().iter().map(|r| r["body"].as_str().unwrap().to_owned());
             notes.lock().unwrap().extend(bodies);
             Box::pin(async move { answer(&event) })
         });
@@ -214,13 +202,7 @@ Resources:
     async fn pumped(bodies: &[&str], handlers: &Handlers, until: impl Fn(&Queues) -> bool) -> Queues {
         let template = Template::parse(TEMPLATE).unwrap();
         let queues = Queues::open(None, &template.queues).unwrap();
-        let drafts: Vec<Draft> = bodies
-            .iter()
-            .map(|b| Draft {
-                body: (*b).to_owned(),
-                ..Draft::default()
-            })
-            .collect();
+        let drafts: Vec<Draft> = bodies.iter().map(|b| Draft { body: (*b).to_owned(), ..Draft::default() }).collect();
         queues.send("Work", &drafts).unwrap();
         let source = StopSource::new();
         let pump = tokio::spawn(Pump::new(&template, handlers, &queues).unwrap().run(source.listen()));
@@ -253,10 +235,8 @@ Resources:
     async fn a_message_that_is_given_back_comes_again_and_ends_with_the_dead_letters() {
         let (handlers, seen) = worker(|event| {
             let records = event["Records"].as_array().unwrap();
-            let bad = records
-                .iter()
-                .filter(|r| r["body"] == "bad")
-                .map(|r| json!({ "itemIdentifier": r["messageId"] }));
+            let bad =
+                records.iter().filter(|r| r["body"] == "bad").map(|r| json!({ "itemIdentifier": r["messageId"] }));
             Ok(json!({ "batchItemFailures": bad.collect::<Vec<_>>() }))
         });
         let queues = pumped(&["good", "bad"], &handlers, |q| left(q, "Lost") == 1).await;
@@ -268,7 +248,7 @@ Resources:
 
     #[tokio::test]
     async fn after_an_error_or_a_panic_nothing_is_deleted() {
-        let failing: [fn(&Value) -> Result<Value, String>; 2] = [|_| Err("no".to_owned()), |_| panic!("on purpose")];
+        let failing: [Answering; 2] = [|_| Err("no".to_owned()), |_| panic!("on purpose")];
         for answer in failing {
             let (handlers, seen) = worker(answer);
             let queues = pumped(&["a"], &handlers, |_| !seen.lock().unwrap().is_empty()).await;

@@ -38,18 +38,9 @@ impl Timetable {
     /// Reads `rate(5 minutes)` or AWS's six-field `cron(5 0 * * ? *)`; a rate counts from `started`.
     pub fn read(schedule: &Schedule, started: Moment) -> Result<Self, TemplateError> {
         let wrong = |why: &str| TemplateError::in_schedule(&schedule.name, &schedule.expression, why);
-        let inside = |kind: &str| {
-            schedule
-                .expression
-                .strip_prefix(kind)?
-                .strip_prefix('(')?
-                .strip_suffix(')')
-        };
+        let inside = |kind: &str| schedule.expression.strip_prefix(kind)?.strip_prefix('(')?.strip_suffix(')');
         let rule = if let Some(rate) = inside("rate") {
-            Rule::Every {
-                millis: read_rate(rate).map_err(wrong)?,
-                since: started,
-            }
+            Rule::Every { millis: read_rate(rate).map_err(wrong)?, since: started }
         } else if let Some(fields) = inside("cron") {
             Rule::Cron {
                 cron: Box::new(read_cron(fields).map_err(wrong)?),
@@ -67,9 +58,7 @@ impl Timetable {
         let tick = match &self.rule {
             Rule::Every { millis, since } => {
                 let passed = (now.millis() - since.millis()).div_euclid(*millis);
-                (passed >= 1)
-                    .then(|| Moment::from_millis(since.millis() + passed * millis))
-                    .flatten()
+                (passed >= 1).then(|| Moment::from_millis(since.millis() + passed * millis)).flatten()
             }
             Rule::Cron { cron, zone } => {
                 let now = Timestamp::from_millisecond(now.millis()).ok()?.to_zoned(zone.clone());
@@ -170,10 +159,7 @@ impl Scheduler {
                 });
             }
         }
-        Ok(Self {
-            clock,
-            entries: Mutex::new(entries),
-        })
+        Ok(Self { clock, entries: Mutex::new(entries) })
     }
 
     /// Fires what has become due and waits until it is done.
@@ -189,10 +175,7 @@ impl Scheduler {
             entry.seen = now;
             if let Some(tick) = tick {
                 entry.fire(tick).await;
-                fired.push(Fired {
-                    schedule: entry.name.clone(),
-                    at: tick,
-                });
+                fired.push(Fired { schedule: entry.name.clone(), at: tick });
             }
         }
         fired
@@ -260,9 +243,7 @@ mod tests {
     }
 
     fn refused(expression: &str, timezone: &str) -> String {
-        Timetable::read(&schedule(expression, timezone), at("2026-01-01T00:00:00Z"))
-            .unwrap_err()
-            .to_string()
+        Timetable::read(&schedule(expression, timezone), at("2026-01-01T00:00:00Z")).unwrap_err().to_string()
     }
 
     #[test]
@@ -278,30 +259,15 @@ mod tests {
     fn awss_weekdays_begin_with_sunday_and_know_their_names() {
         // 2026-03-01 is a Sunday.
         let now = "2026-03-05T12:00:00Z";
-        assert_eq!(
-            latest("cron(0 1 ? * 1 *)", "UTC", now).unwrap(),
-            "2026-03-01T09:00:00+08:00"
-        );
-        assert_eq!(
-            latest("cron(0 1 ? * SUN *)", "UTC", now).unwrap(),
-            "2026-03-01T09:00:00+08:00"
-        );
-        assert_eq!(
-            latest("cron(0 1 ? * MON-WED *)", "UTC", now).unwrap(),
-            "2026-03-04T09:00:00+08:00"
-        );
+        assert_eq!(latest("cron(0 1 ? * 1 *)", "UTC", now).unwrap(), "2026-03-01T09:00:00+08:00");
+        assert_eq!(latest("cron(0 1 ? * SUN *)", "UTC", now).unwrap(), "2026-03-01T09:00:00+08:00");
+        assert_eq!(latest("cron(0 1 ? * MON-WED *)", "UTC", now).unwrap(), "2026-03-04T09:00:00+08:00");
     }
 
     #[test]
     fn the_last_day_of_a_month_steps_and_years_are_understood() {
-        assert_eq!(
-            latest("cron(0 0 L * ? *)", "UTC", "2026-03-05T00:00:00Z").unwrap(),
-            "2026-02-28T08:00:00+08:00"
-        );
-        assert_eq!(
-            latest("cron(0/10 * * * ? *)", "UTC", "2026-03-05T00:17:00Z").unwrap(),
-            "2026-03-05T08:10:00+08:00"
-        );
+        assert_eq!(latest("cron(0 0 L * ? *)", "UTC", "2026-03-05T00:00:00Z").unwrap(), "2026-02-28T08:00:00+08:00");
+        assert_eq!(latest("cron(0/10 * * * ? *)", "UTC", "2026-03-05T00:17:00Z").unwrap(), "2026-03-05T08:10:00+08:00");
         assert_eq!(latest("cron(0 0 1 1 ? 2030)", "UTC", "2026-03-05T00:00:00Z"), None);
     }
 
@@ -310,10 +276,7 @@ mod tests {
         let started = at("2026-03-01T00:00:30Z");
         let timetable = Timetable::read(&schedule("rate(5 minutes)", "UTC"), started).unwrap();
         assert_eq!(timetable.latest_tick(started, at("2026-03-01T00:05:29Z")), None);
-        assert_eq!(
-            timetable.latest_tick(started, at("2026-03-01T00:16:00Z")),
-            Some(at("2026-03-01T00:15:30Z"))
-        );
+        assert_eq!(timetable.latest_tick(started, at("2026-03-01T00:16:00Z")), Some(at("2026-03-01T00:15:30Z")));
     }
 
     #[test]
@@ -358,10 +321,7 @@ Resources:
         clock.advance(Duration::from_hours(2));
         assert_eq!(scheduler.fire_due().await.len(), 1);
         assert!(scheduler.fire_due().await.is_empty());
-        assert_eq!(
-            *events.lock().unwrap(),
-            [serde_json::json!({ "at": "2026-03-01T16:05:00Z" })]
-        );
+        assert_eq!(*events.lock().unwrap(), [serde_json::json!({ "at": "2026-03-01T16:05:00Z" })]);
     }
 
     #[tokio::test]
@@ -369,13 +329,7 @@ Resources:
         let (clock, scheduler, _) = nightly();
         clock.set(at("2026-04-01T12:00:00+08:00"));
         let fired = scheduler.fire_due().await;
-        assert_eq!(
-            fired,
-            [Fired {
-                schedule: "Nightly".to_owned(),
-                at: at("2026-04-01T00:05:00+08:00")
-            }]
-        );
+        assert_eq!(fired, [Fired { schedule: "Nightly".to_owned(), at: at("2026-04-01T00:05:00+08:00") }]);
     }
 
     #[tokio::test]

@@ -67,14 +67,8 @@ struct Move {
 /// Moves the clock, and answers when the schedules that became due by it are done.
 async fn move_clock(State(bench): State<Workbench>, asked: Result<Json<Move>, JsonRejection>) -> Response {
     match asked {
-        Ok(Json(Move {
-            now: Some(now),
-            advance_seconds: None,
-        })) => bench.clock.set(now),
-        Ok(Json(Move {
-            now: None,
-            advance_seconds: Some(seconds),
-        })) => {
+        Ok(Json(Move { now: Some(now), advance_seconds: None })) => bench.clock.set(now),
+        Ok(Json(Move { now: None, advance_seconds: Some(seconds) })) => {
             bench.clock.advance(Duration::from_secs(seconds));
         }
         Ok(_) => return malformed("Say either now, as 2026-03-01T12:00:00+08:00, or advance_seconds."),
@@ -101,28 +95,18 @@ async fn show_outbox(State(bench): State<Workbench>, Query(filter): Query<Filter
 
 async fn show_queues(State(bench): State<Workbench>) -> Response {
     match bench.queues.depths() {
-        Ok(depths) => Json(
-            depths
-                .into_iter()
-                .map(|(name, depth)| (name, json!(depth)))
-                .collect::<Map<_, _>>(),
-        )
-        .into_response(),
-        Err(refusal) => problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Service Unavailable",
-            "unavailable",
-            &refusal.to_string(),
-        ),
+        Ok(depths) => {
+            Json(depths.into_iter().map(|(name, depth)| (name, json!(depth))).collect::<Map<_, _>>()).into_response()
+        }
+        Err(refusal) => {
+            problem(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable", "unavailable", &refusal.to_string())
+        }
     }
 }
 
 /// One endpoint for AWS tools and for functions in other processes: the request's target says which service it means.
 async fn aws(State(bench): State<Workbench>, headers: HeaderMap, body: Bytes) -> Response {
-    let target = headers
-        .get("x-amz-target")
-        .and_then(|t| t.to_str().ok())
-        .unwrap_or_default();
+    let target = headers.get("x-amz-target").and_then(|t| t.to_str().ok()).unwrap_or_default();
     let service = match target.split_once('.') {
         Some(("DynamoDB_20120810", _)) => bench.table.router(),
         Some(("AmazonSQS", _)) => bench.queues.router(),

@@ -26,11 +26,7 @@ impl Connection {
     /// A connection to a host, with a bearer token for every request.
     #[must_use]
     pub fn new(address: SocketAddr, token: Option<String>) -> Self {
-        Self {
-            address,
-            token,
-            sender: None,
-        }
+        Self { address, token, sender: None }
     }
 
     /// Sends one request once; answers status and body.
@@ -56,9 +52,7 @@ impl Connection {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        Err(format!(
-            "{method} {path} failed {ATTEMPTS} times, the last time with {trouble}"
-        ))
+        Err(format!("{method} {path} failed {ATTEMPTS} times, the last time with {trouble}"))
     }
 
     fn request(&self, method: &str, path: &str, body: &str) -> Result<Request<Full<Bytes>>, String> {
@@ -84,12 +78,7 @@ impl Connection {
         sender.ready().await.map_err(|e| e.to_string())?;
         let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
         let status = response.status().as_u16();
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(|e| e.to_string())?
-            .to_bytes();
+        let body = response.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();
         self.sender = Some(sender);
         Ok((status, body))
     }

@@ -14,10 +14,7 @@ pub fn read(text: &str) -> Result<Log, String> {
     let places = match rows.next() {
         Some((_, Ok(header))) => places(&header)?,
         _ => {
-            return Err(format!(
-                "The file has no header line with the columns {}.",
-                COLUMNS.join(", ")
-            ));
+            return Err(format!("The file has no header line with the columns {}.", COLUMNS.join(", ")));
         }
     };
     let (mut purchases, mut bad_lines) = (Vec::new(), Vec::new());
@@ -35,12 +32,8 @@ fn places(header: &[String]) -> Result<[usize; 4], String> {
     let mut places = [0; 4];
     for (place, column) in places.iter_mut().zip(COLUMNS) {
         let found = header.iter().position(|name| name.trim().eq_ignore_ascii_case(column));
-        *place = found.ok_or_else(|| {
-            format!(
-                "The header lacks the column {column}: it has to name {}.",
-                COLUMNS.join(", ")
-            )
-        })?;
+        *place = found
+            .ok_or_else(|| format!("The header lacks the column {column}: it has to name {}.", COLUMNS.join(", ")))?;
     }
     Ok(places)
 }
@@ -73,10 +66,7 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn new(text: &'a str) -> Self {
-        Self {
-            rest: text.chars().peekable(),
-            line: 1,
-        }
+        Self { rest: text.chars().peekable(), line: 1 }
     }
 
     /// A row up to the end of its line, which a quoted field may carry further.
@@ -130,9 +120,7 @@ impl Iterator for Rows<'_> {
             self.rest.peek()?;
             let line = self.line;
             let row = self.row();
-            let blank = row
-                .as_ref()
-                .is_ok_and(|fields| matches!(fields.as_slice(), [only] if only.trim().is_empty()));
+            let blank = row.as_ref().is_ok_and(|fields| matches!(fields.as_slice(), [only] if only.trim().is_empty()));
             if !blank {
                 return Some((line, row));
             }
@@ -158,24 +146,14 @@ mod tests {
     fn each_bad_row_is_named_by_its_line_and_the_import_goes_on() {
         let text = "customer,order,date,fen\n1,a,2026-03-01,100\n,b,2026-03-01,100\n1,,2026-03-01,100\n1,d,yesterday,100\n1,e,2026-03-01,-5\n1,f,2026-03-01,1.5\n1,g\n\"1\n2\",h,2026-03-01,7\n1,i,2026-03-01,8\n";
         let log = read(text).unwrap();
-        assert_eq!(
-            log.purchases.iter().map(|p| p.order_id.as_str()).collect::<Vec<_>>(),
-            ["a", "h", "i"]
-        );
-        assert_eq!(
-            log.bad_lines.iter().map(|b| b.line).collect::<Vec<_>>(),
-            [3, 4, 5, 6, 7, 8]
-        );
+        assert_eq!(log.purchases.iter().map(|p| p.order_id.as_str()).collect::<Vec<_>>(), ["a", "h", "i"]);
+        assert_eq!(log.bad_lines.iter().map(|b| b.line).collect::<Vec<_>>(), [3, 4, 5, 6, 7, 8]);
         assert!(log.bad_lines[2].to_string().contains("line 5: the date \"yesterday\""));
     }
 
     #[test]
     fn a_header_without_a_column_is_refused_in_a_sentence() {
-        assert!(
-            read("customer,order,date\n1,a,2026-03-01\n")
-                .unwrap_err()
-                .contains("lacks the column fen")
-        );
+        assert!(read("customer,order,date\n1,a,2026-03-01\n").unwrap_err().contains("lacks the column fen"));
         assert!(read("").unwrap_err().contains("no header line"));
     }
 

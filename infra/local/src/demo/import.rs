@@ -56,8 +56,7 @@ impl Imported {
                 _ => {
                     self.rejected += 1;
                     if self.rejections.len() < REJECTIONS_KEPT {
-                        self.rejections
-                            .push(format!("order {}: {}", result.id, result.reason()));
+                        self.rejections.push(format!("order {}: {}", result.id, result.reason()));
                     }
                 }
             }
@@ -94,9 +93,7 @@ impl OrderResult {
 /// One sentence when the host does not take orders at all; single orders that are refused are counted instead.
 pub async fn run(host: SocketAddr, token: &str, log: &Log, mut progress: Progress) -> Result<Imported, String> {
     let started = Instant::now();
-    let mut tills: Vec<Connection> = (0..TILLS)
-        .map(|_| Connection::new(host, Some(token.to_owned())))
-        .collect();
+    let mut tills: Vec<Connection> = (0..TILLS).map(|_| Connection::new(host, Some(token.to_owned()))).collect();
     let mut hand = Connection::new(host, None);
     let mut imported = Imported::default();
     for day in log.purchases.chunk_by(|a, b| a.day == b.day) {
@@ -108,10 +105,7 @@ pub async fn run(host: SocketAddr, token: &str, log: &Log, mut progress: Progres
                 lane.push(purchase);
             }
         }
-        let sending = tills
-            .iter_mut()
-            .zip(&lanes)
-            .map(|(till, lane)| send_lane(till, log.source, lane));
+        let sending = tills.iter_mut().zip(&lanes).map(|(till, lane)| send_lane(till, log.source, lane));
         for results in try_join_all(sending).await? {
             imported.add(&results);
         }
@@ -119,12 +113,7 @@ pub async fn run(host: SocketAddr, token: &str, log: &Log, mut progress: Progres
         progress.advance(day.len() as u64, &first.day.to_string());
     }
     progress.finish();
-    imported.customers = log
-        .purchases
-        .iter()
-        .map(|p| p.customer.as_str())
-        .collect::<HashSet<_>>()
-        .len() as u64;
+    imported.customers = log.purchases.iter().map(|p| p.customer.as_str()).collect::<HashSet<_>>().len() as u64;
     imported.elapsed = started.elapsed();
     Ok(imported)
 }
@@ -143,10 +132,9 @@ async fn move_clock(hand: &mut Connection, day: LocalDay) -> Result<(), String> 
     let body = json!({ "now": noon_of(day) }).to_string();
     match hand.send_patiently("POST", "/dev/clock", &body).await? {
         (200, _) => Ok(()),
-        (status, body) => Err(format!(
-            "The clock could not be moved to {day}: {status} {}",
-            String::from_utf8_lossy(&body)
-        )),
+        (status, body) => {
+            Err(format!("The clock could not be moved to {day}: {status} {}", String::from_utf8_lossy(&body)))
+        }
     }
 }
 
@@ -157,19 +145,12 @@ async fn send_lane(till: &mut Connection, source: &str, lane: &[&Purchase]) -> R
         let body = json!({ "orders": orders }).to_string();
         let (status, answer) = till.send_patiently("POST", "/v1/orders", &body).await?;
         if status != 200 {
-            return Err(format!(
-                "The orders were not taken: {status} {}",
-                String::from_utf8_lossy(&answer)
-            ));
+            return Err(format!("The orders were not taken: {status} {}", String::from_utf8_lossy(&answer)));
         }
         let answer: Answer =
             serde_json::from_slice(&answer).map_err(|e| format!("The answer to orders can't be read: {e}."))?;
         if answer.results.len() != batch.len() {
-            return Err(format!(
-                "{} orders were sent, but {} answered.",
-                batch.len(),
-                answer.results.len()
-            ));
+            return Err(format!("{} orders were sent, but {} answered.", batch.len(), answer.results.len()));
         }
         results.extend(answer.results);
     }

@@ -47,22 +47,14 @@ impl fmt::Display for BadLine {
 impl Log {
     pub(super) fn new(source: &'static str, mut purchases: Vec<Purchase>, bad_lines: Vec<BadLine>) -> Self {
         purchases.sort_by_key(|p| p.day);
-        Self {
-            source,
-            purchases,
-            bad_lines,
-        }
+        Self { source, purchases, bad_lines }
     }
 }
 
 /// Where the CDNOW log lies in the source tree that this program was built from.
 #[must_use]
 pub fn cdnow_path() -> PathBuf {
-    Path::new(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../tests/data/CDNOW_master.txt"
-    ))
-    .to_owned()
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/CDNOW_master.txt")).to_owned()
 }
 
 /// Reads the CDNOW log: customer, day, number of CDs and dollars, which are read as yuan.
@@ -125,14 +117,8 @@ mod tests {
         assert_eq!(log.bad_lines, []);
         assert_eq!(log.purchases.len(), 69_659);
         assert_eq!(log.purchases.iter().map(|p| p.fen).sum::<i64>(), 250_031_563);
-        assert_eq!(
-            log.purchases.iter().map(|p| &p.customer).collect::<BTreeSet<_>>().len(),
-            23_570
-        );
-        assert_eq!(
-            log.purchases.iter().map(|p| &p.order_id).collect::<BTreeSet<_>>().len(),
-            69_659
-        );
+        assert_eq!(log.purchases.iter().map(|p| &p.customer).collect::<BTreeSet<_>>().len(), 23_570);
+        assert_eq!(log.purchases.iter().map(|p| &p.order_id).collect::<BTreeSet<_>>().len(), 69_659);
         assert_eq!(log.purchases.iter().filter(|p| p.fen == 0).count(), 80);
         let days = (log.purchases[0].day.to_string(), log.purchases[69_658].day.to_string());
         assert_eq!(days, ("1997-01-01".to_owned(), "1998-06-30".to_owned()));

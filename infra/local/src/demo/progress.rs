@@ -22,25 +22,13 @@ impl Progress {
             let style = ProgressStyle::with_template("{bar:40} {pos}/{len} orders {msg} {eta}");
             ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
-        Self {
-            bar,
-            total,
-            done: 0,
-            tenths_told: 0,
-            quiet: false,
-        }
+        Self { bar, total, done: 0, tenths_told: 0, quiet: false }
     }
 
     /// Shows nothing.
     #[must_use]
     pub fn silent() -> Self {
-        Self {
-            bar: None,
-            total: 0,
-            done: 0,
-            tenths_told: 0,
-            quiet: true,
-        }
+        Self { bar: None, total: 0, done: 0, tenths_told: 0, quiet: true }
     }
 
     /// Tells that so many more orders have been taken, on this day of the log.

@@ -29,11 +29,7 @@ impl Fault {
                     "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
                     "CancellationReasons": [{ "Code": "TransactionConflict", "Message": "Transaction is ongoing" }],
                 });
-                Some(Answer {
-                    status: 400,
-                    body: body.to_string().into(),
-                    query_error: None,
-                })
+                Some(Answer { status: 400, body: body.to_string().into(), query_error: None })
             }
             Self::TransactionConflict => Some(Answer::error(
                 400,
@@ -114,8 +110,6 @@ impl Faults {
 
 impl fmt::Debug for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Faults")
-            .field("calls", &self.calls())
-            .finish_non_exhaustive()
+        f.debug_struct("Faults").field("calls", &self.calls()).finish_non_exhaustive()
     }
 }

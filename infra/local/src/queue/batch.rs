@@ -33,31 +33,19 @@ pub(super) fn run(request: &Value, mut entry: impl FnMut(&Value) -> Result<Value
 
 /// The entries with their ids, once the batch as a whole is in order.
 pub(super) fn entries(request: &Value) -> Result<Vec<(String, &Value)>, Refusal> {
-    let entries = request
-        .get("Entries")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
+    let entries = request.get("Entries").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if entries.is_empty() {
-        return Err(Refusal::new(
-            "EmptyBatchRequest",
-            "There should be at least one entry in the request.",
-        ));
+        return Err(Refusal::new("EmptyBatchRequest", "There should be at least one entry in the request."));
     }
     if entries.len() > MOST_ENTRIES {
-        let message = format!(
-            "Maximum number of entries per request are {MOST_ENTRIES}. You have sent {}.",
-            entries.len()
-        );
+        let message =
+            format!("Maximum number of entries per request are {MOST_ENTRIES}. You have sent {}.", entries.len());
         return Err(Refusal::new("TooManyEntriesInBatchRequest", message));
     }
     let mut seen = BTreeSet::new();
     let mut named = Vec::with_capacity(entries.len());
     for entry in entries {
-        let id = entry
-            .get("Id")
-            .and_then(Value::as_str)
-            .ok_or_else(|| Refusal::missing("Id"))?;
+        let id = entry.get("Id").and_then(Value::as_str).ok_or_else(|| Refusal::missing("Id"))?;
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if id.is_empty() || id.len() > 80 || !id.chars().all(plain) {
             let message = "A batch entry id can only contain alphanumeric characters, hyphens and underscores.";

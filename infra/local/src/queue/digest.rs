@@ -13,15 +13,7 @@ pub(super) fn of_attributes(attributes: &Attributes) -> Option<String> {
         return None;
     }
     let mut bytes = Vec::new();
-    for (
-        name,
-        Attribute {
-            data_type,
-            string,
-            binary,
-        },
-    ) in attributes
-    {
+    for (name, Attribute { data_type, string, binary }) in attributes {
         push(&mut bytes, name.as_bytes());
         push(&mut bytes, data_type.as_bytes());
         let (kind, value) = match binary {
@@ -56,15 +48,8 @@ mod tests {
     #[test]
     fn the_attribute_sum_is_taken_over_lengths_and_parts_in_the_order_of_names() {
         // Expected value: botocore's documented algorithm, run by hand on the one attribute k: String = v.
-        let one = Attribute {
-            data_type: "String".to_owned(),
-            string: Some("v".to_owned()),
-            binary: None,
-        };
+        let one = Attribute { data_type: "String".to_owned(), string: Some("v".to_owned()), binary: None };
         let expected = md5::compute(b"\0\0\0\x01k\0\0\0\x06String\x01\0\0\0\x01v");
-        assert_eq!(
-            of_attributes(&[("k".to_owned(), one)].into()),
-            Some(format!("{expected:x}"))
-        );
+        assert_eq!(of_attributes(&[("k".to_owned(), one)].into()), Some(format!("{expected:x}")));
     }
 }

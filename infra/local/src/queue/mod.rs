@@ -71,12 +71,7 @@ impl Queues {
         for queue in queues {
             store.declare(queue).map_err(|e| DataError::engine("queue", &e))?;
         }
-        Ok(Self {
-            shared: Arc::new(Shared {
-                store: Mutex::new(store),
-                wakers: Mutex::default(),
-            }),
-        })
+        Ok(Self { shared: Arc::new(Shared { store: Mutex::new(store), wakers: Mutex::default() }) })
     }
 
     /// An HTTP client for the AWS SDK that is answered here, without a socket.
@@ -132,9 +127,7 @@ impl Queues {
                 return Ok(found.messages);
             }
             let next = found.next_visible_ms.and_then(|at| u64::try_from(at - now_ms()).ok());
-            let until = next.map_or(deadline, |ms| {
-                deadline.min(Instant::now() + Duration::from_millis(ms + 1))
-            });
+            let until = next.map_or(deadline, |ms| deadline.min(Instant::now() + Duration::from_millis(ms + 1)));
             tokio::select! {
                 () = woken => {}
                 () = tokio::time::sleep_until(until) => {}
@@ -158,10 +151,7 @@ impl Queues {
     pub fn depths(&self) -> Result<Vec<(String, Depth)>, Refusal> {
         self.with_store(|store| {
             let names = store.names("")?;
-            names
-                .into_iter()
-                .map(|name| store.depth(&name, now_ms()).map(|depth| (name, depth)))
-                .collect()
+            names.into_iter().map(|name| store.depth(&name, now_ms()).map(|depth| (name, depth))).collect()
         })
     }
 

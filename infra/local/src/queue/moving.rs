@@ -48,9 +48,7 @@ impl Store {
         now_ms: i64,
     ) -> Result<(usize, Vec<String>), Refusal> {
         if self.dead_letter_sources(dead_letters)?.is_empty() {
-            return Err(Refusal::invalid(
-                "Source queue must be configured as a Dead Letter Queue.",
-            ));
+            return Err(Refusal::invalid("Source queue must be configured as a Dead Letter Queue."));
         }
         if let Some(queue) = destination {
             self.created_ms(queue)?;

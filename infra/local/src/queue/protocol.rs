@@ -26,9 +26,7 @@ pub(super) async fn run(queues: &Queues, operation: &str, body: &[u8]) -> Result
         "GetQueueAttributes" => settings::get(queues, &request),
         "SetQueueAttributes" => settings::set(queues, &request),
         "PurgeQueue" => queues.with_store(|s| s.purge(&queue_of(&request)?)).map(|()| json!({})),
-        "DeleteQueue" => queues
-            .with_store(|s| s.remove_queue(&queue_of(&request)?))
-            .map(|()| json!({})),
+        "DeleteQueue" => queues.with_store(|s| s.remove_queue(&queue_of(&request)?)).map(|()| json!({})),
         "SendMessage" => send(queues, &queue_of(&request)?, &request),
         "SendMessageBatch" => send_batch(queues, &request),
         "ReceiveMessage" => receive(queues, &request).await,
@@ -43,10 +41,7 @@ pub(super) async fn run(queues: &Queues, operation: &str, body: &[u8]) -> Result
             batch::run(&request, |entry| change_visibility(queues, &queue, entry))
         }
         "StartMessageMoveTask" => start_move(queues, &request),
-        other => Err(Refusal::new(
-            "UnsupportedOperation",
-            format!("The local queue does not know {other}."),
-        )),
+        other => Err(Refusal::new("UnsupportedOperation", format!("The local queue does not know {other}."))),
     }
 }
 
@@ -67,9 +62,7 @@ fn number(request: &Value, field: &str, most: u64) -> Result<Option<u64>, Refusa
     };
     let in_range = value.as_u64().filter(|n| *n <= most);
     in_range.map(Some).ok_or_else(|| {
-        Refusal::invalid(format!(
-            "Value {value} for parameter {field} is invalid. It must be 0 to {most}."
-        ))
+        Refusal::invalid(format!("Value {value} for parameter {field} is invalid. It must be 0 to {most}."))
     })
 }
 
@@ -157,11 +150,7 @@ fn write_message(message: &Message, request: &Value) -> Value {
     }
     let wanted = names(request, "MessageAttributeNames");
     let mut own = message.attributes.clone();
-    own.retain(|name, _| {
-        wanted
-            .iter()
-            .any(|w| w == name || w == "All" || matches_prefix(w, name))
-    });
+    own.retain(|name, _| wanted.iter().any(|w| w == name || w == "All" || matches_prefix(w, name)));
     if let Some(md5) = super::digest::of_attributes(&own) {
         written.insert("MessageAttributes".to_owned(), drafts::write_attributes(&own));
         written.insert("MD5OfMessageAttributes".to_owned(), json!(md5));
@@ -190,9 +179,7 @@ fn delete(queues: &Queues, queue: &str, request: &Value) -> Result<Value, Refusa
 fn change_visibility(queues: &Queues, queue: &str, request: &Value) -> Result<Value, Refusal> {
     let seconds = number(request, "VisibilityTimeout", MOST_VISIBILITY_SECONDS)?
         .ok_or_else(|| Refusal::missing("VisibilityTimeout"))?;
-    queues
-        .change_visibility(queue, receipt(request)?, Duration::from_secs(seconds))
-        .map(|()| json!({}))
+    queues.change_visibility(queue, receipt(request)?, Duration::from_secs(seconds)).map(|()| json!({}))
 }
 
 fn start_move(queues: &Queues, request: &Value) -> Result<Value, Refusal> {
@@ -200,12 +187,7 @@ fn start_move(queues: &Queues, request: &Value) -> Result<Value, Refusal> {
     let name = |arn: &str| arn.rsplit(':').next().unwrap_or_default().to_owned();
     let destination = text(request, "DestinationArn").map(name);
     let known = queues.with_store(|s| s.created_ms(&name(source)));
-    known.map_err(|_| {
-        Refusal::new(
-            "ResourceNotFoundException",
-            "The resource that you specified does not exist.",
-        )
-    })?;
+    known.map_err(|_| Refusal::new("ResourceNotFoundException", "The resource that you specified does not exist."))?;
     queues.redrive(&name(source), destination.as_deref())?;
     Ok(json!({ "TaskHandle": format!("{}/{}", queue_arn(&name(source)), now_ms()) }))
 }

@@ -15,10 +15,7 @@ pub struct Refusal {
 
 impl Refusal {
     pub(super) fn new(kind: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-        }
+        Self { kind, message: message.into() }
     }
 
     pub(super) fn no_such_queue() -> Self {
@@ -26,10 +23,7 @@ impl Refusal {
     }
 
     pub(super) fn bad_receipt(receipt: &str) -> Self {
-        Self::new(
-            "ReceiptHandleIsInvalid",
-            format!("The input receipt handle \"{receipt}\" is not valid."),
-        )
+        Self::new("ReceiptHandleIsInvalid", format!("The input receipt handle \"{receipt}\" is not valid."))
     }
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
@@ -37,10 +31,7 @@ impl Refusal {
     }
 
     pub(super) fn missing(parameter: &str) -> Self {
-        Self::new(
-            "MissingParameter",
-            format!("The request must contain the parameter {parameter}."),
-        )
+        Self::new("MissingParameter", format!("The request must contain the parameter {parameter}."))
     }
 
     /// The same refusal under the name that SQS gave it before its JSON protocol.
@@ -75,10 +66,7 @@ impl std::error::Error for Refusal {}
 
 impl From<rusqlite::Error> for Refusal {
     fn from(error: rusqlite::Error) -> Self {
-        Self::new(
-            "InternalFailure",
-            format!("The queue's file could not be used: {error}."),
-        )
+        Self::new("InternalFailure", format!("The queue's file could not be used: {error}."))
     }
 }
 
@@ -86,9 +74,6 @@ impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
         let status = if refusal.kind == "InternalFailure" { 500 } else { 400 };
         let answer = Self::error(status, &format!("com.amazonaws.sqs#{}", refusal.kind), &refusal.message);
-        Self {
-            query_error: Some(refusal.query_error()),
-            ..answer
-        }
+        Self { query_error: Some(refusal.query_error()), ..answer }
     }
 }

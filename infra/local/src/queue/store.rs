@@ -213,17 +213,13 @@ impl Store {
     }
 
     pub(super) fn created_ms(&self, name: &str) -> Result<i64, Refusal> {
-        let found = self
-            .connection
-            .query_row("SELECT created_ms FROM queue WHERE name = ?", [name], |r| r.get(0));
+        let found = self.connection.query_row("SELECT created_ms FROM queue WHERE name = ?", [name], |r| r.get(0));
         found.optional()?.ok_or_else(Refusal::no_such_queue)
     }
 
     /// The settings that were made, without defaults.
     pub(super) fn settings(&self, name: &str) -> Result<Settings, Refusal> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT attributes FROM queue WHERE name = ?")?;
+        let mut statement = self.connection.prepare_cached("SELECT attributes FROM queue WHERE name = ?")?;
         let text: Option<String> = statement.query_row([name], |row| row.get(0)).optional()?;
         let text = text.ok_or_else(Refusal::no_such_queue)?;
         serde_json::from_str(&text).map_err(|e| Refusal::new("InternalFailure", e.to_string()))
@@ -233,9 +229,7 @@ impl Store {
         let mut statement = self
             .connection
             .prepare_cached("SELECT name FROM queue WHERE substr(name, 1, length(?1)) = ?1 ORDER BY name")?;
-        let names = statement
-            .query_map([prefix], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
+        let names = statement.query_map([prefix], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
         Ok(names)
     }
 
@@ -269,9 +263,7 @@ impl Store {
 
     pub(super) fn receive(&mut self, queue: &str, wanted: Receive, now_ms: i64) -> Result<Found, Refusal> {
         let settings = self.settings(queue)?;
-        let hidden_for = wanted
-            .visibility
-            .unwrap_or_else(|| seconds(&settings, "VisibilityTimeout"));
+        let hidden_for = wanted.visibility.unwrap_or_else(|| seconds(&settings, "VisibilityTimeout"));
         let transaction = self.connection.transaction()?;
         forget_old(&transaction, queue, &settings, now_ms)?;
         let moved_to = give_up(&transaction, queue, &settings, now_ms)?;
@@ -295,11 +287,7 @@ impl Store {
             .prepare_cached("SELECT MIN(visible_ms) FROM message WHERE queue = ? AND visible_ms > ?")?
             .query_row(params![queue, now_ms], |row| row.get(0))?;
         transaction.commit()?;
-        Ok(Found {
-            messages,
-            next_visible_ms,
-            moved_to,
-        })
+        Ok(Found { messages, next_visible_ms, moved_to })
     }
 
     pub(super) fn delete(&mut self, queue: &str, receipt: &str) -> Result<(), Refusal> {
@@ -327,18 +315,14 @@ impl Store {
             )?
             .execute(params![later(now_ms, visibility), number, queue, received, now_ms])?;
         if changed == 0 {
-            return Err(Refusal::new(
-                "MessageNotInflight",
-                "The specified message isn't in flight.",
-            ));
+            return Err(Refusal::new("MessageNotInflight", "The specified message isn't in flight."));
         }
         Ok(())
     }
 
     pub(super) fn purge(&mut self, queue: &str) -> Result<(), Refusal> {
         self.created_ms(queue)?;
-        self.connection
-            .execute("DELETE FROM message WHERE queue = ?", [queue])?;
+        self.connection.execute("DELETE FROM message WHERE queue = ?", [queue])?;
         Ok(())
     }
 
@@ -358,11 +342,7 @@ impl Store {
              FROM message WHERE queue = ?1 AND sent_ms >= ?3",
         )?;
         let depth = statement.query_row(params![queue, now_ms, oldest], |row| {
-            Ok(Depth {
-                visible: row.get(0)?,
-                in_flight: row.get(1)?,
-                delayed: row.get(2)?,
-            })
+            Ok(Depth { visible: row.get(0)?, in_flight: row.get(1)?, delayed: row.get(2)? })
         })?;
         Ok(depth)
     }
@@ -381,25 +361,14 @@ fn forget_old(connection: &Connection, queue: &str, settings: &Settings, now_ms:
 fn give_up(connection: &Connection, queue: &str, settings: &Settings, now_ms: i64) -> Result<Vec<String>, Refusal> {
     let policy: Option<RedrivePolicy> = settings.get("RedrivePolicy").and_then(|p| serde_json::from_str(p).ok());
     let Some(policy) = policy else { return Ok(Vec::new()) };
-    let dead_letters = policy
-        .dead_letter_target_arn
-        .rsplit(':')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
+    let dead_letters = policy.dead_letter_target_arn.rsplit(':').next().unwrap_or_default().to_owned();
     let moved = connection
         .prepare_cached(
             "UPDATE message SET queue = ?1, came_from = ?2, visible_ms = ?3
              WHERE queue = ?4 AND visible_ms <= ?3 AND received >= ?5
                AND EXISTS (SELECT 1 FROM queue WHERE name = ?1)",
         )?
-        .execute(params![
-            dead_letters,
-            crate::template::queue_arn(queue),
-            now_ms,
-            queue,
-            policy.max_receive_count
-        ])?;
+        .execute(params![dead_letters, crate::template::queue_arn(queue), now_ms, queue, policy.max_receive_count])?;
     Ok(if moved > 0 { vec![dead_letters] } else { Vec::new() })
 }
 
@@ -431,10 +400,7 @@ fn read_receipt(receipt: &str) -> Result<(i64, u32), Refusal> {
     let text = String::from_utf8(bytes).map_err(|_| refusal())?;
     let rest = text.strip_prefix("huitou/").ok_or_else(refusal)?;
     let (number, received) = rest.split_once('/').ok_or_else(refusal)?;
-    Ok((
-        number.parse().map_err(|_| refusal())?,
-        received.parse().map_err(|_| refusal())?,
-    ))
+    Ok((number.parse().map_err(|_| refusal())?, received.parse().map_err(|_| refusal())?))
 }
 
 /// A random UUID, version 4.
@@ -445,22 +411,12 @@ pub(super) fn new_id() -> Result<String, Refusal> {
         u128::from_be_bytes(bytes) & !(0xf000_u128 << 64) & !(0xc000_u128 << 48) | (0x4000 << 64) | (0x8000 << 48);
     let hex = format!("{number:032x}");
     let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
-    Ok(format!(
-        "{}-{}-{}-{}-{}",
-        part(0, 8),
-        part(8, 12),
-        part(12, 16),
-        part(16, 20),
-        part(20, 32)
-    ))
+    Ok(format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)))
 }
 
 /// A setting that counts seconds, or its default.
 fn seconds(settings: &Settings, name: &str) -> Duration {
-    let default = DEFAULTS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map_or("0", |(_, value)| value);
+    let default = DEFAULTS.iter().find(|(known, _)| *known == name).map_or("0", |(_, value)| value);
     Duration::from_secs(settings.get(name).map_or(default, String::as_str).parse().unwrap_or(0))
 }
 

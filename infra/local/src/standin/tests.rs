@@ -32,10 +32,7 @@ async fn post(router: &Router, uri: &str, body: Value) -> Value {
 
 async fn token(router: &Router) -> String {
     let body = json!({ "grant_type": "client_credential", "appid": WECHAT_APP_ID, "secret": WECHAT_SECRET });
-    post(router, "/cgi-bin/stable_token", body).await["access_token"]
-        .as_str()
-        .unwrap()
-        .to_owned()
+    post(router, "/cgi-bin/stable_token", body).await["access_token"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -58,20 +55,13 @@ async fn a_code_for_one_use_is_used_up() {
 #[tokio::test]
 async fn each_trouble_has_its_code() {
     let (wechat, _) = wechat();
-    for (code, expected) in [
-        ("dev-busy", -1),
-        ("dev-limit", 45011),
-        ("dev-blocked", 40226),
-        ("nonsense", 40029),
-        ("dev:", 40029),
-    ] {
+    for (code, expected) in
+        [("dev-busy", -1), ("dev-limit", 45011), ("dev-blocked", 40226), ("nonsense", 40029), ("dev:", 40029)]
+    {
         assert_eq!(exchange(&wechat, code).await["errcode"], expected, "{code}");
     }
     let wrong_app = "/sns/jscode2session?appid=x&secret=y&js_code=dev:a&grant_type=authorization_code";
-    assert_eq!(
-        ask(&wechat, Request::get(wrong_app).body(Body::empty()).unwrap()).await["errcode"],
-        40013
-    );
+    assert_eq!(ask(&wechat, Request::get(wrong_app).body(Body::empty()).unwrap()).await["errcode"], 40013);
     let body = json!({ "grant_type": "client_credential", "appid": WECHAT_APP_ID, "secret": "wrong" });
     assert_eq!(post(&wechat, "/cgi-bin/stable_token", body).await["errcode"], 40125);
 }
@@ -99,15 +89,9 @@ async fn the_stable_token_stays_the_same_until_it_is_forced() {
     let forced = json!({
         "grant_type": "client_credential", "appid": WECHAT_APP_ID, "secret": WECHAT_SECRET, "force_refresh": true
     });
-    assert_ne!(
-        post(&wechat, "/cgi-bin/stable_token", forced).await["access_token"],
-        json!(first)
-    );
+    assert_ne!(post(&wechat, "/cgi-bin/stable_token", forced).await["access_token"], json!(first));
     let uri = format!("/wxa/business/getuserphonenumber?access_token={first}");
-    assert_eq!(
-        post(&wechat, &uri, json!({ "code": "dev:13800138000" })).await["errcode"],
-        0
-    );
+    assert_eq!(post(&wechat, &uri, json!({ "code": "dev:13800138000" })).await["errcode"], 0);
 }
 
 #[tokio::test]
@@ -117,10 +101,7 @@ async fn what_is_sent_lies_in_the_outbox() {
     let message = |to: &str| json!({ "touser": to, "template_id": "t1", "data": { "thing1": { "value": "礼物" } } });
     assert_eq!(post(&wechat, &uri, message("anna")).await["errcode"], 0);
     assert_eq!(post(&wechat, &uri, message("refuses-all")).await["errcode"], 43101);
-    assert_eq!(
-        post(&wechat, &uri, json!({ "touser": "anna", "template_id": "t1" })).await["errcode"],
-        47003
-    );
+    assert_eq!(post(&wechat, &uri, json!({ "touser": "anna", "template_id": "t1" })).await["errcode"], 47003);
     assert_eq!(outbox.total(), 1);
     assert_eq!(outbox.newest(Some("anna"), 10)[0].template, "t1");
     assert!(outbox.newest(Some("ben"), 10).is_empty());

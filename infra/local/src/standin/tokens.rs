@@ -29,20 +29,13 @@ impl Tokens {
             for token in &mut self.0 {
                 token.until = token.until.min(now + OVERLAP);
             }
-            self.0.push(Token {
-                text: new_token(),
-                until: now + LIFE,
-            });
+            self.0.push(Token { text: new_token(), until: now + LIFE });
         }
-        self.0
-            .last()
-            .map_or_else(Default::default, |t| (t.text.clone(), (t.until - now).as_secs()))
+        self.0.last().map_or_else(Default::default, |t| (t.text.clone(), (t.until - now).as_secs()))
     }
 
     pub(super) fn accepts(&self, text: &str) -> bool {
-        self.0
-            .iter()
-            .any(|token| token.text == text && token.until > Instant::now())
+        self.0.iter().any(|token| token.text == text && token.until > Instant::now())
     }
 
     pub(super) fn expire_all(&mut self) {

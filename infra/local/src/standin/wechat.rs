@@ -59,11 +59,7 @@ pub(super) struct WeChat {
 
 impl WeChat {
     pub(super) fn new(outbox: Outbox) -> Self {
-        Self {
-            used_codes: Mutex::default(),
-            tokens: Mutex::default(),
-            outbox,
-        }
+        Self { used_codes: Mutex::default(), tokens: Mutex::default(), outbox }
     }
 
     fn tokens(&self) -> MutexGuard<'_, Tokens> {
@@ -71,11 +67,7 @@ impl WeChat {
     }
 
     fn check_token(&self, credential: &Credential) -> Result<(), Trouble> {
-        if self.tokens().accepts(&credential.access_token) {
-            Ok(())
-        } else {
-            Err(BAD_TOKEN)
-        }
+        if self.tokens().accepts(&credential.access_token) { Ok(()) } else { Err(BAD_TOKEN) }
     }
 }
 
@@ -126,20 +118,14 @@ fn session(wechat: &WeChat, asked: &Exchange) -> Answer {
         (_, Some(("dev", name))) => session_of(name),
         (_, Some(("once", name))) => {
             let mut used = wechat.used_codes.lock().unwrap_or_else(PoisonError::into_inner);
-            if used.insert(code.to_owned()) {
-                session_of(name)
-            } else {
-                Err(USED_CODE)
-            }
+            if used.insert(code.to_owned()) { session_of(name) } else { Err(USED_CODE) }
         }
         _ => Err(BAD_CODE),
     }
 }
 
 fn session_of(name: &str) -> Answer {
-    let (openid, unionid) = name
-        .split_once('+')
-        .map_or((name, None), |(openid, unionid)| (openid, Some(unionid)));
+    let (openid, unionid) = name.split_once('+').map_or((name, None), |(openid, unionid)| (openid, Some(unionid)));
     if openid.is_empty() {
         return Err(BAD_CODE);
     }
@@ -210,15 +196,8 @@ fn phone_of(code: &str) -> Answer {
     if !digits(country) || !digits(number) {
         return Err(BAD_CODE);
     }
-    let shown = if country == "86" {
-        number.to_owned()
-    } else {
-        format!("+{country}{number}")
-    };
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
+    let shown = if country == "86" { number.to_owned() } else { format!("+{country}{number}") };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
     Ok(json!({
         "errcode": 0,
         "errmsg": "ok",
@@ -243,10 +222,7 @@ async fn send_subscribed(
 fn send(wechat: &WeChat, asked: Value) -> Answer {
     let field = |name: &str| asked.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (to, template) = (field("touser"), field("template_id"));
-    let has_data = asked
-        .get("data")
-        .and_then(Value::as_object)
-        .is_some_and(|data| !data.is_empty());
+    let has_data = asked.get("data").and_then(Value::as_object).is_some_and(|data| !data.is_empty());
     if to.is_empty() {
         return Err(BAD_OPENID);
     }

@@ -38,18 +38,14 @@ impl Embedded {
         let database = match file {
             Some(path) => {
                 check_sqlite(path)?;
-                let name = path
-                    .to_str()
-                    .ok_or_else(|| DataError::engine("table", &"its path is not Unicode"))?;
+                let name = path.to_str().ok_or_else(|| DataError::engine("table", &"its path is not Unicode"))?;
                 Database::new(name).map_err(|e| DataError::damaged(path, &e))?
             }
             None => Database::memory().map_err(|e| DataError::engine("table", &e))?,
         };
         // What this call does is set SQLite's `synchronous` to NORMAL: in WAL mode an acknowledged write survives a
         // killed process either way, and is not paid for with one fsync each.
-        database
-            .disable_bulk_loading()
-            .map_err(|e| DataError::engine("table", &e))?;
+        database.disable_bulk_loading().map_err(|e| DataError::engine("table", &e))?;
         let embedded = Self { database };
         embedded.create_missing(tables)?;
         Ok(embedded)
@@ -60,11 +56,7 @@ impl Embedded {
     pub fn dispatch(&self, operation: &str, body: &[u8]) -> Answer {
         match operations::run(&self.database, operation, body) {
             Ok(json) => Answer::ok(json),
-            Err(error) => Answer {
-                status: error.status_code(),
-                body: error.to_json().into(),
-                query_error: None,
-            },
+            Err(error) => Answer { status: error.status_code(), body: error.to_json().into(), query_error: None },
         }
     }
 
@@ -137,11 +129,8 @@ impl Embedded {
 
     /// Removes an item unless it has been given a longer life since it was read.
     fn remove_one(&self, table: &Table, attribute: &str, now: Moment, item: &Value) -> bool {
-        let key: serde_json::Map<String, Value> = table
-            .key
-            .iter()
-            .filter_map(|k| Some((k.attribute.clone(), item.get(&k.attribute)?.clone())))
-            .collect();
+        let key: serde_json::Map<String, Value> =
+            table.key.iter().filter_map(|k| Some((k.attribute.clone(), item.get(&k.attribute)?.clone()))).collect();
         let request = json!({
             "TableName": table.name,
             "Key": key,
@@ -194,35 +183,21 @@ impl Service for Embedded {
         if operation != "Scan" {
             return self.dispatch(&operation, &body);
         }
-        tokio::task::spawn_blocking(move || self.dispatch(&operation, &body))
-            .await
-            .unwrap_or_else(|e| {
-                Answer::error(
-                    500,
-                    "com.amazonaws.dynamodb.v20120810#InternalServerError",
-                    &e.to_string(),
-                )
-            })
+        tokio::task::spawn_blocking(move || self.dispatch(&operation, &body)).await.unwrap_or_else(|e| {
+            Answer::error(500, "com.amazonaws.dynamodb.v20120810#InternalServerError", &e.to_string())
+        })
     }
 }
 
 fn create_request(table: &Table) -> Value {
     let schema = |key: &[KeyPart]| -> Value {
-        key.iter()
-            .map(|k| json!({ "AttributeName": k.attribute, "KeyType": k.role }))
-            .collect()
+        key.iter().map(|k| json!({ "AttributeName": k.attribute, "KeyType": k.role })).collect()
     };
-    let mut parts: Vec<&KeyPart> = table
-        .key
-        .iter()
-        .chain(table.indexes.iter().flat_map(|i| &i.key))
-        .collect();
+    let mut parts: Vec<&KeyPart> = table.key.iter().chain(table.indexes.iter().flat_map(|i| &i.key)).collect();
     parts.sort_by(|a, b| a.attribute.cmp(&b.attribute));
     parts.dedup_by(|a, b| a.attribute == b.attribute);
-    let definitions: Value = parts
-        .iter()
-        .map(|k| json!({ "AttributeName": k.attribute, "AttributeType": k.kind }))
-        .collect();
+    let definitions: Value =
+        parts.iter().map(|k| json!({ "AttributeName": k.attribute, "AttributeType": k.kind })).collect();
     let indexes: Vec<Value> = table
         .indexes
         .iter()

@@ -31,23 +31,11 @@ fn number(value: i64) -> AttributeValue {
 }
 
 async fn put_member(client: &Client, member: &str) {
-    client
-        .put_item()
-        .table_name("Members")
-        .item("member", text(member))
-        .send()
-        .await
-        .unwrap();
+    client.put_item().table_name("Members").item("member", text(member)).send().await.unwrap();
 }
 
 async fn has_member(client: &Client, member: &str) -> bool {
-    let answer = client
-        .get_item()
-        .table_name("Members")
-        .key("member", text(member))
-        .send()
-        .await
-        .unwrap();
+    let answer = client.get_item().table_name("Members").key("member", text(member)).send().await.unwrap();
     answer.item.is_some()
 }
 
@@ -71,12 +59,7 @@ async fn a_condition_that_fails_is_known_to_the_client_as_such() {
         .expression_attribute_names("#m", "member")
         .send()
         .await;
-    assert!(
-        again
-            .unwrap_err()
-            .into_service_error()
-            .is_conditional_check_failed_exception()
-    );
+    assert!(again.unwrap_err().into_service_error().is_conditional_check_failed_exception());
 }
 
 fn transfer(row: u8) -> [TransactWriteItem; 2] {
@@ -94,21 +77,13 @@ fn transfer(row: u8) -> [TransactWriteItem; 2] {
         .expression_attribute_values(":p", number(5))
         .build()
         .unwrap();
-    [
-        TransactWriteItem::builder().put(put).build(),
-        TransactWriteItem::builder().update(update).build(),
-    ]
+    [TransactWriteItem::builder().put(put).build(), TransactWriteItem::builder().update(update).build()]
 }
 
 #[tokio::test]
 async fn a_transaction_happens_once_and_says_which_part_refused_the_second() {
     let client = client(&memory());
-    let transact = || {
-        client
-            .transact_write_items()
-            .set_transact_items(Some(transfer(1).to_vec()))
-            .send()
-    };
+    let transact = || client.transact_write_items().set_transact_items(Some(transfer(1).to_vec())).send();
     transact().await.unwrap();
     let refused = transact().await.unwrap_err().into_service_error();
     let reasons = match refused {
@@ -126,12 +101,7 @@ async fn the_due_index_finds_only_members_who_have_a_date() {
     let client = client(&memory());
     put_member(&client, "never").await;
     let dated = client.put_item().table_name("Members").item("member", text("soon"));
-    dated
-        .item("due_shard", number(3))
-        .item("due_on", number(20_000))
-        .send()
-        .await
-        .unwrap();
+    dated.item("due_shard", number(3)).item("due_on", number(20_000)).send().await.unwrap();
     let due = client
         .query()
         .table_name("Members")
@@ -149,18 +119,8 @@ async fn the_due_index_finds_only_members_who_have_a_date() {
 #[tokio::test]
 async fn a_table_that_does_not_exist_is_known_to_the_client_as_such() {
     let client = client(&memory());
-    let missing = client
-        .get_item()
-        .table_name("Nothing")
-        .key("member", text("m1"))
-        .send()
-        .await;
-    assert!(
-        missing
-            .unwrap_err()
-            .into_service_error()
-            .is_resource_not_found_exception()
-    );
+    let missing = client.get_item().table_name("Nothing").key("member", text("m1")).send().await;
+    assert!(missing.unwrap_err().into_service_error().is_resource_not_found_exception());
 }
 
 #[tokio::test]
@@ -176,16 +136,9 @@ async fn what_was_written_is_there_after_the_file_is_opened_again() {
 #[test]
 fn a_damaged_file_is_refused_in_a_sentence() {
     let path = scratch("table-damaged").join("table.sqlite");
-    fs::write(
-        &path,
-        "this is no database, and long enough to be taken for one by its size".repeat(100),
-    )
-    .unwrap();
+    fs::write(&path, "this is no database, and long enough to be taken for one by its size".repeat(100)).unwrap();
     let refusal = Embedded::open(Some(&path), &tables()).unwrap_err().to_string();
-    assert!(
-        refusal.contains("is damaged") && refusal.contains("delete it to start empty"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("is damaged") && refusal.contains("delete it to start empty"), "{refusal}");
 }
 
 #[tokio::test]
@@ -211,11 +164,7 @@ async fn expired_items_go_by_business_time() {
     let client = client(&embedded);
     let in_1998 = Moment::parse("1998-06-30T12:00:00+08:00").unwrap();
     for (part, gone_at) in [("past", in_1998.seconds() - 1), ("future", in_1998.seconds() + 86_400)] {
-        let item = client
-            .put_item()
-            .table_name("Profiles")
-            .item("member", text("m1"))
-            .item("part", text(part));
+        let item = client.put_item().table_name("Profiles").item("member", text("m1")).item("part", text(part));
         item.item("gone_at", number(gone_at)).send().await.unwrap();
     }
     assert_eq!(embedded.remove_expired(&tables(), in_1998).unwrap(), 1);
@@ -224,14 +173,8 @@ async fn expired_items_go_by_business_time() {
 }
 
 fn impatient(embedded: &Embedded, faults: &Faults) -> Client {
-    let config = Embedded::client(embedded.faulty_http_client(faults.clone()))
-        .config()
-        .to_builder();
-    Client::from_conf(
-        config
-            .retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
-            .build(),
-    )
+    let config = Embedded::client(embedded.faulty_http_client(faults.clone())).config().to_builder();
+    Client::from_conf(config.retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled()).build())
 }
 
 #[tokio::test]
@@ -239,12 +182,7 @@ async fn a_call_that_never_arrives_changes_nothing() {
     let (embedded, faults) = (memory(), Faults::none());
     let client = impatient(&embedded, &faults);
     faults.on_call(1, Fault::Unreachable);
-    let put = client
-        .put_item()
-        .table_name("Members")
-        .item("member", text("m1"))
-        .send()
-        .await;
+    let put = client.put_item().table_name("Members").item("member", text("m1")).send().await;
     assert!(matches!(put, Err(SdkError::DispatchFailure(_))));
     assert!(!has_member(&client, "m1").await);
     assert_eq!(faults.calls(), 2);
@@ -255,15 +193,7 @@ async fn a_call_whose_answer_is_lost_has_happened() {
     let (embedded, faults) = (memory(), Faults::none());
     let client = impatient(&embedded, &faults);
     faults.on_call(1, Fault::AnswerLost);
-    assert!(
-        client
-            .put_item()
-            .table_name("Members")
-            .item("member", text("m1"))
-            .send()
-            .await
-            .is_err()
-    );
+    assert!(client.put_item().table_name("Members").item("member", text("m1")).send().await.is_err());
     assert!(has_member(&client, "m1").await);
 }
 
@@ -273,15 +203,7 @@ async fn a_process_that_died_makes_no_further_call() {
     let client = impatient(&embedded, &faults);
     faults.die_during_call(1);
     for member in ["m1", "m2"] {
-        assert!(
-            client
-                .put_item()
-                .table_name("Members")
-                .item("member", text(member))
-                .send()
-                .await
-                .is_err()
-        );
+        assert!(client.put_item().table_name("Members").item("member", text(member)).send().await.is_err());
     }
     faults.heal();
     assert!(has_member(&client, "m1").await);
@@ -293,38 +215,13 @@ async fn throttling_and_conflicts_look_as_they_do_on_aws() {
     let (embedded, faults) = (memory(), Faults::none());
     let client = impatient(&embedded, &faults);
     faults.on_call(1, Fault::Throttled);
-    let throttled = client
-        .get_item()
-        .table_name("Members")
-        .key("member", text("m1"))
-        .send()
-        .await
-        .unwrap_err();
-    assert!(
-        throttled
-            .into_service_error()
-            .is_provisioned_throughput_exceeded_exception()
-    );
+    let throttled = client.get_item().table_name("Members").key("member", text("m1")).send().await.unwrap_err();
+    assert!(throttled.into_service_error().is_provisioned_throughput_exceeded_exception());
     faults.on_call(1, Fault::TransactionConflict);
-    let conflict = client
-        .transact_write_items()
-        .set_transact_items(Some(transfer(1).to_vec()))
-        .send()
-        .await;
-    assert!(
-        conflict
-            .unwrap_err()
-            .into_service_error()
-            .is_transaction_canceled_exception()
-    );
+    let conflict = client.transact_write_items().set_transact_items(Some(transfer(1).to_vec())).send().await;
+    assert!(conflict.unwrap_err().into_service_error().is_transaction_canceled_exception());
     faults.on_call(1, Fault::TransactionConflict);
-    let put = client
-        .put_item()
-        .table_name("Members")
-        .item("member", text("m1"))
-        .send()
-        .await
-        .unwrap_err();
+    let put = client.put_item().table_name("Members").item("member", text("m1")).send().await.unwrap_err();
     assert_eq!(put.code(), Some("TransactionConflictException"));
 }
 

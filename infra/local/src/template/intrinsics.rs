@@ -52,20 +52,10 @@ impl Resolver {
             Some(Yaml::String(s)) => Value::String(s.clone()),
             _ => Value::String(String::new()),
         };
-        let kind = |resource: &Yaml| {
-            resource
-                .get("Type")
-                .and_then(Yaml::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
+        let kind = |resource: &Yaml| resource.get("Type").and_then(Yaml::as_str).unwrap_or_default().to_owned();
         Self {
-            parameters: section("Parameters")
-                .map(|(name, p)| (name.to_owned(), default(p)))
-                .collect(),
-            kinds: section("Resources")
-                .map(|(name, r)| (name.to_owned(), kind(r)))
-                .collect(),
+            parameters: section("Parameters").map(|(name, p)| (name.to_owned(), default(p))).collect(),
+            kinds: section("Resources").map(|(name, r)| (name.to_owned(), kind(r))).collect(),
             conditions: BTreeMap::new(),
         }
     }
@@ -76,8 +66,7 @@ impl Resolver {
         };
         for (name, condition) in section {
             let holds = self.resolve(condition)?.as_bool().unwrap_or(false);
-            self.conditions
-                .insert(name.as_str().unwrap_or_default().to_owned(), holds);
+            self.conditions.insert(name.as_str().unwrap_or_default().to_owned(), holds);
         }
         Ok(())
     }
@@ -113,16 +102,10 @@ impl Resolver {
             ("Equals", Some([left, right]), _) => Ok(Value::Bool(left == right)),
             ("Not", Some([condition]), _) => Ok(Value::Bool(condition == &Value::Bool(false))),
             ("If", Some([condition, yes, no]), _) => {
-                let holds = condition
-                    .as_str()
-                    .and_then(|c| self.conditions.get(c))
-                    .copied()
-                    .unwrap_or(false);
+                let holds = condition.as_str().and_then(|c| self.conditions.get(c)).copied().unwrap_or(false);
                 Ok(if holds { yes.clone() } else { no.clone() })
             }
-            (tag, ..) => Err(TemplateError(format!(
-                "!{tag} is used in a way that the local host does not understand"
-            ))),
+            (tag, ..) => Err(TemplateError(format!("!{tag} is used in a way that the local host does not understand"))),
         }
     }
 
@@ -145,9 +128,7 @@ impl Resolver {
         match self.kinds.get(name).map(String::as_str) {
             Some("AWS::SQS::Queue") => Ok(Value::String(queue_url(name))),
             Some(_) => Ok(Value::String(name.to_owned())),
-            None => Err(TemplateError(format!(
-                "{name} is referred to, but neither a parameter nor a resource"
-            ))),
+            None => Err(TemplateError(format!("{name} is referred to, but neither a parameter nor a resource"))),
         }
     }
 
@@ -155,9 +136,7 @@ impl Resolver {
         let kind = self.kinds.get(name).map(String::as_str);
         let text = match (kind, attribute) {
             (None, _) => {
-                return Err(TemplateError(format!(
-                    "{name}.{attribute} is referred to, but no resource"
-                )));
+                return Err(TemplateError(format!("{name}.{attribute} is referred to, but no resource")));
             }
             (Some("AWS::SQS::Queue"), "Arn") => queue_arn(name),
             (Some(_), "Arn") => format!("arn:aws:local:{LOCAL_REGION}:{LOCAL_ACCOUNT}:{name}"),

@@ -145,9 +145,7 @@ pub struct TemplateError(String);
 
 impl TemplateError {
     pub(crate) fn without_handler(function: &str) -> Self {
-        Self(format!(
-            "{function} has a queue or a schedule, but this build has no handler for it"
-        ))
+        Self(format!("{function} has a queue or a schedule, but this build has no handler for it"))
     }
 
     pub(crate) fn without_router(function: &str) -> Self {

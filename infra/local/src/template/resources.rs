@@ -34,11 +34,7 @@ pub(super) fn read(document: &Value) -> Result<Template, TemplateError> {
     let resources: BTreeMap<String, Resource> = typed("Resources", document.get("Resources").unwrap_or(&Value::Null))?;
     let globals = document.pointer("/Globals/Function").cloned().unwrap_or_default();
     let globals: FunctionProperties = typed("Globals.Function", &globals)?;
-    let mut template = Template {
-        functions: Vec::new(),
-        tables: Vec::new(),
-        queues: Vec::new(),
-    };
+    let mut template = Template { functions: Vec::new(), tables: Vec::new(), queues: Vec::new() };
     for (name, resource) in &resources {
         match resource.kind.as_str() {
             "AWS::Serverless::Function" => template.functions.push(function(name, resource, &globals)?),
@@ -114,16 +110,11 @@ struct ScheduleEvent {
 
 fn function(name: &str, resource: &Resource, globals: &FunctionProperties) -> Result<Function, TemplateError> {
     let own: FunctionProperties = typed(name, &resource.properties)?;
-    let binary = resource
-        .metadata
-        .pointer("/BuildProperties/Binary")
-        .and_then(Value::as_str);
+    let binary = resource.metadata.pointer("/BuildProperties/Binary").and_then(Value::as_str);
     let variables = globals.environment.variables.iter().chain(&own.environment.variables);
     let mut function = Function {
         logical: name.to_owned(),
-        binary: binary
-            .ok_or_else(|| TemplateError(format!("{name} names no binary in its metadata")))?
-            .to_owned(),
+        binary: binary.ok_or_else(|| TemplateError(format!("{name} names no binary in its metadata")))?.to_owned(),
         timeout: Duration::from_secs(own.timeout.or(globals.timeout).unwrap_or(defaults::TIMEOUT_SECONDS)),
         routes: Vec::new(),
         queues: Vec::new(),
@@ -137,9 +128,7 @@ fn function(name: &str, resource: &Resource, globals: &FunctionProperties) -> Re
             Event::ScheduleV2(schedule) => function.schedules.push(Schedule {
                 name: event,
                 expression: schedule.schedule_expression,
-                timezone: schedule
-                    .schedule_expression_timezone
-                    .unwrap_or_else(|| "UTC".to_owned()),
+                timezone: schedule.schedule_expression_timezone.unwrap_or_else(|| "UTC".to_owned()),
                 input: schedule.input,
             }),
         }
@@ -155,30 +144,18 @@ fn plain(value: &Value) -> String {
 fn route(event: &HttpEvent) -> Result<Route, TemplateError> {
     let method = Method::from_bytes(event.method.to_uppercase().as_bytes())
         .map_err(|_| TemplateError(format!("{} is no HTTP method", event.method)))?;
-    Ok(Route {
-        method,
-        path: event.path.clone(),
-    })
+    Ok(Route { method, path: event.path.clone() })
 }
 
 fn queue_source(function: &str, event: &QueueEvent) -> Result<QueueSource, TemplateError> {
     // Without it one bad message would make the whole batch come again, and the pump counts on it.
-    if !event
-        .function_response_types
-        .iter()
-        .any(|kind| kind == "ReportBatchItemFailures")
-    {
-        return Err(TemplateError(format!(
-            "a queue of {function} lacks ReportBatchItemFailures"
-        )));
+    if !event.function_response_types.iter().any(|kind| kind == "ReportBatchItemFailures") {
+        return Err(TemplateError(format!("a queue of {function} lacks ReportBatchItemFailures")));
     }
     Ok(QueueSource {
         queue: name_in_arn(&event.queue),
         batch_size: event.batch_size.unwrap_or(defaults::BATCH_SIZE),
-        max_concurrency: event
-            .scaling_config
-            .maximum_concurrency
-            .unwrap_or(defaults::MAX_CONCURRENCY),
+        max_concurrency: event.scaling_config.maximum_concurrency.unwrap_or(defaults::MAX_CONCURRENCY),
     })
 }
 
@@ -249,10 +226,7 @@ fn table(name: &str, properties: TableProperties) -> Result<Table, TemplateError
         key: key(name, &properties.key_schema, defined)?,
         name: properties.table_name.unwrap_or_else(|| name.to_owned()),
         indexes,
-        expires_by: properties
-            .time_to_live_specification
-            .filter(|ttl| ttl.enabled)
-            .map(|ttl| ttl.attribute_name),
+        expires_by: properties.time_to_live_specification.filter(|ttl| ttl.enabled).map(|ttl| ttl.attribute_name),
     })
 }
 
@@ -262,11 +236,7 @@ fn key(table: &str, schema: &[KeyElement], defined: &[AttributeDefinition]) -> R
         let kind = definition
             .map(|d| d.attribute_type.clone())
             .ok_or_else(|| TemplateError(format!("{table} does not define {}", element.attribute_name)))?;
-        Ok(KeyPart {
-            attribute: element.attribute_name.clone(),
-            kind,
-            role: element.key_type.clone(),
-        })
+        Ok(KeyPart { attribute: element.attribute_name.clone(), kind, role: element.key_type.clone() })
     };
     schema.iter().map(part).collect()
 }
@@ -301,9 +271,7 @@ struct RedrivePolicy {
 fn queue(name: &str, properties: QueueProperties) -> Result<Queue, TemplateError> {
     let name = properties.queue_name.unwrap_or_else(|| name.to_owned());
     if name.rsplit_once('.').is_some_and(|(_, end)| end == "fifo") {
-        return Err(TemplateError(format!(
-            "{name} is a FIFO queue; the local host has standard queues only"
-        )));
+        return Err(TemplateError(format!("{name} is a FIFO queue; the local host has standard queues only")));
     }
     Ok(Queue {
         name,

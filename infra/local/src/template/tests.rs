@@ -6,13 +6,8 @@ fn shipped() -> Template {
 
 fn routes_of(function: &str) -> Vec<String> {
     let template = shipped();
-    let mut routes: Vec<String> = template
-        .function(function)
-        .unwrap()
-        .routes
-        .iter()
-        .map(|r| format!("{} {}", r.method, r.path))
-        .collect();
+    let mut routes: Vec<String> =
+        template.function(function).unwrap().routes.iter().map(|r| format!("{} {}", r.method, r.path)).collect();
     routes.sort();
     routes
 }
@@ -20,11 +15,7 @@ fn routes_of(function: &str) -> Vec<String> {
 #[test]
 fn every_function_has_the_name_of_its_crate() {
     let template = shipped();
-    let binaries: Vec<_> = template
-        .functions
-        .iter()
-        .map(|f| (f.logical.as_str(), f.binary.as_str()))
-        .collect();
+    let binaries: Vec<_> = template.functions.iter().map(|f| (f.logical.as_str(), f.binary.as_str())).collect();
     assert_eq!(
         binaries,
         [
@@ -56,12 +47,8 @@ fn sign_up_answers_its_routes_and_no_other() {
 #[test]
 fn no_route_is_listed_twice() {
     let template = shipped();
-    let mut routes: Vec<String> = template
-        .functions
-        .iter()
-        .flat_map(|f| &f.routes)
-        .map(|r| format!("{} {}", r.method, r.path))
-        .collect();
+    let mut routes: Vec<String> =
+        template.functions.iter().flat_map(|f| &f.routes).map(|r| format!("{} {}", r.method, r.path)).collect();
     let all = routes.len();
     routes.sort();
     routes.dedup();
@@ -89,18 +76,11 @@ fn the_recompute_queue_feeds_its_function_and_gives_up_into_its_dead_letters() {
     let function = template.function("SegmentRecompute").unwrap();
     assert_eq!(
         function.queues,
-        [QueueSource {
-            queue: "RecomputeQueue".to_owned(),
-            batch_size: 10,
-            max_concurrency: 8
-        }]
+        [QueueSource { queue: "RecomputeQueue".to_owned(), batch_size: 10, max_concurrency: 8 }]
     );
     let queue = template.queues.iter().find(|q| q.name == "RecomputeQueue").unwrap();
     let redrive = queue.redrive.as_ref().unwrap();
-    assert_eq!(
-        (redrive.dead_letters.as_str(), redrive.max_receive_count),
-        ("RecomputeDeadLetters", 5)
-    );
+    assert_eq!((redrive.dead_letters.as_str(), redrive.max_receive_count), ("RecomputeDeadLetters", 5));
 }
 
 #[test]
@@ -109,11 +89,7 @@ fn a_queue_hides_a_message_six_times_as_long_as_its_function_may_run() {
     for function in &template.functions {
         for source in &function.queues {
             let queue = template.queues.iter().find(|q| q.name == source.queue).unwrap();
-            assert!(
-                u64::from(queue.visibility_seconds) >= 6 * function.timeout.as_secs(),
-                "{}",
-                queue.name
-            );
+            assert!(u64::from(queue.visibility_seconds) >= 6 * function.timeout.as_secs(), "{}", queue.name);
         }
     }
 }
@@ -125,17 +101,8 @@ fn tables_have_the_keys_and_indexes_that_the_product_counts_on() {
         .tables
         .iter()
         .map(|t| {
-            let parts: Vec<_> = t
-                .key
-                .iter()
-                .map(|k| format!("{} {} {}", k.attribute, k.kind, k.role))
-                .collect();
-            format!(
-                "{}: {}{}",
-                t.name,
-                parts.join(", "),
-                t.expires_by.as_deref().map_or("", |_| "; expires")
-            )
+            let parts: Vec<_> = t.key.iter().map(|k| format!("{} {} {}", k.attribute, k.kind, k.role)).collect();
+            format!("{}: {}{}", t.name, parts.join(", "), t.expires_by.as_deref().map_or("", |_| "; expires"))
         })
         .collect();
     assert_eq!(
@@ -159,10 +126,7 @@ fn the_environment_names_tables_and_queues_as_they_are_called_here() {
     let template = shipped();
     let environment = &template.function("Orders").unwrap().environment;
     assert_eq!(environment.get("MEMBERS_TABLE").unwrap(), "Members");
-    assert_eq!(
-        environment.get("RECOMPUTE_QUEUE").unwrap(),
-        &queue_url("RecomputeQueue")
-    );
+    assert_eq!(environment.get("RECOMPUTE_QUEUE").unwrap(), &queue_url("RecomputeQueue"));
     assert_eq!(environment.get("HUITOU_STAGE").unwrap(), "dev");
 }
 
@@ -172,11 +136,6 @@ fn what_the_local_host_cannot_do_is_said_in_a_sentence() {
     let error = Template::parse(unknown).unwrap_err().to_string();
     assert!(error.contains("!ImportValue is used in a way"), "{error}");
     let dangling = "Resources: {Q: {Type: 'AWS::SQS::Queue', Properties: {QueueName: !Ref Nothing}}}";
-    assert!(
-        Template::parse(dangling)
-            .unwrap_err()
-            .to_string()
-            .contains("Nothing is referred to")
-    );
+    assert!(Template::parse(dangling).unwrap_err().to_string().contains("Nothing is referred to"));
     assert!(Template::parse("a: [").unwrap_err().to_string().contains("not YAML"));
 }

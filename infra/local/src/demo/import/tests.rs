@@ -32,12 +32,7 @@ async fn take(State(shop): State<Shared>, headers: HeaderMap, Json(body): Json<V
     if headers.get("authorization").unwrap() != "Bearer till" {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let results: Vec<Value> = body["orders"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|order| shop.take_one(order))
-        .collect();
+    let results: Vec<Value> = body["orders"].as_array().unwrap().iter().map(|order| shop.take_one(order)).collect();
     Json(json!({ "results": results })).into_response()
 }
 
@@ -46,26 +41,14 @@ impl Shop {
         let id = order["id"].as_str().unwrap().to_owned();
         let customer = order["customer"]["card"].as_str().unwrap().to_owned();
         if order["paid_at"] != self.clock.as_str() {
-            self.complaints.push(format!(
-                "{id} was paid at {} but it is {}",
-                order["paid_at"], self.clock
-            ));
+            self.complaints.push(format!("{id} was paid at {} but it is {}", order["paid_at"], self.clock));
         }
         if customer == "stranger" {
             return json!({ "source": "cdnow", "id": id, "status": "rejected", "problem": { "title": "No such card" } });
         }
-        let status = if self.seen.insert(id.clone()) {
-            "created"
-        } else {
-            "replayed"
-        };
+        let status = if self.seen.insert(id.clone()) { "created" } else { "replayed" };
         let line: u64 = id.trim_start_matches("line-").parse().unwrap();
-        if status == "created"
-            && self
-                .last_of_customer
-                .insert(customer, line)
-                .is_some_and(|before| before > line)
-        {
+        if status == "created" && self.last_of_customer.insert(customer, line).is_some_and(|before| before > line) {
             self.complaints.push(format!("{id} came out of sequence"));
         }
         json!({ "source": "cdnow", "id": id, "status": status, "member_id": "m", "points": 0 })
@@ -78,13 +61,8 @@ async fn set_clock(State(shop): State<Shared>, Json(body): Json<Value>) -> Statu
 }
 
 async fn a_shop(busy_every: u64) -> (SocketAddr, Shared) {
-    let shop = Shared::new(Mutex::new(Shop {
-        busy_every,
-        ..Shop::default()
-    }));
-    let router = Router::new()
-        .route("/v1/orders", post(take))
-        .route("/dev/clock", post(set_clock));
+    let shop = Shared::new(Mutex::new(Shop { busy_every, ..Shop::default() }));
+    let router = Router::new().route("/v1/orders", post(take)).route("/dev/clock", post(set_clock));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let app = router.with_state(Arc::clone(&shop));
@@ -101,9 +79,7 @@ fn the_first_months() -> Log {
 #[tokio::test]
 async fn every_order_arrives_on_its_day_and_each_customers_in_sequence() {
     let (address, shop) = a_shop(0).await;
-    let imported = run(address, "till", &the_first_months(), Progress::silent())
-        .await
-        .unwrap();
+    let imported = run(address, "till", &the_first_months(), Progress::silent()).await.unwrap();
     assert_eq!((imported.created, imported.replayed, imported.rejected), (5_000, 0, 0));
     assert_eq!(imported.orders(), 5_000);
     assert_eq!(shop.lock().unwrap().complaints, Vec::<String>::new());

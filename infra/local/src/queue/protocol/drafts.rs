@@ -22,14 +22,9 @@ pub(super) fn draft(request: &Value) -> Result<Draft, Refusal> {
         return Err(Refusal::missing("MessageBody"));
     }
     if !body.chars().all(allowed) {
-        return Err(Refusal::new(
-            "InvalidMessageContents",
-            "The message contains characters outside the allowed set.",
-        ));
+        return Err(Refusal::new("InvalidMessageContents", "The message contains characters outside the allowed set."));
     }
-    let trace = request
-        .pointer("/MessageSystemAttributes/AWSTraceHeader/StringValue")
-        .and_then(Value::as_str);
+    let trace = request.pointer("/MessageSystemAttributes/AWSTraceHeader/StringValue").and_then(Value::as_str);
     let draft = Draft {
         body: body.to_owned(),
         attributes: read_attributes(request)?,
@@ -47,10 +42,7 @@ pub(super) fn draft(request: &Value) -> Result<Draft, Refusal> {
 /// What counts towards the limit: the body, and names, types and values of the attributes.
 pub(super) fn bytes(draft: &Draft) -> usize {
     let attribute = |(name, a): (&String, &Attribute)| {
-        let value = a
-            .binary
-            .as_ref()
-            .map_or_else(|| a.string.as_ref().map_or(0, String::len), Vec::len);
+        let value = a.binary.as_ref().map_or_else(|| a.string.as_ref().map_or(0, String::len), Vec::len);
         name.len() + a.data_type.len() + value
     };
     draft.body.len() + draft.attributes.iter().map(attribute).sum::<usize>()
@@ -62,51 +54,29 @@ fn allowed(c: char) -> bool {
 }
 
 fn read_attributes(request: &Value) -> Result<Attributes, Refusal> {
-    let given = request
-        .get("MessageAttributes")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten();
-    let attributes: Attributes = given
-        .map(|(name, value)| Ok((name.clone(), read_attribute(name, value)?)))
-        .collect::<Result<_, Refusal>>()?;
+    let given = request.get("MessageAttributes").and_then(Value::as_object).into_iter().flatten();
+    let attributes: Attributes =
+        given.map(|(name, value)| Ok((name.clone(), read_attribute(name, value)?))).collect::<Result<_, Refusal>>()?;
     if attributes.len() > MOST_ATTRIBUTES {
-        let message = format!(
-            "Number of message attributes [{}] exceeds the allowed maximum [10].",
-            attributes.len()
-        );
+        let message = format!("Number of message attributes [{}] exceeds the allowed maximum [10].", attributes.len());
         return Err(Refusal::invalid(message));
     }
     Ok(attributes)
 }
 
 fn read_attribute(name: &str, value: &Value) -> Result<Attribute, Refusal> {
-    let invalid = || {
-        Refusal::invalid(format!(
-            "The message attribute '{name}' must contain a value of its data type."
-        ))
-    };
+    let invalid = || Refusal::invalid(format!("The message attribute '{name}' must contain a value of its data type."));
     let data_type = text(value, "DataType").ok_or_else(invalid)?.to_owned();
     let string = text(value, "StringValue").map(str::to_owned);
-    let binary = text(value, "BinaryValue")
-        .map(|encoded| STANDARD.decode(encoded))
-        .transpose()
-        .map_err(|_| invalid())?;
+    let binary =
+        text(value, "BinaryValue").map(|encoded| STANDARD.decode(encoded)).transpose().map_err(|_| invalid())?;
     let fits = match data_type.split('.').next().unwrap_or_default() {
         "String" => string.as_ref().is_some_and(|s| !s.is_empty()) && binary.is_none(),
         "Number" => string.as_ref().is_some_and(|s| s.parse::<f64>().is_ok()) && binary.is_none(),
         "Binary" => binary.as_ref().is_some_and(|b| !b.is_empty()) && string.is_none(),
         _ => false,
     };
-    if fits {
-        Ok(Attribute {
-            data_type,
-            string,
-            binary,
-        })
-    } else {
-        Err(invalid())
-    }
+    if fits { Ok(Attribute { data_type, string, binary }) } else { Err(invalid()) }
 }
 
 pub(super) fn write_attributes(attributes: &BTreeMap<String, Attribute>) -> Value {
@@ -115,12 +85,7 @@ pub(super) fn write_attributes(attributes: &BTreeMap<String, Attribute>) -> Valu
         let mut one = json!({ "DataType": attribute.data_type });
         if let Some(object) = one.as_object_mut() {
             object.extend(attribute.string.clone().map(|s| ("StringValue".to_owned(), json!(s))));
-            object.extend(
-                attribute
-                    .binary
-                    .as_ref()
-                    .map(|b| ("BinaryValue".to_owned(), json!(STANDARD.encode(b)))),
-            );
+            object.extend(attribute.binary.as_ref().map(|b| ("BinaryValue".to_owned(), json!(STANDARD.encode(b)))));
         }
         written.insert(name.clone(), one);
     }

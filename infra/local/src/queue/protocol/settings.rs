@@ -35,11 +35,7 @@ pub(super) fn create(queues: &Queues, request: &Value) -> Result<Value, Refusal>
         return Err(Refusal::invalid(message));
     }
     queues.with_store(|store| match store.settings(name) {
-        Ok(old)
-            if settings
-                .iter()
-                .any(|(key, value)| value_of(&old, key) != Some(value.as_str())) =>
-        {
+        Ok(old) if settings.iter().any(|(key, value)| value_of(&old, key) != Some(value.as_str())) => {
             Err(Refusal::new(
                 "QueueNameExists",
                 "A queue already exists with the same name and a different value for one of its attributes.",
@@ -71,16 +67,9 @@ pub(super) fn set(queues: &Queues, request: &Value) -> Result<Value, Refusal> {
 pub(super) fn get(queues: &Queues, request: &Value) -> Result<Value, Refusal> {
     let name = queue_of(request)?;
     let (settings, depth, created) = queues.with_store(|store| {
-        Ok((
-            store.settings(&name)?,
-            store.depth(&name, now_ms())?,
-            store.created_ms(&name)? / 1000,
-        ))
+        Ok((store.settings(&name)?, store.depth(&name, now_ms())?, store.created_ms(&name)? / 1000))
     })?;
-    let mut all: Settings = DEFAULTS
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-        .collect();
+    let mut all: Settings = DEFAULTS.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     all.extend(settings);
     all.extend(
         [
@@ -94,28 +83,16 @@ pub(super) fn get(queues: &Queues, request: &Value) -> Result<Value, Refusal> {
         .map(|(key, value)| (key.to_owned(), value)),
     );
     let wanted = names(request, "AttributeNames");
-    if let Some(unknown) = wanted
-        .iter()
-        .find(|w| *w != "All" && !all.contains_key(*w) && !settable(w))
-    {
-        return Err(Refusal::new(
-            "InvalidAttributeName",
-            format!("Unknown Attribute {unknown}."),
-        ));
+    if let Some(unknown) = wanted.iter().find(|w| *w != "All" && !all.contains_key(*w) && !settable(w)) {
+        return Err(Refusal::new("InvalidAttributeName", format!("Unknown Attribute {unknown}.")));
     }
     all.retain(|key, _| wanted.iter().any(|w| w == key || w == "All"));
-    Ok(if all.is_empty() {
-        json!({})
-    } else {
-        json!({ "Attributes": all })
-    })
+    Ok(if all.is_empty() { json!({}) } else { json!({ "Attributes": all }) })
 }
 
 pub(super) fn own_wait_seconds(queues: &Queues, name: &str) -> Result<u64, Refusal> {
     let settings = queues.with_store(|store| store.settings(name))?;
-    Ok(value_of(&settings, "ReceiveMessageWaitTimeSeconds")
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(0))
+    Ok(value_of(&settings, "ReceiveMessageWaitTimeSeconds").and_then(|v| v.parse().ok()).unwrap_or(0))
 }
 
 fn settable(name: &str) -> bool {
@@ -134,19 +111,13 @@ fn read(request: &Value) -> Result<Settings, Refusal> {
     for (name, value) in given {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let Some((_, range)) = SETTABLE.iter().find(|(known, _)| known == name) else {
-            return Err(Refusal::new(
-                "InvalidAttributeName",
-                format!("Unknown Attribute {name}."),
-            ));
+            return Err(Refusal::new("InvalidAttributeName", format!("Unknown Attribute {name}.")));
         };
         let in_range = range.is_none_or(|(least, most)| value.parse().is_ok_and(|n: u64| (least..=most).contains(&n)));
         let policy_reads =
             name != "RedrivePolicy" || value.is_empty() || serde_json::from_str::<RedrivePolicy>(&value).is_ok();
         if !in_range || !policy_reads {
-            return Err(Refusal::new(
-                "InvalidAttributeValue",
-                format!("Invalid value for the parameter {name}."),
-            ));
+            return Err(Refusal::new("InvalidAttributeValue", format!("Invalid value for the parameter {name}.")));
         }
         settings.insert(name.clone(), value);
     }
