@@ -30,6 +30,8 @@ use crate::workbench::{self, Workbench};
 
 /// AWS removes expired items within two days; here it need not be sooner than this either.
 const REMOVE_EXPIRED_EVERY: Duration = Duration::from_mins(10);
+/// A clock that is being moved is often moved again at once.
+const CLOCK_SETTLES: Duration = Duration::from_secs(30);
 /// How long running calls may take to end once the host was asked to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -218,8 +220,12 @@ async fn serve(listener: TcpListener, app: Router, stop: Stop) {
 
 /// Removes expired items now and then, and soon after the clock was moved.
 async fn remove_expired(table: Embedded, tables: Vec<Table>, clock: Arc<DevClock>) {
+    let mut moves = clock.moves();
     loop {
-        tokio::time::sleep(REMOVE_EXPIRED_EVERY).await;
+        tokio::select! {
+            () = tokio::time::sleep(REMOVE_EXPIRED_EVERY) => {}
+            Ok(()) = moves.changed() => tokio::time::sleep(CLOCK_SETTLES).await,
+        }
         let (table, tables, now) = (table.clone(), tables.clone(), clock.now());
         match tokio::task::spawn_blocking(move || table.remove_expired(&tables, now)).await {
             Ok(Ok(removed)) => tracing::debug!(removed, "expired items are gone"),

@@ -134,18 +134,21 @@ impl Source {
                 (name.clone(), value)
             })
             .collect();
-        json!({
+        let mut record = json!({
             "messageId": message.id,
             "receiptHandle": message.receipt,
             "body": message.body,
             "attributes": message.system_attributes(),
             "messageAttributes": attributes,
             "md5OfBody": message.body_md5(),
-            "md5OfMessageAttributes": message.attributes_md5(),
             "eventSource": "aws:sqs",
             "eventSourceARN": queue_arn(&self.feed.queue),
             "awsRegion": LOCAL_REGION,
-        })
+        });
+        if let Some(object) = record.as_object_mut() {
+            object.extend(message.attributes_md5().map(|md5| ("md5OfMessageAttributes".to_owned(), json!(md5))));
+        }
+        record
     }
 }
 

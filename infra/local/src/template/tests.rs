@@ -139,3 +139,55 @@ fn what_the_local_host_cannot_do_is_said_in_a_sentence() {
     assert!(Template::parse(dangling).unwrap_err().to_string().contains("Nothing is referred to"));
     assert!(Template::parse("a: [").unwrap_err().to_string().contains("not YAML"));
 }
+
+/// Every statement of every function's policies, as function, actions and resources.
+fn statements() -> Vec<(String, Vec<String>, Vec<String>)> {
+    let document = intrinsics::resolve_document(&serde_norway::from_str(TEXT).unwrap()).unwrap();
+    let texts = |value: &serde_json::Value| -> Vec<String> {
+        value.as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
+    };
+    let mut all = Vec::new();
+    for function in shipped().functions {
+        let policies = document.pointer(&format!("/Resources/{}/Properties/Policies", function.logical)).unwrap();
+        for policy in policies.as_array().unwrap().iter().filter(|p| p.is_object()) {
+            for statement in policy["Statement"].as_array().unwrap() {
+                all.push((function.logical.clone(), texts(&statement["Action"]), texts(&statement["Resource"])));
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn only_the_recompute_function_may_scan_and_only_the_hot_items() {
+    let may_scan: Vec<_> =
+        statements().into_iter().filter(|(_, actions, _)| actions.iter().any(|a| a == "dynamodb:Scan")).collect();
+    assert_eq!(may_scan.len(), 1);
+    assert_eq!(may_scan[0].0, "SegmentRecompute");
+    assert_eq!(may_scan[0].2, ["arn:aws:local:local:000000000000:Members"]);
+}
+
+#[test]
+fn no_permission_is_wider_than_an_action_on_a_thing() {
+    for (function, actions, resources) in statements() {
+        assert!(
+            actions.iter().chain(&resources).all(|text| !text.contains('*')),
+            "{function}: {actions:?} {resources:?}"
+        );
+    }
+}
+
+#[test]
+fn every_table_is_on_demand_encrypted_protected_and_recoverable_but_for_the_members_keys() {
+    let document = intrinsics::resolve_document(&serde_norway::from_str(TEXT).unwrap()).unwrap();
+    for table in shipped().tables {
+        let resource = document.pointer(&format!("/Resources/{}", table.name)).unwrap();
+        let properties = &resource["Properties"];
+        assert_eq!(resource["DeletionPolicy"], "Retain", "{}", table.name);
+        assert_eq!(properties["BillingMode"], "PAY_PER_REQUEST", "{}", table.name);
+        assert_eq!(properties["SSESpecification"]["SSEEnabled"], true, "{}", table.name);
+        assert_eq!(properties["DeletionProtectionEnabled"], "true", "{}", table.name);
+        let recoverable = properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] == true;
+        assert_eq!(recoverable, table.name != "MemberKeys", "{}", table.name);
+    }
+}
