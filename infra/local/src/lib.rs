@@ -1,1 +1,23 @@
-//! The local host.
+//! The local host: the whole product on one machine, with one command.
+//!
+//! What `template.yaml` names is mounted here and nothing else: its routes behind one port, its tables on an embedded
+//! engine, its queues on an SQS-compatible server, its schedules on a clock that can be moved.
+
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod data_dir;
+pub mod demo;
+pub mod gateway;
+pub mod handler;
+pub mod host;
+pub mod in_process;
+pub mod pump;
+pub mod queue;
+pub mod schedule;
+pub mod standin;
+pub mod stop;
+pub mod table;
+pub mod template;
+pub mod wire;
+pub mod workbench;

@@ -1,0 +1,181 @@
+//! What each command does, and what it says.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Write as _, stderr, stdout};
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::cli::{Command, Demo, HELP, Run};
+use crate::data_dir;
+use crate::demo::csv;
+use crate::demo::import::{self, Imported};
+use crate::demo::log::{Log, cdnow_path, read_cdnow};
+use crate::demo::progress::Progress;
+use crate::host::Host;
+use crate::wire::{self, Bearer, ROLES};
+
+/// Lines of a log that are told when they can't be read; the others are counted.
+const BAD_LINES_TOLD: usize = 20;
+
+/// Carries a command out; an error is one sentence for the user.
+pub async fn perform(command: Command) -> Result<(), String> {
+    match command {
+        Command::Help => print(HELP),
+        Command::Token { bearer, data } => {
+            let secret = data_dir::secret(&data).map_err(|e| e.to_string())?;
+            print(&wire::token(&secret, &bearer)?);
+        }
+        Command::Run(run) => {
+            let host = start(&run).await?;
+            print(&greeting(&host));
+            until_asked_to_stop(host).await;
+        }
+        Command::Demo(demo) => perform_demo(&demo).await?,
+    }
+    Ok(())
+}
+
+async fn start(run: &Run) -> Result<Host, String> {
+    let programme = run.programme.as_deref().map(read_programme).transpose()?;
+    let host = Host::start(&run.host).await.map_err(|e| e.to_string())?;
+    if let Some(programme) = programme {
+        wire::install_programme(&host.surroundings, &programme).await?;
+    }
+    Ok(host)
+}
+
+fn read_programme(path: &Path) -> Result<serde_json::Value, String> {
+    let text = read_text(path)?;
+    serde_json::from_str(&text).map_err(|e| format!("The programme in {} is not JSON: {e}.", path.display()))
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|e| format!("The file {} can't be read: {e}.", path.display()))
+}
+
+async fn perform_demo(demo: &Demo) -> Result<(), String> {
+    let log = read_log(demo)?;
+    let host = start(&demo.run).await?;
+    let till = Bearer { role: "system".to_owned(), member: None, subject: Some("demo".to_owned()) };
+    let token = wire::token(&host.surroundings.secret, &till)?;
+    tell(&format!("Loading {} orders through {}/v1/orders ...", log.purchases.len(), host.url()));
+    let imported = import::run(host.address, &token, &log, Progress::on_stderr(log.purchases.len() as u64)).await?;
+    tell(&told(&imported));
+    let mut summary = wire::summary(&host.surroundings).await?;
+    if let Some(object) = summary.as_object_mut() {
+        object.insert("orders".to_owned(), json!(imported.orders() - imported.rejected));
+        object.insert("customers".to_owned(), json!(imported.customers));
+        object.insert("seconds".to_owned(), json!(imported.elapsed.as_secs()));
+    }
+    if demo.json {
+        print(&summary.to_string());
+    } else {
+        print(&wire::summary_for_people(&summary));
+    }
+    if demo.exit {
+        host.stop().await;
+    } else {
+        let greeting = greeting(&host);
+        if demo.json {
+            tell(&greeting);
+        } else {
+            print(&greeting);
+        }
+        until_asked_to_stop(host).await;
+    }
+    Ok(())
+}
+
+fn read_log(demo: &Demo) -> Result<Log, String> {
+    let log = match &demo.file {
+        Some(path) => csv::read(&read_text(path)?)?,
+        None => read_cdnow(&read_text(&cdnow_path())?),
+    };
+    for bad in log.bad_lines.iter().take(BAD_LINES_TOLD) {
+        tell(&format!("Left out {bad}."));
+    }
+    if let Some(more @ 1..) = log.bad_lines.len().checked_sub(BAD_LINES_TOLD) {
+        tell(&format!("Left out {more} more lines."));
+    }
+    if log.purchases.is_empty() {
+        return Err("The log holds no purchase that can be read: nothing to load.".to_owned());
+    }
+    Ok(log)
+}
+
+fn told(imported: &Imported) -> String {
+    let mut text = format!(
+        "{} orders of {} customers in {:.1} s: {} new, {} known already, {} refused.",
+        imported.orders(),
+        imported.customers,
+        imported.elapsed.as_secs_f64(),
+        imported.created,
+        imported.replayed,
+        imported.rejected
+    );
+    for rejection in &imported.rejections {
+        // Writing to a string can't fail.
+        let _ = write!(text, "\nRefused {rejection}.");
+    }
+    text
+}
+
+/// Where the host answers, with tokens and calls to try.
+fn greeting(host: &Host) -> String {
+    let url = host.url();
+    let mut text = format!("Huitou answers on {url} (Ctrl-C stops it).\n");
+    let mut a_token = None;
+    for role in ROLES.iter().filter(|role| **role != "member") {
+        let bearer = Bearer { role: (*role).to_owned(), member: None, subject: None };
+        if let Ok(token) = wire::token(&host.surroundings.secret, &bearer) {
+            let _ = write!(text, "\n{role:>9}  {token}");
+            if *role == "manager" {
+                a_token = Some(token);
+            }
+        }
+    }
+    let _ = write!(text, "\n\nTry:\n  curl {url}/health");
+    let _ = write!(
+        text,
+        "\n  curl {url}/v1/sessions -H 'content-type: application/json' -d '{{\"provider\":\"wechat\",\"code\":\"dev:anna\"}}'"
+    );
+    if let Some(token) = a_token {
+        let _ = write!(text, "\n  curl {url}/v1/program -H 'authorization: Bearer {token}'");
+    }
+    let _ = write!(text, "\n\nWhat was sent: {url}/dev/outbox   Queues: {url}/dev/queues   Clock: {url}/dev/clock");
+    text
+}
+
+async fn until_asked_to_stop(host: Host) {
+    asked_to_stop().await;
+    tell("Stopping.");
+    host.stop().await;
+}
+
+/// Ready at Ctrl-C, and on Unix at SIGTERM.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// On stdout: what was asked for. A reader that has gone away is no reason to fail.
+fn print(text: &str) {
+    let _ = writeln!(stdout(), "{text}");
+}
+
+/// On stderr: what goes on meanwhile.
+fn tell(text: &str) {
+    let _ = writeln!(stderr(), "{text}");
+}

@@ -1,0 +1,7 @@
+//! The demo: a real purchase log, sent through the same HTTP path that tills use.
+
+pub mod client;
+pub mod csv;
+pub mod import;
+pub mod log;
+pub mod progress;

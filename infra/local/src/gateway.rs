@@ -1,0 +1,209 @@
+//! The front door: the template's routes, and no other, in front of the functions' routers.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use http::{Method, StatusCode, header};
+use serde_json::json;
+use tower::ServiceExt as _;
+
+use crate::template::{Template, TemplateError};
+
+/// Which function answers a method and path.
+#[derive(Debug, Clone)]
+pub struct Gateway(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    listed: Vec<Listed>,
+    routers: Vec<Router>,
+}
+
+#[derive(Debug)]
+struct Listed {
+    method: Method,
+    parts: Vec<Part>,
+    router: usize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Any,
+    /// `{name+}`: all that is left.
+    Rest,
+}
+
+impl Gateway {
+    /// Puts each function's router behind the routes that the template lists for that function.
+    pub fn new(template: &Template, routers: Vec<(String, Router)>) -> Result<Self, TemplateError> {
+        let mut listed = Vec::new();
+        for function in template.functions.iter().filter(|f| !f.routes.is_empty()) {
+            let router = routers.iter().position(|(name, _)| *name == function.logical);
+            let router = router.ok_or_else(|| TemplateError::without_router(&function.logical))?;
+            let of = |route: &crate::template::Route| Listed {
+                method: route.method.clone(),
+                parts: split(&route.path).map(Part::read).collect(),
+                router,
+            };
+            listed.extend(function.routes.iter().map(of));
+        }
+        // The most exact route comes first, as the API gateway chooses: a literal beats any part, which beats the rest.
+        listed.sort_by_key(|route| route.parts.iter().map(Part::vagueness).collect::<Vec<_>>());
+        Ok(Self(Arc::new(Inner { listed, routers: routers.into_iter().map(|(_, router)| router).collect() })))
+    }
+
+    /// Answers a request as the listed function does, or that there is no such route.
+    pub async fn answer(self, request: Request) -> Result<Response, Infallible> {
+        match self.router_for(request.method(), request.uri().path()) {
+            Some(router) => router.clone().oneshot(request).await,
+            None => Ok(no_such_route()),
+        }
+    }
+
+    fn router_for(&self, method: &Method, path: &str) -> Option<&Router> {
+        let parts: Vec<&str> = split(path).collect();
+        let route = self.0.listed.iter().find(|route| route.method == *method && matches(&route.parts, &parts))?;
+        self.0.routers.get(route.router)
+    }
+}
+
+fn split(path: &str) -> impl Iterator<Item = &str> {
+    path.strip_prefix('/').unwrap_or(path).split('/')
+}
+
+fn matches(listed: &[Part], given: &[&str]) -> bool {
+    match (listed, given) {
+        ([], []) | ([Part::Rest], [_, ..]) => true,
+        ([part, listed @ ..], [text, given @ ..]) => part.accepts(text) && matches(listed, given),
+        _ => false,
+    }
+}
+
+impl Part {
+    fn read(text: &str) -> Self {
+        match text.strip_prefix('{').and_then(|t| t.strip_suffix('}')) {
+            Some(name) if name.ends_with('+') => Self::Rest,
+            Some(_) => Self::Any,
+            None => Self::Literal(text.to_owned()),
+        }
+    }
+
+    fn accepts(&self, text: &str) -> bool {
+        match self {
+            Self::Literal(literal) => literal == text,
+            Self::Any => !text.is_empty(),
+            Self::Rest => false,
+        }
+    }
+
+    fn vagueness(&self) -> u8 {
+        match self {
+            Self::Literal(_) => 0,
+            Self::Any => 1,
+            Self::Rest => 2,
+        }
+    }
+}
+
+/// What the API's own errors look like, for a request that reaches no function.
+pub(crate) fn problem(status: StatusCode, title: &str, code: &str, detail: &str) -> Response {
+    let body = json!({
+        "type": "about:blank",
+        "title": title,
+        "status": status.as_u16(),
+        "code": code,
+        "detail": detail,
+    });
+    (status, [(header::CONTENT_TYPE, "application/problem+json")], Body::from(body.to_string())).into_response()
+}
+
+fn no_such_route() -> Response {
+    problem(StatusCode::NOT_FOUND, "Not Found", "not_found", "There is no such method and path.")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::{MatchedPath, Path};
+    use axum::routing::{get, post};
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    const TEMPLATE: &str = r"
+Resources:
+  One:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: one } }
+    Properties:
+      Events:
+        A: { Type: HttpApi, Properties: { Method: GET, Path: '/v1/members/{id}' } }
+        B: { Type: HttpApi, Properties: { Method: POST, Path: '/v1/members/{id}/tags' } }
+  Two:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: two } }
+    Properties:
+      Events:
+        C: { Type: HttpApi, Properties: { Method: GET, Path: /v1/members/lookup } }
+";
+
+    fn gateway() -> Gateway {
+        let one = Router::new()
+            .route(
+                "/v1/members/{id}",
+                get(|Path(id): Path<String>, matched: MatchedPath| async move { format!("{id} {}", matched.as_str()) })
+                    .delete(|| async { "never listed" }),
+            )
+            .route("/v1/members/{id}/tags", post(|| async { "tagged" }))
+            .route("/v1/secret", get(|| async { "never listed" }));
+        let two = Router::new().route("/v1/members/lookup", get(|| async { "two" }));
+        let template = Template::parse(TEMPLATE).unwrap();
+        Gateway::new(&template, vec![("Two".to_owned(), two), ("One".to_owned(), one)]).unwrap()
+    }
+
+    async fn ask(method: &str, path: &str) -> (u16, String) {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let response = gateway().answer(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_listed_route_reaches_its_function_with_its_path() {
+        assert_eq!(ask("GET", "/v1/members/m%201?x=1").await, (200, "m 1 /v1/members/{id}".to_owned()));
+        assert_eq!(ask("POST", "/v1/members/m1/tags").await, (200, "tagged".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_literal_beats_a_part_that_may_be_anything() {
+        assert_eq!(ask("GET", "/v1/members/lookup").await, (200, "two".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_route_that_only_the_router_knows_does_not_exist() {
+        for (method, path) in [
+            ("GET", "/v1/secret"),
+            ("DELETE", "/v1/members/m1"),
+            ("GET", "/v1/members/"),
+            ("GET", "/v1/members/m1/"),
+            ("GET", "/"),
+            ("HEAD", "/v1/members/m1"),
+        ] {
+            let (status, body) = ask(method, path).await;
+            assert_eq!(status, 404, "{method} {path}");
+            assert!(body.contains("\"code\":\"not_found\""), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_function_with_routes_needs_a_router() {
+        let template = Template::parse(TEMPLATE).unwrap();
+        let refusal = Gateway::new(&template, Vec::new()).unwrap_err().to_string();
+        assert!(refusal.contains("has no router"), "{refusal}");
+    }
+}

@@ -1,0 +1,27 @@
+//! A function as the queues and schedules see it: an event in, an answer or an error out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+/// One function's handler. An `Err` is what Lambda calls a function error.
+pub type Handler = Arc<dyn Fn(Value) -> BoxFuture<'static, Result<Value, String>> + Send + Sync>;
+
+/// Handlers by the function's name in the template.
+pub type Handlers = HashMap<String, Handler>;
+
+/// Calls a handler as Lambda would: in its own task, so that a panic is an error, and no longer than its timeout.
+pub(crate) async fn invoke(handler: &Handler, event: Value, timeout: Duration) -> Result<Value, String> {
+    let mut task = tokio::spawn(handler(event));
+    match tokio::time::timeout(timeout, &mut task).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(failure)) => Err(format!("the handler panicked: {failure}")),
+        Err(_) => {
+            task.abort();
+            Err(format!("the handler did not end within {} s", timeout.as_secs()))
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! AWS services inside this process: SDK clients reach them without a socket, outside tools over HTTP.
+//!
+//! Both ways carry the same requests in AWS's JSON protocols, so that there is one dispatch and one set of answers.
+
+mod faults;
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::post;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+pub use faults::{Fault, Faults};
+
+/// The largest request that DynamoDB takes; SQS takes less.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+const TARGET: &str = "x-amz-target";
+
+/// An AWS service that answers JSON requests.
+pub trait Service: Debug + Send + Sync + 'static {
+    /// The content type of its answers.
+    const CONTENT_TYPE: &'static str;
+    /// The error type by which it asks a client to slow down.
+    const THROTTLED: &'static str;
+
+    /// Answers one request for an operation, as `GetItem`.
+    fn answer(self: Arc<Self>, operation: String, body: Bytes) -> impl Future<Output = Answer> + Send;
+}
+
+/// What a service says to one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// JSON.
+    pub body: Bytes,
+    /// The error's old name, which SDKs that grew up with SQS's query protocol still look for.
+    pub query_error: Option<&'static str>,
+}
+
+impl Answer {
+    /// A success.
+    #[must_use]
+    pub fn ok(body: impl Into<Bytes>) -> Self {
+        Self { status: 200, body: body.into(), query_error: None }
+    }
+
+    /// An error of this type, with a message for a person.
+    #[must_use]
+    pub fn error(status: u16, kind: &str, message: &str) -> Self {
+        let body = serde_json::json!({ "__type": kind, "message": message });
+        Self { status, body: body.to_string().into(), query_error: None }
+    }
+}
+
+/// An HTTP client for the AWS SDK whose every request is answered by `service`, in this process.
+#[must_use]
+pub fn http_client<S: Service>(service: Arc<S>) -> SharedHttpClient {
+    faulty_http_client(service, Faults::default())
+}
+
+/// The same, but with a client that loses what `faults` tells it to lose.
+#[must_use]
+pub fn faulty_http_client<S: Service>(service: Arc<S>, faults: Faults) -> SharedHttpClient {
+    let connector = SharedHttpConnector::new(Connector { service, faults });
+    http_client_fn(move |_, _| connector.clone())
+}
+
+/// `POST /` with `X-Amz-Target`, for tools and processes outside.
+pub fn router<S: Service>(service: Arc<S>) -> Router {
+    Router::new().route("/", post(over_http::<S>)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(service)
+}
+
+#[derive(Debug)]
+struct Connector<S> {
+    service: Arc<S>,
+    faults: Faults,
+}
+
+impl<S: Service> HttpConnector for Connector<S> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let operation = operation_in(request.headers().get(TARGET));
+        let Some(body) = request.body().bytes().map(Bytes::copy_from_slice) else {
+            return HttpConnectorFuture::ready(Err(ConnectorError::user("a streamed body has no place here".into())));
+        };
+        let fault = self.faults.next(&operation);
+        let service = Arc::clone(&self.service);
+        HttpConnectorFuture::new(async move {
+            if let Some(Fault::Unreachable) = fault {
+                return Err(ConnectorError::io("the service could not be reached (a fault set by a test)".into()));
+            }
+            let answer = match fault.and_then(|f| f.instead_of_the_call(&operation, S::THROTTLED)) {
+                Some(refusal) => refusal,
+                None => service.answer(operation, body).await,
+            };
+            if let Some(Fault::AnswerLost) = fault {
+                return Err(ConnectorError::timeout("the answer was lost (a fault set by a test)".into()));
+            }
+            respond::<S>(answer)
+        })
+    }
+}
+
+fn operation_in(target: Option<&str>) -> String {
+    target.and_then(|t| t.rsplit('.').next()).unwrap_or_default().to_owned()
+}
+
+fn respond<S: Service>(answer: Answer) -> Result<HttpResponse, ConnectorError> {
+    let status = StatusCode::from_u16(answer.status).map_err(|e| ConnectorError::other(e.into(), None))?;
+    let mut response = HttpResponse::new(status.into(), SdkBody::from(answer.body));
+    response.headers_mut().insert("content-type", S::CONTENT_TYPE);
+    if let Some(code) = answer.query_error {
+        response.headers_mut().insert("x-amzn-query-error", code);
+    }
+    Ok(response)
+}
+
+async fn over_http<S: Service>(State(service): State<Arc<S>>, headers: HeaderMap, body: Bytes) -> Response {
+    let operation = operation_in(headers.get(TARGET).and_then(|t| t.to_str().ok()));
+    let answer = service.answer(operation, body).await;
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, [(header::CONTENT_TYPE, S::CONTENT_TYPE)], answer.body).into_response();
+    if let Some(code) = answer.query_error {
+        let name = HeaderName::from_static("x-amzn-query-error");
+        response.headers_mut().insert(name, HeaderValue::from_static(code));
+    }
+    response
+}

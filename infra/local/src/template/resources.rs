@@ -1,0 +1,285 @@
+//! From the resolved template to typed resources.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::Method;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Function, Index, KeyPart, Queue, QueueSource, Redrive, Route, Schedule, Table, Template, TemplateError};
+
+/// What AWS takes when a template says nothing.
+mod defaults {
+    pub(super) const TIMEOUT_SECONDS: u64 = 3;
+    pub(super) const BATCH_SIZE: u16 = 10;
+    /// AWS has no such limit; the local host needs one, and SQS event sources start with five readers.
+    pub(super) const MAX_CONCURRENCY: u16 = 5;
+    pub(super) const VISIBILITY_SECONDS: u32 = 30;
+    pub(super) const RETENTION_SECONDS: u32 = 345_600;
+}
+
+#[derive(Deserialize)]
+struct Resource {
+    #[serde(rename = "Type")]
+    kind: String,
+    #[serde(rename = "Metadata", default)]
+    metadata: Value,
+    #[serde(rename = "Properties", default)]
+    properties: Value,
+}
+
+pub(super) fn read(document: &Value) -> Result<Template, TemplateError> {
+    let resources: BTreeMap<String, Resource> = typed("Resources", document.get("Resources").unwrap_or(&Value::Null))?;
+    let globals = document.pointer("/Globals/Function").cloned().unwrap_or_default();
+    let globals: FunctionProperties = typed("Globals.Function", &globals)?;
+    let mut template = Template { functions: Vec::new(), tables: Vec::new(), queues: Vec::new() };
+    for (name, resource) in &resources {
+        match resource.kind.as_str() {
+            "AWS::Serverless::Function" => template.functions.push(function(name, resource, &globals)?),
+            "AWS::DynamoDB::Table" => template.tables.push(table(name, typed(name, &resource.properties)?)?),
+            "AWS::SQS::Queue" => template.queues.push(queue(name, typed(name, &resource.properties)?)?),
+            _ => {}
+        }
+    }
+    Ok(template)
+}
+
+fn typed<T: DeserializeOwned>(what: &str, value: &Value) -> Result<T, TemplateError> {
+    let nothing = Value::Object(serde_json::Map::new());
+    T::deserialize(if value.is_null() { &nothing } else { value })
+        .map_err(|e| TemplateError(format!("{what} is not as the local host expects it: {e}")))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct FunctionProperties {
+    timeout: Option<u64>,
+    environment: Environment,
+    events: BTreeMap<String, Event>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Environment {
+    variables: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "Type", content = "Properties")]
+enum Event {
+    HttpApi(HttpEvent),
+    #[serde(rename = "SQS")]
+    Sqs(QueueEvent),
+    ScheduleV2(ScheduleEvent),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HttpEvent {
+    method: String,
+    path: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct QueueEvent {
+    queue: String,
+    batch_size: Option<u16>,
+    #[serde(default)]
+    scaling_config: ScalingConfig,
+    #[serde(default)]
+    function_response_types: Vec<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+struct ScalingConfig {
+    maximum_concurrency: Option<u16>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ScheduleEvent {
+    schedule_expression: String,
+    schedule_expression_timezone: Option<String>,
+    #[serde(default)]
+    input: String,
+}
+
+fn function(name: &str, resource: &Resource, globals: &FunctionProperties) -> Result<Function, TemplateError> {
+    let own: FunctionProperties = typed(name, &resource.properties)?;
+    let binary = resource.metadata.pointer("/BuildProperties/Binary").and_then(Value::as_str);
+    let variables = globals.environment.variables.iter().chain(&own.environment.variables);
+    let mut function = Function {
+        logical: name.to_owned(),
+        binary: binary.ok_or_else(|| TemplateError(format!("{name} names no binary in its metadata")))?.to_owned(),
+        timeout: Duration::from_secs(own.timeout.or(globals.timeout).unwrap_or(defaults::TIMEOUT_SECONDS)),
+        routes: Vec::new(),
+        queues: Vec::new(),
+        schedules: Vec::new(),
+        environment: variables.map(|(key, value)| (key.clone(), plain(value))).collect(),
+    };
+    for (event, source) in own.events {
+        match source {
+            Event::HttpApi(http) => function.routes.push(route(&http)?),
+            Event::Sqs(queue) => function.queues.push(queue_source(name, &queue)?),
+            Event::ScheduleV2(schedule) => function.schedules.push(Schedule {
+                name: event,
+                expression: schedule.schedule_expression,
+                timezone: schedule.schedule_expression_timezone.unwrap_or_else(|| "UTC".to_owned()),
+                input: schedule.input,
+            }),
+        }
+    }
+    Ok(function)
+}
+
+/// An environment variable is text, whatever the template wrote.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn route(event: &HttpEvent) -> Result<Route, TemplateError> {
+    let method = Method::from_bytes(event.method.to_uppercase().as_bytes())
+        .map_err(|_| TemplateError(format!("{} is no HTTP method", event.method)))?;
+    Ok(Route { method, path: event.path.clone() })
+}
+
+fn queue_source(function: &str, event: &QueueEvent) -> Result<QueueSource, TemplateError> {
+    // Without it one bad message would make the whole batch come again, and the pump counts on it.
+    if !event.function_response_types.iter().any(|kind| kind == "ReportBatchItemFailures") {
+        return Err(TemplateError(format!("a queue of {function} lacks ReportBatchItemFailures")));
+    }
+    Ok(QueueSource {
+        queue: name_in_arn(&event.queue),
+        batch_size: event.batch_size.unwrap_or(defaults::BATCH_SIZE),
+        max_concurrency: event.scaling_config.maximum_concurrency.unwrap_or(defaults::MAX_CONCURRENCY),
+    })
+}
+
+fn name_in_arn(arn: &str) -> String {
+    arn.rsplit(':').next().unwrap_or(arn).to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TableProperties {
+    table_name: Option<String>,
+    attribute_definitions: Vec<AttributeDefinition>,
+    key_schema: Vec<KeyElement>,
+    #[serde(default)]
+    global_secondary_indexes: Vec<IndexProperties>,
+    time_to_live_specification: Option<TimeToLive>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AttributeDefinition {
+    attribute_name: String,
+    attribute_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct KeyElement {
+    attribute_name: String,
+    key_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct IndexProperties {
+    index_name: String,
+    key_schema: Vec<KeyElement>,
+    projection: Projection,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Projection {
+    projection_type: String,
+    #[serde(default)]
+    non_key_attributes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TimeToLive {
+    attribute_name: String,
+    enabled: bool,
+}
+
+fn table(name: &str, properties: TableProperties) -> Result<Table, TemplateError> {
+    let defined = &properties.attribute_definitions;
+    let mut indexes = Vec::new();
+    for index in properties.global_secondary_indexes {
+        indexes.push(Index {
+            key: key(name, &index.key_schema, defined)?,
+            name: index.index_name,
+            projection: index.projection.projection_type,
+            included: index.projection.non_key_attributes,
+        });
+    }
+    Ok(Table {
+        key: key(name, &properties.key_schema, defined)?,
+        name: properties.table_name.unwrap_or_else(|| name.to_owned()),
+        indexes,
+        expires_by: properties.time_to_live_specification.filter(|ttl| ttl.enabled).map(|ttl| ttl.attribute_name),
+    })
+}
+
+fn key(table: &str, schema: &[KeyElement], defined: &[AttributeDefinition]) -> Result<Vec<KeyPart>, TemplateError> {
+    let part = |element: &KeyElement| {
+        let definition = defined.iter().find(|d| d.attribute_name == element.attribute_name);
+        let kind = definition
+            .map(|d| d.attribute_type.clone())
+            .ok_or_else(|| TemplateError(format!("{table} does not define {}", element.attribute_name)))?;
+        Ok(KeyPart { attribute: element.attribute_name.clone(), kind, role: element.key_type.clone() })
+    };
+    schema.iter().map(part).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct QueueProperties {
+    queue_name: Option<String>,
+    visibility_timeout: u32,
+    message_retention_period: u32,
+    redrive_policy: Option<RedrivePolicy>,
+}
+
+impl Default for QueueProperties {
+    fn default() -> Self {
+        Self {
+            queue_name: None,
+            visibility_timeout: defaults::VISIBILITY_SECONDS,
+            message_retention_period: defaults::RETENTION_SECONDS,
+            redrive_policy: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RedrivePolicy {
+    dead_letter_target_arn: String,
+    max_receive_count: u32,
+}
+
+fn queue(name: &str, properties: QueueProperties) -> Result<Queue, TemplateError> {
+    let name = properties.queue_name.unwrap_or_else(|| name.to_owned());
+    if name.rsplit_once('.').is_some_and(|(_, end)| end == "fifo") {
+        return Err(TemplateError(format!("{name} is a FIFO queue; the local host has standard queues only")));
+    }
+    Ok(Queue {
+        name,
+        visibility_seconds: properties.visibility_timeout,
+        retention_seconds: properties.message_retention_period,
+        redrive: properties.redrive_policy.map(|policy| Redrive {
+            dead_letters: name_in_arn(&policy.dead_letter_target_arn),
+            max_receive_count: policy.max_receive_count,
+        }),
+    })
+}
