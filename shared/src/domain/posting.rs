@@ -245,7 +245,11 @@ impl<'a> Posting<'a> {
                 });
             }
         }
-        for cap in caps {
+        for (n, cap) in caps.iter().enumerate() {
+            // Two caps of the same period, say one in times and one in points, share one count.
+            if caps.iter().take(n).any(|other| other.per == cap.per) {
+                continue;
+            }
             let counted = Counted {
                 limit: limit.clone(),
                 per: cap.per,
