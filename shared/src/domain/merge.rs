@@ -78,12 +78,15 @@ fn guard(survivor: &Account, absorbed: &Account) -> Result<(), Refusal> {
     if survivor.member == absorbed.member {
         return Err(Refusal::SameMember);
     }
-    let merged = |account: &Account| matches!(account.membership, Membership::MergedInto(_));
-    if merged(survivor) || merged(absorbed) {
+    if is_merged(survivor) || is_merged(absorbed) {
         Err(Refusal::MergedAlready)
     } else {
         Ok(())
     }
+}
+
+const fn is_merged(account: &Account) -> bool {
+    matches!(account.membership, Membership::MergedInto(_))
 }
 
 /// All points and the debt of an account leave it.
@@ -142,6 +145,10 @@ pub fn undo(
     };
     if *into != survivor.member || absorbed.membership != Membership::MergedInto(survivor.member) {
         return Err(Refusal::UnknownMerge.into());
+    }
+    // What came along has gone on to a third member: the later merge has to be undone first.
+    if is_merged(survivor) {
+        return Err(Refusal::MergedAlready.into());
     }
     let mut out = Posting::open(survivor, rules, now)?;
     let mut back = Posting::open(absorbed, rules, now)?;
