@@ -126,8 +126,9 @@ fn enter(into: &mut Posting<'_>, moved: &Holdings) -> Result<(), Failure> {
 
 /// Undoes a merge: `absorbed` gets back what it brought, however much of it the survivor has left.
 ///
-/// What the survivor has spent meanwhile becomes the survivor's debt. Orders that came after the merge stay where
-/// they were booked.
+/// What the survivor has spent meanwhile becomes the survivor's debt. Lots that have lapsed meanwhile would have lapsed
+/// without the merge too, so they stay lapsed and nobody owes them. Orders that came after the merge stay where they
+/// were booked.
 pub fn undo(
     survivor: &Account,
     absorbed: &Account,
@@ -157,6 +158,7 @@ pub fn undo(
         .legs
         .iter()
         .filter(|leg| leg.to == Book::Merged || leg.from == Book::Merged)
+        .filter(|leg| leg.expires_on.is_none_or(|last| last >= now.day()))
     {
         if leg.to == Book::Merged {
             take_back(&mut out, leg)?;
