@@ -12,6 +12,7 @@ pub struct PurchaseDay {
     /// Orders of that day that are not fully refunded.
     pub orders: u32,
     /// Paid less refunded.
+    #[serde(deserialize_with = "Fen::read_total")]
     pub money: Fen,
 }
 
