@@ -306,9 +306,12 @@ impl<'a> Posting<'a> {
         // Facts first: a purchase counts for the tier that it earns.
         let mut facts = self.account.clone();
         facts.apply_change(&what, &Change { standing: None, ..legs })?;
+        // Time alone raises nobody, or an account that is settled more often would stand higher.
+        let raises = what != What::Settlement;
         let risen = facts
             .standing
             .as_ref()
+            .filter(|_| raises)
             .and_then(|s| self.program().ladder.rise(s, &facts.days, self.today()));
         self.change.standing = risen.or(self.change.standing);
         // What arrived late may have lapsed already.
