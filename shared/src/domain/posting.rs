@@ -306,13 +306,16 @@ impl<'a> Posting<'a> {
         // Facts first: a purchase counts for the tier that it earns.
         let mut facts = self.account.clone();
         facts.apply_change(&what, &Change { standing: None, ..legs })?;
+        // A till whose clock runs ahead may have sold tomorrow; that order counts at once too.
+        let last = facts.days.days().last().map(|bought| bought.day);
+        let as_of = self.today().max(last.unwrap_or(LocalDay::FIRST));
         // Time alone raises nobody, or an account that is settled more often would stand higher.
         let raises = what != What::Settlement;
         let risen = facts
             .standing
             .as_ref()
             .filter(|_| raises)
-            .and_then(|s| self.program().ladder.rise(s, &facts.days, self.today()));
+            .and_then(|s| self.program().ladder.rise(s, &facts.days, as_of));
         self.change.standing = risen.or(self.change.standing);
         // What arrived late may have lapsed already.
         self.settle()?;
