@@ -155,7 +155,7 @@ impl Account {
                 self.streak = Some(Streak {
                     last: *day,
                     length: *streak,
-                })
+                });
             }
             What::MergedIn { days, .. } => self.days.absorb(days),
             What::MergedOut { into, .. } => self.membership = Membership::MergedInto(*into),

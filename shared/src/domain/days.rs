@@ -186,8 +186,12 @@ mod tests {
             ("2026-01-02", 1),
             ("2026-01-03", 2),
         ];
-        bought.iter().for_each(|(d, m)| forward.buy(day(d), fen(*m)));
-        bought.iter().rev().for_each(|(d, m)| backward.buy(day(d), fen(*m)));
+        for (d, m) in &bought {
+            forward.buy(day(d), fen(*m));
+        }
+        for (d, m) in bought.iter().rev() {
+            backward.buy(day(d), fen(*m));
+        }
         assert_eq!(forward, backward);
     }
 }
