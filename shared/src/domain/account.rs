@@ -182,7 +182,7 @@ impl Account {
     fn count(&mut self, more: &Counted) {
         let same = |used: &Counted| used.limit == more.limit && used.per == more.per;
         if let Some(used) = self.used.iter_mut().find(|used| same(used) && used.since == more.since) {
-            used.times += more.times;
+            used.times = used.times.saturating_add(more.times);
             used.points = used.points + more.points;
             return;
         }
