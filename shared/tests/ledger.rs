@@ -21,7 +21,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use world::programs::{commands, program};
-use world::{Habit, World};
+use world::{Command, Habit, World};
 
 fn seeded(cases: u32) -> ProptestConfig {
     ProptestConfig {
@@ -74,9 +74,13 @@ proptest! {
 
     #[test]
     fn nothing_lapses_and_no_tier_changes_before_the_day_it_is_due_and_then_it_does(
-        program in program(), commands in commands(), part in 0_u32..100,
+        program in program(), commands in commands(), part in 0_u32..100, hold in any::<bool>(),
     ) {
-        let world = World::after(&program, Habit::Lazy, &commands);
+        let mut world = World::after(&program, Habit::Lazy, &commands);
+        if hold {
+            // Held lots lapse too, once their hold has ended.
+            (0..3).for_each(|who| world.run(&Command::Hold { who, percent: 100, minutes: 30 }));
+        }
         let rules = world.rules();
         for who in (0..3).filter(|who| !world.members[*who].rows.is_empty()) {
             let today = world.view(who);

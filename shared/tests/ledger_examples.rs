@@ -435,6 +435,8 @@ fn points_of_an_order_that_comes_too_late_lapse_at_once() {
     assert_eq!((member.points(Book::Available), member.points(Book::Expired)), (0, 100));
     assert_eq!(member.buys_paid_at(noon("2026-02-15"), 40_00), 40);
     assert_eq!(member.lots(), [lot("2026-03-17", 40)]);
+    let at_rest = member.account.holdings.books;
+    assert_eq!((at_rest.of(Book::Available), at_rest.of(Book::Expired)), (40, 100));
     let days: Vec<_> = member.account.days.days().iter().map(|d| d.day.to_string()).collect();
     assert_eq!(days, ["2026-01-01", "2026-02-15"]);
 }
@@ -729,4 +731,21 @@ fn a_limit_in_points_is_kept_however_many_pieces_were_taken() {
         posted.map(|posted| member.account = posted.account).is_ok()
     };
     assert_eq!([(); 6].map(|()| redeems()), [true, true, true, true, true, false]);
+}
+
+#[test]
+fn time_does_one_thing_after_the_other_however_late_it_is_settled() {
+    let mut member = a_member(simple());
+    member.buys(40_00);
+    member.rules.program.earning.pending_days = 7;
+    member.on("2026-03-02").holds(40, 30);
+    member.buys(100_00);
+    member.gives_back(0, 40_00);
+    assert_eq!((member.points(Book::Held), member.points(Book::Debt)), (40, 40));
+    // The hold ends before the second order's points mature, so its points pay the debt.
+    member.on("2026-03-20");
+    assert_eq!(
+        (member.lots(), member.points(Book::Debt)),
+        (vec![lot("2027-03-02", 100)], 0)
+    );
 }

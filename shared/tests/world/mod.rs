@@ -262,6 +262,11 @@ impl World {
     /// Puts a row unless its key is taken; says whether it did.
     fn write(&mut self, who: usize, posted: Posted) -> bool {
         let row = posted.entry.row;
+        let rested = settled(&posted.account, &self.rules(), self.now).unwrap();
+        assert_eq!(
+            rested, posted.account,
+            "a movement leaves nothing to time that time has done by then"
+        );
         if self.table.contains_key(&row) {
             return false;
         }

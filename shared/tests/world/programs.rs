@@ -89,6 +89,7 @@ pub(crate) fn program() -> impl Strategy<Value = Program> {
                     {"id":"gold","tiers":["gold"],"at_least":5000,"percent":150}]"#,
             )
             .unwrap();
+            program.hold_minutes = 10_080;
             program.rewards[0].points = Points::computed(40);
             program.rewards[1].points = Points::computed(90);
             program
@@ -159,7 +160,7 @@ fn going_out() -> impl Strategy<Value = Command> {
         3 => (who.clone(), 0_usize..4, 1_u32..4)
             .prop_map(|(who, reward, quantity)| Command::Redeem { who, reward, quantity }),
         2 => (who.clone(), some_points()).prop_map(|(who, points)| Command::Donate { who, points }),
-        5 => (who, prop_oneof![Just(100), 1_u64..100, Just(150)], 0_u32..35)
+        5 => (who, prop_oneof![Just(100), 1_u64..100, Just(150)], prop_oneof![0_u32..35, 35_u32..10_090])
             .prop_map(|(who, percent, minutes)| Command::Hold { who, percent, minutes }),
         4 => (any::<usize>(), portion()).prop_map(|(hold, portion)| Command::Capture { hold, portion }),
         2 => any::<usize>().prop_map(|hold| Command::Release { hold }),
