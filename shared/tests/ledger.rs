@@ -33,9 +33,7 @@ fn seeded(cases: u32) -> ProptestConfig {
 }
 
 fn busiest(world: &World) -> usize {
-    (0..world.members.len())
-        .max_by_key(|who| world.members[*who].rows.len())
-        .unwrap()
+    (0..world.members.len()).max_by_key(|who| world.members[*who].rows.len()).unwrap()
 }
 
 proptest! {

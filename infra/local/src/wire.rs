@@ -201,7 +201,8 @@ pub fn token(secret: &[u8; 32], bearer: &Bearer) -> Result<String, String> {
 
 /// Makes a programme the one that has been in force since the beginning.
 pub async fn install_programme(app: &App, programme: &Value) -> Result<(), String> {
-    let program: Program = serde_json::from_value(programme.clone()).map_err(|e| format!("The programme can't be read: {e}."))?;
+    let program: Program =
+        serde_json::from_value(programme.clone()).map_err(|e| format!("The programme can't be read: {e}."))?;
     let programs = app.programs();
     let newest = programs.newest().await.map_err(|error| format!("{error:?}"))?;
     if newest.program == program {

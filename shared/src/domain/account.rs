@@ -139,10 +139,7 @@ impl Account {
             What::Order { order, .. } => self.days.buy(order.paid_at.day(), order.amount),
             What::Refund { day, amount, full, .. } => self.days.refund(*day, *amount, *full),
             What::CheckIn { day, streak } => {
-                self.streak = Some(Streak {
-                    last: *day,
-                    length: *streak,
-                });
+                self.streak = Some(Streak { last: *day, length: *streak });
             }
             What::MergedIn { days, .. } => self.days.absorb(days),
             What::MergedOut { into, .. } => self.membership = Membership::MergedInto(*into),

@@ -168,12 +168,7 @@ mod tests {
     #[test]
     fn the_order_of_arrival_does_not_matter() {
         let (mut forward, mut backward) = (PurchaseDays::default(), PurchaseDays::default());
-        let bought = [
-            ("2026-01-01", 5),
-            ("2026-01-03", 7),
-            ("2026-01-02", 1),
-            ("2026-01-03", 2),
-        ];
+        let bought = [("2026-01-01", 5), ("2026-01-03", 7), ("2026-01-02", 1), ("2026-01-03", 2)];
         for (d, m) in &bought {
             forward.buy(day(d), fen(*m));
         }

@@ -61,11 +61,7 @@ fn guard(survivor: &Account, absorbed: &Account) -> Result<(), Refusal> {
     if survivor.member == absorbed.member {
         return Err(Refusal::SameMember);
     }
-    if is_merged(survivor) || is_merged(absorbed) {
-        Err(Refusal::MergedAlready)
-    } else {
-        Ok(())
-    }
+    if is_merged(survivor) || is_merged(absorbed) { Err(Refusal::MergedAlready) } else { Ok(()) }
 }
 
 const fn is_merged(account: &Account) -> bool {

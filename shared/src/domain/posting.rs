@@ -219,13 +219,7 @@ impl<'a> Posting<'a> {
             if caps.iter().take(n).any(|other| other.per == cap.per) {
                 continue;
             }
-            let counted = Counted {
-                limit: limit.clone(),
-                per: cap.per,
-                since: cap.per.start(day),
-                times,
-                points,
-            };
+            let counted = Counted { limit: limit.clone(), per: cap.per, since: cap.per.start(day), times, points };
             self.change.counted.push(counted);
         }
         Ok(())
@@ -265,13 +259,10 @@ impl<'a> Posting<'a> {
         // A till whose clock runs ahead may have sold tomorrow; that order counts at once too.
         let last = facts.days.days().last().map(|bought| bought.day);
         let as_of = self.today().max(last.unwrap_or(LocalDay::FIRST));
-        // Time alone raises nobody, or an account that is settled more often would stand higher.
-        let raises = what != What::Settlement;
-        let risen = facts
-            .standing
-            .as_ref()
-            .filter(|_| raises)
-            .and_then(|s| self.program().ladder.rise(s, &facts.days, as_of));
+        // Only purchases raise: otherwise an account that is touched more often would stand higher.
+        let raises = matches!(what, What::Order { .. } | What::MergedIn { .. });
+        let risen =
+            facts.standing.as_ref().filter(|_| raises).and_then(|s| self.program().ladder.rise(s, &facts.days, as_of));
         self.change.standing = risen.or(self.change.standing);
         // What arrived late may have lapsed already.
         self.settle()?;

@@ -39,49 +39,29 @@ impl World {
             self.equals_the_naive_sum(who, &view);
             self.remembers_purchases(who, account);
         }
-        let world: i64 = self
-            .members
-            .iter()
-            .map(|m| m.account.holdings.books.of(Book::Merged))
-            .sum();
+        let world: i64 = self.members.iter().map(|m| m.account.holdings.books.of(Book::Merged)).sum();
         assert_eq!(world, 0, "what one member brings into a merge another one gets");
         for order in &self.orders {
             let (paid, given_back) = (order.order.amount.number(), order.refunded.money.number());
             assert!(given_back <= paid, "no more is given back than was paid");
             let kept = u128::from(order.earned) * u128::from(paid - given_back) / u128::from(paid.max(1));
-            let kept = if given_back == 0 {
-                u128::from(order.earned)
-            } else {
-                kept
-            };
+            let kept = if given_back == 0 { u128::from(order.earned) } else { kept };
             let taken = u128::from(order.earned) - kept;
-            assert_eq!(
-                u128::from(order.refunded.points.number()),
-                taken,
-                "exactly what that money had earned"
-            );
+            assert_eq!(u128::from(order.refunded.points.number()), taken, "exactly what that money had earned");
         }
     }
 
     fn equals_the_naive_sum(&self, who: usize, view: &Account) {
         let mut naive = self.members[who].naive.clone();
         naive.pass_time(self.now);
-        let lots: Vec<_> = view
-            .holdings
-            .available
-            .iter()
-            .map(|l| (l.expires_on, l.points.number()))
-            .collect();
+        let lots: Vec<_> = view.holdings.available.iter().map(|l| (l.expires_on, l.points.number())).collect();
         assert_eq!(lots, naive.free_lots(), "available");
         let pending = view.holdings.pending.iter();
-        let pending: Vec<_> = pending
-            .map(|l| ((l.matures_on, l.expires_on), l.points.number()))
-            .collect();
+        let pending: Vec<_> = pending.map(|l| ((l.matures_on, l.expires_on), l.points.number())).collect();
         assert_eq!(pending, naive.pending_lots(), "pending");
         let holds = view.holdings.holds.iter();
-        let mut held: Vec<_> = holds
-            .flat_map(|h| h.lots.iter().map(|l| ((h.id, l.expires_on), l.points.number())))
-            .collect();
+        let mut held: Vec<_> =
+            holds.flat_map(|h| h.lots.iter().map(|l| ((h.id, l.expires_on), l.points.number()))).collect();
         held.sort_by_key(|((hold, last), _)| (*hold, last.is_none(), *last));
         assert_eq!(held, naive.held_lots(), "held");
         assert_eq!(view.holdings.debt().number(), naive.debt, "debt");
@@ -119,17 +99,14 @@ impl World {
         assert_eq!(proof.fault, None);
         assert_eq!(proof.entries, member.rows.len() as u64);
         let Some(last) = member.rows.last() else { return };
-        let entry = Entry::read(&last.text).unwrap();
+        let entry = Entry::read(last.key, &last.text).unwrap();
         let keys: Vec<_> = member.rows.iter().rev().skip(1).take(8).map(|row| row.key).collect();
         assert_eq!(entry.links, keys, "the journal can be read by its links");
         let books = &member.account.holdings.books;
         let shown = [entry.balance.available, entry.balance.pending, entry.balance.held].map(Points::number);
         let stored = [Book::Available, Book::Pending, Book::Held].map(|b| points(&member.account, b));
         assert_eq!(shown, stored, "a row says what was left after it");
-        assert_eq!(
-            i64::try_from(entry.balance.debt.number()).unwrap(),
-            -books.of(Book::Debt)
-        );
+        assert_eq!(i64::try_from(entry.balance.debt.number()).unwrap(), -books.of(Book::Debt));
     }
 }
 
@@ -146,35 +123,15 @@ fn in_order(holdings: &Holdings) {
         }
     }
     let owes = holdings.books.of(Book::Debt) < 0;
-    assert!(
-        !owes || holdings.available.is_empty(),
-        "nobody owes while there is something to pay with"
-    );
-    let available: Vec<_> = holdings
-        .available
-        .iter()
-        .map(|l| (l.expires_on.is_none(), l.expires_on))
-        .collect();
-    assert!(
-        available.is_sorted_by(|a, b| a < b),
-        "soonest first, each day once: {available:?}"
-    );
-    let pending = holdings
-        .pending
-        .iter()
-        .map(|l| (l.matures_on, l.expires_on.is_none(), l.expires_on));
+    assert!(!owes || holdings.available.is_empty(), "nobody owes while there is something to pay with");
+    let available: Vec<_> = holdings.available.iter().map(|l| (l.expires_on.is_none(), l.expires_on)).collect();
+    assert!(available.is_sorted_by(|a, b| a < b), "soonest first, each day once: {available:?}");
+    let pending = holdings.pending.iter().map(|l| (l.matures_on, l.expires_on.is_none(), l.expires_on));
     let pending: Vec<_> = pending.collect();
     assert!(pending.is_sorted_by(|a, b| a < b), "each pending lot once: {pending:?}");
     for hold in &holdings.holds {
-        let lots: Vec<_> = hold
-            .lots
-            .iter()
-            .map(|l| (l.expires_on.is_none(), l.expires_on))
-            .collect();
-        assert!(
-            !lots.is_empty() && lots.is_sorted_by(|a, b| a < b),
-            "each held lot once: {lots:?}"
-        );
+        let lots: Vec<_> = hold.lots.iter().map(|l| (l.expires_on.is_none(), l.expires_on)).collect();
+        assert!(!lots.is_empty() && lots.is_sorted_by(|a, b| a < b), "each held lot once: {lots:?}");
     }
     let held = holdings.holds.iter().flat_map(|h| h.lots.iter());
     assert!(holdings.available.iter().chain(held).all(|lot| !lot.points.is_zero()));

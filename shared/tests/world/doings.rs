@@ -17,13 +17,7 @@ impl World {
     pub(crate) fn run(&mut self, command: &Command) {
         self.steps += 1;
         match command.clone() {
-            Command::Buy {
-                who,
-                amount,
-                toys,
-                ahead,
-                days_ago,
-            } => {
+            Command::Buy { who, amount, toys, ahead, days_ago } => {
                 let order = self.order(amount, toys, ahead, days_ago);
                 self.deliver(who, &order);
             }
@@ -81,9 +75,7 @@ impl World {
         let rules = Rules { now: &now, then: &then };
         let account = &self.members[who].account;
         let posted = Self::decided(purchase::purchase(account, order, rules, self.now, staff())).unwrap();
-        let What::Order { earned, .. } = posted.entry.what else {
-            panic!("not an order")
-        };
+        let What::Order { earned, .. } = posted.entry.what else { panic!("not an order") };
         if !self.write(who, posted) {
             return;
         }
@@ -91,11 +83,7 @@ impl World {
         let tier = before.standing.map(|s| s.tier);
         let caps: Vec<_> = then.program.earning.cap.into_iter().collect();
         let full = worth(order, &then.program, tier.as_ref());
-        assert_eq!(
-            earned.number(),
-            self.allowed(who, "purchases", &caps, full, day),
-            "what the order earns"
-        );
+        assert_eq!(earned.number(), self.allowed(who, "purchases", &caps, full, day), "what the order earns");
         self.used(who, ("purchases", &caps), day, 1, earned.number());
         let (matures, last) = lot_of(&then.program, day);
         let naive = &mut self.members[who].naive;
@@ -117,10 +105,7 @@ impl World {
     fn holds_the_tier_it_has_bought(&self, who: usize) {
         let ladder = self.program().ladder;
         let days = &self.members[who].account.days;
-        let as_of = days
-            .days()
-            .last()
-            .map_or(self.now.day(), |last| last.day.max(self.now.day()));
+        let as_of = days.days().last().map_or(self.now.day(), |last| last.day.max(self.now.day()));
         let bought = days.within(ladder.window, as_of);
         let reached = ladder
             .tiers
@@ -164,12 +149,7 @@ impl World {
 
     fn give_money_back_again(&mut self, refund: usize) {
         let refunds: Vec<_> = (0..self.orders.len())
-            .flat_map(|n| {
-                self.orders[n]
-                    .refunds
-                    .iter()
-                    .map(move |(id, amount)| (n, id.clone(), *amount))
-            })
+            .flat_map(|n| self.orders[n].refunds.iter().map(move |(id, amount)| (n, id.clone(), *amount)))
             .collect();
         let Some((order, id, amount)) = refunds.get(refund % refunds.len().max(1)) else {
             return;
@@ -177,26 +157,15 @@ impl World {
         let before = self.orders[*order].refunded;
         // Refused because nothing is left, or met by the first one's row: in both cases nothing changes.
         let _ = self.refund(*order, id, *amount);
-        assert_eq!(
-            self.orders[*order].refunded, before,
-            "a second delivery changes nothing"
-        );
+        assert_eq!(self.orders[*order].refunded, before, "a second delivery changes nothing");
     }
 
     fn refund(&mut self, order: usize, id: &str, amount: u64) -> Result<(), Refusal> {
         let sold = &self.orders[order];
         let who = self.owner(sold.booked_to);
-        let then = self
-            .versions
-            .iter()
-            .find(|v| v.version == sold.version)
-            .unwrap()
-            .clone();
+        let then = self.versions.iter().find(|v| v.version == sold.version).unwrap().clone();
         let now = self.rules();
-        let refund = Refund {
-            id: ForeignId::parse(id).unwrap(),
-            amount: Fen::computed(amount),
-        };
+        let refund = Refund { id: ForeignId::parse(id).unwrap(), amount: Fen::computed(amount) };
         let (posted, refunded) = Self::decided(purchase::refund(
             &self.members[who].account,
             (&sold.order, computed(sold.earned)),
@@ -227,31 +196,14 @@ impl World {
         };
         let rules = self.rules();
         let account = &self.members[who].account;
-        let posted = Self::decided(earning::event(
-            account,
-            &event,
-            event.row(None),
-            &rules,
-            self.now,
-            staff(),
-        ))
-        .unwrap();
-        let What::Event { earned, .. } = posted.entry.what else {
-            panic!("not an event")
-        };
+        let posted =
+            Self::decided(earning::event(account, &event, event.row(None), &rules, self.now, staff())).unwrap();
+        let What::Event { earned, .. } = posted.entry.what else { panic!("not an event") };
         assert!(self.write(who, posted));
         let rule = rules.program.actions.iter().find(|rule| rule.event == topic);
-        let expected = rule.map_or(0, |r| {
-            self.allowed(who, topic.word(), &r.caps, r.points.number(), at.day())
-        });
+        let expected = rule.map_or(0, |r| self.allowed(who, topic.word(), &r.caps, r.points.number(), at.day()));
         assert_eq!(earned.number(), expected, "an event earns what its limits leave");
-        self.used(
-            who,
-            (topic.word(), rule.map_or(&[], |r| &r.caps)),
-            at.day(),
-            1,
-            expected,
-        );
+        self.used(who, (topic.word(), rule.map_or(&[], |r| &r.caps)), at.day(), 1, expected);
         self.earns_now(who, expected);
     }
 
@@ -276,11 +228,7 @@ impl World {
         assert!(self.write(who, Self::decided(answer).unwrap()));
         self.members[who].last_check_in = Some((today, length));
         let check_ins = &rules.program.check_ins;
-        let bonus = check_ins
-            .streaks
-            .iter()
-            .filter(|s| length % s.every == 0)
-            .map(|s| s.points.number());
+        let bonus = check_ins.streaks.iter().filter(|s| length % s.every == 0).map(|s| s.points.number());
         self.earns_now(who, check_ins.points.number() + bonus.sum::<u64>());
     }
 
@@ -289,10 +237,7 @@ impl World {
         let rules = self.rules();
         let posted = earning::join(&self.members[who].account, true, &rules, self.now, staff());
         if self.write(who, Self::decided(posted).unwrap()) {
-            self.earns_now(
-                who,
-                rules.program.welcome.number() + rules.program.invitation.friend.number(),
-            );
+            self.earns_now(who, rules.program.welcome.number() + rules.program.invitation.friend.number());
         }
     }
 
@@ -301,15 +246,7 @@ impl World {
         let signed = i64::try_from(points).unwrap() * if give { 1 } else { -1 };
         let reason = Reason::parse("更正").unwrap();
         let account = &self.members[who].account;
-        let posted = earning::adjust(
-            account,
-            signed,
-            reason,
-            self.fresh_row(),
-            &self.rules(),
-            self.now,
-            staff(),
-        );
+        let posted = earning::adjust(account, signed, reason, self.fresh_row(), &self.rules(), self.now, staff());
         let available = self.available(who);
         match Self::decided(posted) {
             Ok(posted) => {
@@ -346,15 +283,9 @@ impl World {
         let price = reward.points.number() * u64::from(quantity);
         let limit = format!("reward.{}", reward.id);
         let year = self.now.day().start_of_year();
-        let taken = self
-            .uses
-            .iter()
-            .filter(|u| u.who == who && u.limit == limit && u.day >= year);
+        let taken = self.uses.iter().filter(|u| u.who == who && u.limit == limit && u.day >= year);
         let taken: u32 = taken.map(|u| u.times).sum();
-        let limited = reward
-            .caps
-            .iter()
-            .any(|cap| cap.times.is_some_and(|most| taken + quantity > most));
+        let limited = reward.caps.iter().any(|cap| cap.times.is_some_and(|most| taken + quantity > most));
         let available = self.available(who);
         match Self::decided(answer) {
             Ok(posted) => {
@@ -475,16 +406,7 @@ impl World {
         let orders = self.members[absorbed].bought.clone();
         let refunds_before = self.refunds_of(&orders);
         self.members[survivor].bought.extend(&orders);
-        self.unions.push(Union {
-            survivor,
-            absorbed,
-            row,
-            days,
-            brought,
-            orders,
-            refunds_before,
-            undone: false,
-        });
+        self.unions.push(Union { survivor, absorbed, row, days, brought, orders, refunds_before, undone: false });
     }
 
     fn refunds_of(&self, orders: &[usize]) -> usize {
@@ -517,11 +439,7 @@ impl World {
             return;
         }
         if self.owner(survivor) != survivor {
-            return assert_eq!(
-                answer.err(),
-                Some(Refusal::MergedAlready),
-                "the last merge is undone first"
-            );
+            return assert_eq!(answer.err(), Some(Refusal::MergedAlready), "the last merge is undone first");
         }
         let both = answer.unwrap();
         assert!(self.write(survivor, both.survivor) && self.write(absorbed, both.absorbed));
@@ -547,45 +465,24 @@ impl World {
 }
 
 fn not_enough(wanted: u64, available: u64) -> Refusal {
-    Refusal::NotEnoughPoints {
-        wanted: computed(wanted),
-        available: computed(available),
-    }
+    Refusal::NotEnoughPoints { wanted: computed(wanted), available: computed(available) }
 }
 
 /// The lot of a purchase, from the settings' words: pending for the return window, lapsing as the settings say, but
 /// never before it can be spent.
 fn lot_of(program: &Program, day: LocalDay) -> (LocalDay, Option<LocalDay>) {
     let matures = LocalDay::from_number(day.number() + i32::try_from(program.earning.pending_days).unwrap()).unwrap();
-    let last = program
-        .earning
-        .expiry
-        .last_day(day)
-        .map(|last| if last < matures { matures } else { last });
-    assert_eq!(
-        EarnedLot::of(&program.earning, day),
-        EarnedLot {
-            matures_on: matures,
-            expires_on: last
-        }
-    );
+    let last = program.earning.expiry.last_day(day).map(|last| if last < matures { matures } else { last });
+    assert_eq!(EarnedLot::of(&program.earning, day), EarnedLot { matures_on: matures, expires_on: last });
     (matures, last)
 }
 
 /// What an order is worth: fen by fen at the best rate that holds for its line, times the tier, rounded down once.
 fn worth(order: &Order, program: &Program, tier: Option<&Code>) -> u64 {
     let ladder = &program.ladder.tiers;
-    let tier_percent = ladder
-        .iter()
-        .find(|t| Some(&t.id) == tier)
-        .unwrap_or(&ladder[0])
-        .earn_percent;
+    let tier_percent = ladder.iter().find(|t| Some(&t.id) == tier).unwrap_or(&ladder[0]).earn_percent;
     let in_lines: u64 = order.lines.iter().map(|line| line.amount.number()).sum();
-    let mut parts: Vec<_> = order
-        .lines
-        .iter()
-        .map(|line| (line.amount.number(), line.category.as_ref()))
-        .collect();
+    let mut parts: Vec<_> = order.lines.iter().map(|line| (line.amount.number(), line.category.as_ref())).collect();
     parts.push((order.amount.number() - in_lines, None));
     let mut hundredths_of_percent = 0_u128;
     for (fen, category) in parts {

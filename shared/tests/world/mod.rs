@@ -25,74 +25,23 @@ use programs::Variation;
 /// Something that happens.
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
-    Buy {
-        who: usize,
-        amount: u64,
-        toys: u64,
-        ahead: bool,
-        days_ago: u32,
-    },
-    Redeliver {
-        order: usize,
-        who: usize,
-    },
-    Refund {
-        order: usize,
-        portion: Portion,
-    },
-    RefundAgain {
-        refund: usize,
-    },
-    Event {
-        who: usize,
-        topic: Topic,
-        days_ago: u32,
-    },
-    CheckIn {
-        who: usize,
-    },
-    Join {
-        who: usize,
-    },
-    Adjust {
-        who: usize,
-        points: u64,
-        give: bool,
-    },
-    Redeem {
-        who: usize,
-        reward: usize,
-        quantity: u32,
-    },
-    Donate {
-        who: usize,
-        points: u64,
-    },
-    Hold {
-        who: usize,
-        percent: u64,
-        minutes: u32,
-    },
-    Capture {
-        hold: usize,
-        portion: Portion,
-    },
-    Release {
-        hold: usize,
-    },
-    Merge {
-        survivor: usize,
-        absorbed: usize,
-    },
-    Undo {
-        merge: usize,
-    },
-    Wait {
-        minutes: u64,
-    },
-    ChangeSettings {
-        variation: Variation,
-    },
+    Buy { who: usize, amount: u64, toys: u64, ahead: bool, days_ago: u32 },
+    Redeliver { order: usize, who: usize },
+    Refund { order: usize, portion: Portion },
+    RefundAgain { refund: usize },
+    Event { who: usize, topic: Topic, days_ago: u32 },
+    CheckIn { who: usize },
+    Join { who: usize },
+    Adjust { who: usize, points: u64, give: bool },
+    Redeem { who: usize, reward: usize, quantity: u32 },
+    Donate { who: usize, points: u64 },
+    Hold { who: usize, percent: u64, minutes: u32 },
+    Capture { hold: usize, portion: Portion },
+    Release { hold: usize },
+    Merge { survivor: usize, absorbed: usize },
+    Undo { merge: usize },
+    Wait { minutes: u64 },
+    ChangeSettings { variation: Variation },
 }
 
 /// How much of what is left.
@@ -197,12 +146,7 @@ impl World {
             bought: Vec::new(),
             last_check_in: None,
         };
-        let version = Version {
-            version: 1,
-            effective_from: now,
-            by: staff(),
-            program,
-        };
+        let version = Version { version: 1, effective_from: now, by: staff(), program };
         Self {
             now,
             members: (1..=3).map(member).collect(),
@@ -263,28 +207,15 @@ impl World {
     fn write(&mut self, who: usize, posted: Posted) -> bool {
         let row = posted.entry.row;
         let rested = settled(&posted.account, &self.rules(), self.now).unwrap();
-        assert_eq!(
-            rested, posted.account,
-            "a movement leaves nothing to time that time has done by then"
-        );
+        assert_eq!(rested, posted.account, "a movement leaves nothing to time that time has done by then");
         if self.table.contains_key(&row) {
             return false;
         }
         let member = &mut self.members[who];
-        assert_eq!(
-            posted.entry.links, member.account.chain.recent,
-            "a row names the rows before it"
-        );
-        assert_eq!(
-            Entry::read(&posted.text).unwrap(),
-            posted.entry,
-            "a row is read as it was written"
-        );
+        assert_eq!(posted.entry.links, member.account.chain.recent, "a row names the rows before it");
+        assert_eq!(Entry::read(posted.entry.row, &posted.text).unwrap(), posted.entry, "a row is read as it was written");
         self.table.insert(row, posted.text.clone());
-        member.rows.push(StoredRow {
-            key: row,
-            text: posted.text,
-        });
+        member.rows.push(StoredRow { key: row, text: posted.text });
         member.account = posted.account;
         member.naive.pass_time(self.now);
         true
@@ -318,16 +249,8 @@ impl World {
         }
         let written = |who: usize| self.members[who].account.chain.length > 0;
         for (who, account) in looked.into_iter().enumerate().filter(|(who, _)| written(*who)) {
-            assert_eq!(
-                account.holdings,
-                self.view(who).holdings,
-                "looking often changes nothing"
-            );
-            assert_eq!(
-                account.standing,
-                self.view(who).standing,
-                "looking often changes no tier"
-            );
+            assert_eq!(account.holdings, self.view(who).holdings, "looking often changes nothing");
+            assert_eq!(account.standing, self.view(who).standing, "looking often changes no tier");
         }
     }
 
@@ -338,10 +261,7 @@ impl World {
         if account.chain.length == 0 || posting.is_untouched() {
             return;
         }
-        let row = RowKey::of(
-            "settlement",
-            &[&account.member.to_string(), &account.chain.length.to_string()],
-        );
+        let row = RowKey::of("settlement", &[&account.member.to_string(), &account.chain.length.to_string()]);
         let posted = posting.close(row, staff(), What::Settlement).unwrap();
         assert!(self.write(who, posted));
     }
@@ -351,11 +271,7 @@ impl World {
         let mut allowed = points;
         for cap in caps {
             let since = cap.per.start(day);
-            let uses = || {
-                self.uses
-                    .iter()
-                    .filter(|u| u.who == who && u.limit == limit && u.per.contains(&cap.per))
-            };
+            let uses = || self.uses.iter().filter(|u| u.who == who && u.limit == limit && u.per.contains(&cap.per));
             let mut later: Vec<LocalDay> = uses().map(|u| cap.per.start(u.day)).filter(|s| *s > since).collect();
             later.sort_unstable();
             later.dedup();
@@ -364,16 +280,11 @@ impl World {
                 return 0;
             }
             let same = || uses().filter(|u| cap.per.start(u.day) == since);
-            if cap
-                .times
-                .is_some_and(|most| same().map(|u| u.times).sum::<u32>() >= most)
-            {
+            if cap.times.is_some_and(|most| same().map(|u| u.times).sum::<u32>() >= most) {
                 return 0;
             }
             let already: u64 = same().map(|u| u.points).sum();
-            let room = cap
-                .points
-                .map_or(u64::MAX, |most| most.number().saturating_sub(already));
+            let room = cap.points.map_or(u64::MAX, |most| most.number().saturating_sub(already));
             allowed = allowed.min(room);
         }
         allowed
@@ -383,14 +294,7 @@ impl World {
     fn used(&mut self, who: usize, (limit, caps): (&str, &[Cap]), day: LocalDay, times: u32, points: u64) {
         if points > 0 {
             let per = caps.iter().map(|cap| cap.per).collect();
-            self.uses.push(Use {
-                who,
-                limit: limit.to_owned(),
-                per,
-                day,
-                times,
-                points,
-            });
+            self.uses.push(Use { who, limit: limit.to_owned(), per, day, times, points });
         }
     }
 }

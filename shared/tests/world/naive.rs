@@ -115,9 +115,7 @@ impl Naive {
     pub(crate) fn pass_time(&mut self, now: Moment) {
         loop {
             let due = |b: &Batch| b.turn().filter(|(at, _)| *at <= now).map(|turn| (turn, rank(b.last)));
-            let next = (0..self.batches.len())
-                .filter_map(|n| Some((due(&self.batches[n])?, n)))
-                .min();
+            let next = (0..self.batches.len()).filter_map(|n| Some((due(&self.batches[n])?, n))).min();
             let Some((_, n)) = next else { break };
             let batch = self.batches.remove(n);
             if batch.place == Place::Free {
@@ -216,11 +214,7 @@ impl Naive {
     pub(crate) fn leave(&mut self) -> Brought {
         let brought = Brought {
             free: self.free_lots(),
-            pending: self
-                .pending_lots()
-                .into_iter()
-                .map(|((day, last), points)| (day, last, points))
-                .collect(),
+            pending: self.pending_lots().into_iter().map(|((day, last), points)| (day, last, points)).collect(),
             debt: self.debt,
         };
         self.batches.clear();
@@ -236,10 +230,7 @@ impl Naive {
     }
 
     fn receive(&mut self, brought: &Brought) {
-        brought
-            .free
-            .iter()
-            .for_each(|(last, points)| self.come_in(*last, *points));
+        brought.free.iter().for_each(|(last, points)| self.come_in(*last, *points));
         for (day, last, points) in &brought.pending {
             self.push(Place::Pending(*day), *last, *points);
         }
@@ -247,14 +238,8 @@ impl Naive {
 
     /// The other side of an undone merge: what had come along leaves again.
     pub(crate) fn hand_back(&mut self, brought: &Brought, fresh: Option<LocalDay>) {
-        brought
-            .free
-            .iter()
-            .for_each(|(last, points)| self.take_or_owe(None, *last, *points));
-        brought
-            .pending
-            .iter()
-            .for_each(|(day, last, points)| self.take_or_owe(Some(*day), *last, *points));
+        brought.free.iter().for_each(|(last, points)| self.take_or_owe(None, *last, *points));
+        brought.pending.iter().for_each(|(day, last, points)| self.take_or_owe(Some(*day), *last, *points));
         let open = self.debt.min(brought.debt);
         self.debt -= open;
         self.come_in(fresh, brought.debt - open);
@@ -272,12 +257,7 @@ impl Brought {
         let lives = |last: &Option<LocalDay>| last.is_none_or(|last| last >= today);
         Self {
             free: self.free.iter().filter(|(last, _)| lives(last)).copied().collect(),
-            pending: self
-                .pending
-                .iter()
-                .filter(|(_, last, _)| lives(last))
-                .copied()
-                .collect(),
+            pending: self.pending.iter().filter(|(_, last, _)| lives(last)).copied().collect(),
             debt: self.debt,
         }
     }

@@ -20,23 +20,14 @@ fn expiry() -> impl Strategy<Value = Expiry> {
 }
 
 fn cap() -> impl Strategy<Value = Cap> {
-    let period = prop_oneof![
-        Just(Period::Day),
-        Just(Period::Week),
-        Just(Period::Month),
-        Just(Period::Year),
-        Just(Period::Ever)
-    ];
+    let period =
+        prop_oneof![Just(Period::Day), Just(Period::Week), Just(Period::Month), Just(Period::Year), Just(Period::Ever)];
     let most = prop_oneof![
         (1_u32..4).prop_map(|times| (Some(times), None)),
         (1_u64..500).prop_map(|points| (None, Some(points))),
         (1_u32..4, 1_u64..500).prop_map(|(times, points)| (Some(times), Some(points))),
     ];
-    (period, most).prop_map(|(per, (times, points))| Cap {
-        per,
-        times,
-        points: points.map(Points::computed),
-    })
+    (period, most).prop_map(|(per, (times, points))| Cap { per, times, points: points.map(Points::computed) })
 }
 
 /// What purchases earn, as settings may vary it while everything else stays.
@@ -134,12 +125,7 @@ fn days_ago() -> impl Strategy<Value = u32> {
 
 fn coming_in() -> impl Strategy<Value = Command> {
     let who = 0_usize..3;
-    let topic = prop_oneof![
-        Just(Topic::Review),
-        Just(Topic::Share),
-        Just(Topic::Photo),
-        Just(Topic::View)
-    ];
+    let topic = prop_oneof![Just(Topic::Review), Just(Topic::Share), Just(Topic::Photo), Just(Topic::View)];
     let buy = (who.clone(), amount(), 0_u64..=100, any::<bool>(), days_ago());
     prop_oneof![
         10 => buy.prop_map(|(who, amount, toys, ahead, days_ago)| Command::Buy { who, amount, toys, ahead, days_ago }),

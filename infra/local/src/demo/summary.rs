@@ -70,7 +70,8 @@ impl Totals {
         self.spent += books.of(Book::Spent) + books.of(Book::Donated);
         self.expired += books.of(Book::Expired);
         self.clawed_back += books.of(Book::ClawedBack);
-        self.outstanding += [Book::Available, Book::Pending, Book::Held, Book::Debt].map(|b| books.of(b)).iter().sum::<i64>();
+        self.outstanding +=
+            [Book::Available, Book::Pending, Book::Held, Book::Debt].map(|b| books.of(b)).iter().sum::<i64>();
         self.sum += books.sum();
         if !matches!(account.membership, Membership::MergedInto(_)) {
             self.members += 1;
