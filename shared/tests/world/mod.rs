@@ -213,7 +213,11 @@ impl World {
         }
         let member = &mut self.members[who];
         assert_eq!(posted.entry.links, member.account.chain.recent, "a row names the rows before it");
-        assert_eq!(Entry::read(posted.entry.row, &posted.text).unwrap(), posted.entry, "a row is read as it was written");
+        assert_eq!(
+            Entry::read(posted.entry.row, &posted.text).unwrap(),
+            posted.entry,
+            "a row is read as it was written"
+        );
         self.table.insert(row, posted.text.clone());
         member.rows.push(StoredRow { key: row, text: posted.text });
         member.account = posted.account;
