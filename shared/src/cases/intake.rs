@@ -69,6 +69,8 @@ impl Intake<'_> {
             groups.entry(group).or_default().push(place);
         }
         let known = self.look_up(&customers).await?;
+        // Once for all of them: customers side by side would each find nothing read yet.
+        self.0.programs().versions().await?;
         let booked =
             by_member(known.into_iter().zip(groups.into_values())).into_iter().map(|(known, places)| async move {
                 let orders = places.iter().filter_map(|place| orders.get(*place)).map(|(_, order)| order);
