@@ -1,6 +1,7 @@
 //! The app: every port in one place, shared by all requests of a process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cases::Error;
 use crate::cases::dry_run::DryRuns;
@@ -45,6 +46,9 @@ pub struct Parts {
     pub cursors: CursorKey,
     /// Whether a bearer token may stand for a system's signature: on the local host only.
     pub bearer_systems: bool,
+    /// For how long settings that were read may judge before they are read again: the time within which a new
+    /// version reaches every running instance.
+    pub settings_fresh_for: Duration,
     /// The name under which the product itself writes into journals.
     pub own_name: Actor,
 }

@@ -166,6 +166,8 @@ fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
         systems: secrets.systems().map_err(wrong)?,
         cursors: secrets.cursors().map_err(wrong)?,
         bearer_systems: true,
+        // One process is all there is: what it saves, it knows.
+        settings_fresh_for: Duration::from_hours(24),
         own_name: Actor::parse("huitou").map_err(wrong)?,
     })
 }

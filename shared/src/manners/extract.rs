@@ -46,7 +46,7 @@ pub fn read_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Pr
 fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let inner = error.inner();
     if inner.is_syntax() && inner.to_string().contains("recursion limit") {
-        return Problem::malformed("body_too_deep", "The body is nested more than 100 levels deep.");
+        return Problem::malformed("body_too_deep", "The body is nested more than 128 levels deep.");
     }
     if inner.is_syntax() || inner.is_eof() {
         return Problem::malformed("not_json", format!("The body is not JSON: {inner}."));
