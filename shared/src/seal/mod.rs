@@ -175,7 +175,7 @@ mod tests {
         MemberId::from_random([seed; 16])
     }
 
-    fn place() -> Context {
+    fn place() -> Context<'static> {
         Context { table: "members", member: member(1), field: "profile", version: 1 }
     }
 
