@@ -23,8 +23,8 @@ pub struct Secrets {
     pub token_keys: Vec<NamedKey>,
     /// Check systems' signatures: all of them count, so that a system can change its key without a gap.
     pub system_keys: Vec<SystemSecret>,
-    /// The mini program.
-    pub wechat: WeChatSecret,
+    /// The mini program's app secret.
+    pub wechat_secret: String,
 }
 
 /// A key and its id.
@@ -49,16 +49,6 @@ pub struct SystemSecret {
     pub secret: String,
 }
 
-/// The mini program's credentials.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WeChatSecret {
-    /// The app id.
-    pub app_id: String,
-    /// The app secret.
-    pub secret: String,
-}
-
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secrets")
@@ -71,16 +61,16 @@ fn key(text: &str) -> Result<[u8; 32], Invalid> {
 }
 
 impl Secrets {
-    /// New secrets for an installation of its own, with one system named `system` and this mini program.
+    /// New secrets for an installation of its own, with one system of this name.
     #[must_use]
-    pub fn generate(entropy: &dyn Entropy, system: &Actor, wechat: WeChatSecret) -> Self {
+    pub fn generate(entropy: &dyn Entropy, system: &Actor, wechat_secret: String) -> Self {
         let random = || STANDARD.encode(entropy::bytes::<32>(entropy));
         Self {
             lookup_key: random(),
             cursor_key: random(),
             token_keys: vec![NamedKey { id: "1".to_owned(), secret: random() }],
             system_keys: vec![SystemSecret { id: system.to_string(), system: system.clone(), secret: random() }],
-            wechat,
+            wechat_secret,
         }
     }
 

@@ -4,7 +4,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{Write as _, stderr, stdout};
 use std::path::Path;
+use std::time::Duration;
 
+use huitou::cases::recompute::all_shards;
+use huitou::domain::days::Window;
+use huitou::domain::program::Shipped;
 use serde_json::json;
 
 use crate::cli::{Command, Demo, HELP, Run};
@@ -13,6 +17,7 @@ use crate::demo::csv;
 use crate::demo::import::{self, Imported};
 use crate::demo::log::{Log, cdnow_path, read_cdnow};
 use crate::demo::progress::Progress;
+use crate::demo::summary;
 use crate::host::Host;
 use crate::wire::{self, Bearer, ROLES};
 
@@ -41,7 +46,7 @@ async fn start(run: &Run) -> Result<Host, String> {
     let programme = run.programme.as_deref().map(read_programme).transpose()?;
     let host = Host::start(&run.host).await.map_err(|e| e.to_string())?;
     if let Some(programme) = programme {
-        wire::install_programme(&host.surroundings, &programme).await?;
+        wire::install_programme(&host.app, &programme).await?;
     }
     Ok(host)
 }
@@ -58,12 +63,18 @@ fn read_text(path: &Path) -> Result<String, String> {
 async fn perform_demo(demo: &Demo) -> Result<(), String> {
     let log = read_log(demo)?;
     let host = start(&demo.run).await?;
+    if demo.run.programme.is_none() {
+        wire::install_programme(&host.app, &demo_programme()?).await?;
+    }
     let till = Bearer { role: "system".to_owned(), member: None, subject: Some("demo".to_owned()) };
     let token = wire::token(&host.surroundings.secret, &till)?;
     tell(&format!("Loading {} orders through {}/v1/orders ...", log.purchases.len(), host.url()));
     let imported = import::run(host.address, &token, &log, Progress::on_stderr(log.purchases.len() as u64)).await?;
     tell(&told(&imported));
-    let mut summary = wire::summary(&host.surroundings).await?;
+    tell("Settling what time has changed, and proving every account ...");
+    let forever = Duration::from_hours(24);
+    host.app.recompute().drain(&all_shards(), forever).await.map_err(|error| format!("{error:?}"))?;
+    let mut summary = summary::add_up(&host.app).await?.json();
     if let Some(object) = summary.as_object_mut() {
         object.insert("orders".to_owned(), json!(imported.orders() - imported.rejected));
         object.insert("customers".to_owned(), json!(imported.customers));
@@ -72,7 +83,7 @@ async fn perform_demo(demo: &Demo) -> Result<(), String> {
     if demo.json {
         print(&summary.to_string());
     } else {
-        print(&wire::summary_for_people(&summary));
+        print(&summary::for_people(&summary));
     }
     if demo.exit {
         host.stop().await;
@@ -86,6 +97,13 @@ async fn perform_demo(demo: &Demo) -> Result<(), String> {
         until_asked_to_stop(host).await;
     }
     Ok(())
+}
+
+/// The shipped programme, except that frequency and money look at all purchases there ever were.
+fn demo_programme() -> Result<serde_json::Value, String> {
+    let mut program = Shipped::AnnualSpend.program().map_err(|e| e.to_string())?;
+    program.window = Window::Lifetime;
+    serde_json::to_value(program).map_err(|e| e.to_string())
 }
 
 fn read_log(demo: &Demo) -> Result<Log, String> {

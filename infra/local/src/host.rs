@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::serve::ListenerExt as _;
+use huitou::app::App;
 use huitou::clock::Clock as _;
 use huitou::values::Moment;
 use tokio::net::TcpListener;
@@ -25,7 +26,7 @@ use crate::standin::{Outbox, StandIns};
 use crate::stop::{Stop, StopSource};
 use crate::table::Embedded;
 use crate::template::{Table, Template, TemplateError};
-use crate::wire::{self, Surroundings};
+use crate::wire::{self, Product, Surroundings};
 use crate::workbench::{self, Workbench};
 
 /// AWS removes expired items within two days; here it need not be sooner than this either.
@@ -94,6 +95,8 @@ pub struct Host {
     pub outbox: Outbox,
     /// What the functions found around them.
     pub surroundings: Surroundings,
+    /// The app behind all functions.
+    pub app: App,
     standins: StandIns,
     stop: StopSource,
     tasks: JoinSet<()>,
@@ -128,8 +131,11 @@ impl Host {
             clock: Arc::clone(&clock),
             wechat_url: standins.wechat_url(),
             secret,
+            directory: data.as_ref().map(|data| data.file("")),
         };
+        let product = wire::assemble(&surroundings).await.map_err(StartError)?;
         let mut host = Self {
+            app: product.app.clone(),
             address,
             clock,
             table,
@@ -141,13 +147,12 @@ impl Host {
             tasks: JoinSet::new(),
             _data: data,
         };
-        host.set_going(listener).await?;
+        host.set_going(listener, product)?;
         Ok(host)
     }
 
-    async fn set_going(&mut self, listener: TcpListener) -> Result<(), StartError> {
+    fn set_going(&mut self, listener: TcpListener, product: Product) -> Result<(), StartError> {
         let template = &self.surroundings.template;
-        let product = wire::assemble(&self.surroundings).await.map_err(StartError)?;
         let scheduler = Arc::new(Scheduler::new(template, &product.handlers, Arc::clone(&self.clock))?);
         let pump = Pump::new(template, &product.handlers, &self.queues)?;
         let gateway = Gateway::new(template, product.routers)?;

@@ -1,17 +1,40 @@
 //! Where the product is put together for one machine: the functions' routers and handlers over the local services.
 //!
 //! Everything else in this crate knows functions by name only.
-#![expect(clippy::unused_async, reason = "what is filled in here waits for the table")]
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
-use serde_json::{Value, json};
+use huitou::app::{App, Parts};
+use huitou::clock::{Clock as _, SystemClock};
+use huitou::domain::program::Program;
+use huitou::entropy::{Entropy, SystemEntropy};
+use huitou::manners::edge;
+use huitou::manners::token::{Claims, Role};
+use huitou::queue::Queue;
+use huitou::seal::{FileMasterKey, MasterKey};
+use huitou::secrets::Secrets;
+use huitou::table::{Names, Table};
+use huitou::transport::HttpTransport;
+use huitou::values::{Actor, LocalDay, Moment};
+use huitou::wechat::{WeChat, WeChatSettings};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::clock::DevClock;
 use crate::handler::{Handler, Handlers};
+use crate::standin::{WECHAT_APP_ID, WECHAT_SECRET};
 use crate::template::Template;
+
+/// The one system that every local host knows; its key is printed at start.
+pub const SYSTEM: &str = "dev-till";
+
+/// How long a token of the `token` command counts: a working day and a bit.
+const TOKEN_LIFE: Duration = Duration::from_hours(12);
 
 /// What the functions find around them on this machine.
 #[derive(Debug)]
@@ -26,12 +49,16 @@ pub struct Surroundings {
     pub clock: Arc<DevClock>,
     /// What stands for `https://api.weixin.qq.com`.
     pub wechat_url: String,
-    /// By which this host signs what it hands out; the same as long as its data directory lives.
+    /// From which this host derives its secrets; the same as long as its data directory lives.
     pub secret: [u8; 32],
+    /// Where the master key's file lies; none for a host in memory.
+    pub directory: Option<PathBuf>,
 }
 
 /// The product, ready to be called.
 pub struct Product {
+    /// The app behind all of it.
+    pub app: App,
     /// Each function's router, by the function's name in the template.
     pub routers: Vec<(String, Router)>,
     /// The handlers of functions that a queue or a schedule calls.
@@ -58,47 +85,130 @@ pub struct Bearer {
     pub subject: Option<String>,
 }
 
+/// Randomness that is always the same for one secret: so the `token` command and a running host agree.
+#[derive(Debug)]
+struct Derived {
+    secret: [u8; 32],
+    drawn: AtomicU64,
+}
+
+impl Entropy for Derived {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let count = self.drawn.fetch_add(1, Ordering::Relaxed);
+            let block = Sha256::new().chain_update(self.secret).chain_update(count.to_be_bytes()).finalize();
+            chunk.iter_mut().zip(block).for_each(|(byte, random)| *byte = random);
+        }
+    }
+}
+
+fn secrets(secret: &[u8; 32]) -> Result<Secrets, String> {
+    let derived = Derived { secret: *secret, drawn: AtomicU64::new(0) };
+    let system = Actor::parse(SYSTEM).map_err(|e| e.to_string())?;
+    Ok(Secrets::generate(&derived, &system, WECHAT_SECRET.to_owned()))
+}
+
+/// The key with which the local system signs its requests.
+pub fn system_key(secret: &[u8; 32]) -> Result<String, String> {
+    let mut keys = secrets(secret)?.system_keys;
+    keys.pop().map(|key| key.secret).ok_or_else(|| "There is no system.".to_owned())
+}
+
+/// The routes of every function, by its name in the template.
+#[must_use]
+pub fn routes() -> Vec<(&'static str, OpenApiRouter<App>)> {
+    vec![
+        ("SignUp", sign_up::routes()),
+        ("Points", points::routes()),
+        ("Orders", orders::routes()),
+        ("Customers", customers::routes()),
+        ("SegmentRecompute", segment_recompute::routes()),
+    ]
+}
+
 /// Puts the product together.
-///
-/// FILL IN: the routers and handlers of the function crates.
 pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
-    let health = Router::new().route("/health", get(|| async { axum::Json(json!({ "status": "ok" })) }));
-    let functions = &surroundings.template.functions;
-    let router = |name: &str| {
-        if name == "SignUp" { health.clone() } else { Router::new() }
+    let app = App::new(parts(surroundings)?);
+    let recompute = {
+        let app = app.clone();
+        let handler: Handler = Arc::new(move |event| Box::pin(segment_recompute::handle(app.clone(), event)));
+        handler
     };
-    let idle: Handler = Arc::new(|_| Box::pin(async { Ok(Value::Null) }));
+    let routers = routes().into_iter().map(|(name, routes)| (name.to_owned(), edge::service(&app, routes)));
+    // The programme is read once before the first request, so that a damaged one is told at the start.
+    app.programs().current().await.map_err(|error| format!("The programme's settings can't be read: {error:?}."))?;
     Ok(Product {
-        routers: functions.iter().map(|f| (f.logical.clone(), router(&f.logical))).collect(),
-        handlers: functions.iter().map(|f| (f.logical.clone(), Arc::clone(&idle))).collect(),
+        routers: routers.collect(),
+        handlers: Handlers::from([("SegmentRecompute".to_owned(), recompute)]),
+        app,
+    })
+}
+
+fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
+    let wrong = |error: huitou::values::Invalid| format!("The host's secrets can't be used: {error}.");
+    let secrets = secrets(&surroundings.secret)?;
+    let environment = surroundings.template.functions.first().map(|f| f.environment.clone()).unwrap_or_default();
+    let queue = environment.get("RECOMPUTE_QUEUE").cloned().ok_or("template.yaml names no RECOMPUTE_QUEUE")?;
+    let settings = WeChatSettings {
+        base_url: surroundings.wechat_url.clone(),
+        app_id: WECHAT_APP_ID.to_owned(),
+        secret: secrets.wechat_secret.clone(),
+    };
+    Ok(Parts {
+        table: Table::new(surroundings.table.clone(), Names::from_environment(|name| environment.get(name).cloned())?),
+        queue: Queue::new(surroundings.queues.clone(), queue),
+        clock: Arc::clone(&surroundings.clock) as Arc<dyn huitou::clock::Clock>,
+        entropy: Arc::new(SystemEntropy),
+        master: master_key(surroundings)?,
+        lookup: secrets.lookup().map_err(wrong)?,
+        wechat: WeChat::new(settings, Arc::new(HttpTransport::new())),
+        tokens: secrets.tokens().map_err(wrong)?,
+        systems: secrets.systems().map_err(wrong)?,
+        cursors: secrets.cursors().map_err(wrong)?,
+        bearer_systems: true,
+        own_name: Actor::parse("huitou").map_err(wrong)?,
+    })
+}
+
+fn master_key(surroundings: &Surroundings) -> Result<Arc<dyn MasterKey>, String> {
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+    Ok(match &surroundings.directory {
+        Some(directory) => {
+            let path = directory.join("master.key");
+            Arc::new(FileMasterKey::open_or_create(&path, entropy).map_err(|error| format!("{error}."))?)
+        }
+        None => Arc::new(FileMasterKey::from_bytes(surroundings.secret, entropy)),
     })
 }
 
 /// A token that the local host accepts.
-///
-/// FILL IN: the product's own tokens.
-pub fn token(_secret: &[u8; 32], bearer: &Bearer) -> Result<String, String> {
-    Err(format!("This build can't make a token for role {} yet.", bearer.role))
+pub fn token(secret: &[u8; 32], bearer: &Bearer) -> Result<String, String> {
+    let role: Role = bearer.role.parse().map_err(|error| format!("{error}."))?;
+    let subject = match (role, &bearer.member) {
+        (Role::Member, Some(member)) => member.clone(),
+        (Role::Member, None) => return Err("A member's token needs the member: add --member ID.".to_owned()),
+        _ => bearer.subject.clone().unwrap_or_else(|| format!("dev-{role}")),
+    };
+    let issued = SystemClock.wall();
+    let expires = issued.plus(TOKEN_LIFE);
+    // A member's own session number is not known here; the highest one counts for any.
+    let sessions = if role == Role::Member { u32::MAX } else { 0 };
+    let tokens = secrets(secret)?.tokens().map_err(|error| format!("{error}."))?;
+    let token = tokens.issue(&Claims { role, subject, sessions, issued, expires });
+    tokens.check(&token, issued).map_err(|_| "The id or the name can't be used in a token.".to_owned())?;
+    Ok(token)
 }
 
-/// Makes the programme in a file the one that is in force.
-///
-/// FILL IN: as `PUT /v1/program` does.
-pub async fn install_programme(_surroundings: &Surroundings, _programme: &Value) -> Result<(), String> {
-    Err("This build can't take a programme from a file yet: leave --programme out.".to_owned())
-}
-
-/// What the demo says at its end, as the JSON object that `--json` prints.
-///
-/// FILL IN: segment counts, points and their proof.
-pub async fn summary(_surroundings: &Surroundings) -> Result<Value, String> {
-    Ok(json!({}))
-}
-
-/// The same for people.
-///
-/// FILL IN: a table of segments, and where to look.
-#[must_use]
-pub fn summary_for_people(summary: &Value) -> String {
-    format!("{summary:#}")
+/// Makes a programme the one that has been in force since the beginning.
+pub async fn install_programme(app: &App, programme: &Value) -> Result<(), String> {
+    let program: Program =
+        serde_json::from_value(programme.clone()).map_err(|e| format!("The programme can't be read: {e}."))?;
+    let programs = app.programs();
+    let newest = programs.newest().await.map_err(|error| format!("{error:?}"))?;
+    if newest.program == program {
+        return Ok(());
+    }
+    let beginning = Moment::start_of(LocalDay::FIRST);
+    let saved = programs.save(program, newest.version, Some(beginning), app.own_name()).await;
+    saved.map(|_| ()).map_err(|error| format!("The programme can't be used: {error:?}."))
 }

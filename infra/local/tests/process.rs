@@ -74,8 +74,13 @@ mod process {
     fn acknowledged_before_a_kill(data: &Path, target: &'static str, body: fn(usize) -> String) -> usize {
         let mut host = start(data);
         let address = host.address.clone();
-        let caller =
-            std::thread::spawn(move || (0..).take_while(|n| call(&address, target, &body(*n)).is_some()).count());
+        let caller = std::thread::spawn(move || {
+            let mut answered = 0;
+            while call(&address, target, &body(answered)).is_some() {
+                answered += 1;
+            }
+            answered
+        });
         std::thread::sleep(Duration::from_millis(500));
         host.child.kill().unwrap();
         let answered = caller.join().unwrap();

@@ -138,7 +138,9 @@ impl Account {
             What::Joined { .. } => self.membership = Membership::Claimed,
             What::Order { order, .. } => self.days.buy(order.paid_at.day(), order.amount),
             What::Refund { day, amount, full, .. } => self.days.refund(*day, *amount, *full),
-            What::CheckIn { day, streak } => self.streak = Some(Streak { last: *day, length: *streak }),
+            What::CheckIn { day, streak } => {
+                self.streak = Some(Streak { last: *day, length: *streak });
+            }
             What::MergedIn { days, .. } => self.days.absorb(days),
             What::MergedOut { into, .. } => self.membership = Membership::MergedInto(*into),
             What::MergeTakenBack { days, .. } => self.days.release(days),
@@ -160,7 +162,7 @@ impl Account {
     fn count(&mut self, more: &Counted) {
         let same = |used: &Counted| used.limit == more.limit && used.per == more.per;
         if let Some(used) = self.used.iter_mut().find(|used| same(used) && used.since == more.since) {
-            used.times += more.times;
+            used.times = used.times.saturating_add(more.times);
             used.points = used.points + more.points;
             return;
         }

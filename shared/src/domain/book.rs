@@ -178,8 +178,9 @@ pub struct Holdings {
 }
 
 /// Order of lots: what expires soonest comes first, what never expires last.
-fn expiry_rank(expires_on: Option<LocalDay>) -> LocalDay {
-    expires_on.unwrap_or(LocalDay::LAST)
+fn expiry_rank(expires_on: Option<LocalDay>) -> (bool, Option<LocalDay>) {
+    // "Never" and the last day of the calendar are two lots.
+    (expires_on.is_none(), expires_on)
 }
 
 fn take_from(lots: &mut Vec<Lot>, expires_on: Option<LocalDay>, points: Points) -> Result<(), Broken> {

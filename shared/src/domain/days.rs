@@ -12,6 +12,7 @@ pub struct PurchaseDay {
     /// Orders of that day that are not fully refunded.
     pub orders: u32,
     /// Paid less refunded.
+    #[serde(deserialize_with = "Fen::read_total")]
     pub money: Fen,
 }
 
@@ -168,8 +169,12 @@ mod tests {
     fn the_order_of_arrival_does_not_matter() {
         let (mut forward, mut backward) = (PurchaseDays::default(), PurchaseDays::default());
         let bought = [("2026-01-01", 5), ("2026-01-03", 7), ("2026-01-02", 1), ("2026-01-03", 2)];
-        bought.iter().for_each(|(d, m)| forward.buy(day(d), fen(*m)));
-        bought.iter().rev().for_each(|(d, m)| backward.buy(day(d), fen(*m)));
+        for (d, m) in &bought {
+            forward.buy(day(d), fen(*m));
+        }
+        for (d, m) in bought.iter().rev() {
+            backward.buy(day(d), fen(*m));
+        }
         assert_eq!(forward, backward);
     }
 }

@@ -73,8 +73,11 @@ fn guard(survivor: &Account, absorbed: &Account) -> Result<(), Refusal> {
     if survivor.member == absorbed.member {
         return Err(Refusal::SameMember);
     }
-    let merged = |account: &Account| matches!(account.membership, Membership::MergedInto(_));
-    if merged(survivor) || merged(absorbed) { Err(Refusal::MergedAlready) } else { Ok(()) }
+    if is_merged(survivor) || is_merged(absorbed) { Err(Refusal::MergedAlready) } else { Ok(()) }
+}
+
+const fn is_merged(account: &Account) -> bool {
+    matches!(account.membership, Membership::MergedInto(_))
 }
 
 /// All points and the debt of an account leave it.
@@ -108,8 +111,9 @@ fn enter(into: &mut Posting<'_>, moved: &Holdings) -> Result<(), Failure> {
 
 /// Undoes a merge: `absorbed` gets back what it brought, however much of it the survivor has left.
 ///
-/// What the survivor has spent meanwhile becomes the survivor's debt. Orders that came after the merge stay where
-/// they were booked.
+/// What the survivor has spent meanwhile becomes the survivor's debt. Lots that have lapsed meanwhile would have lapsed
+/// without the merge too, so they stay lapsed and nobody owes them. Orders that came after the merge stay where they
+/// were booked.
 pub fn undo(
     survivor: &Account,
     absorbed: &Account,
@@ -125,9 +129,19 @@ pub fn undo(
     if *into != survivor.member || absorbed.membership != Membership::MergedInto(survivor.member) {
         return Err(Refusal::UnknownMerge.into());
     }
+    // What came along has gone on to a third member: the later merge has to be undone first.
+    if is_merged(survivor) {
+        return Err(Refusal::MergedAlready.into());
+    }
     let mut out = Posting::open(survivor, rules, now)?;
     let mut back = Posting::open(absorbed, rules, now)?;
-    for leg in merged_out.change.legs.iter().filter(|leg| leg.to == Book::Merged || leg.from == Book::Merged) {
+    for leg in merged_out
+        .change
+        .legs
+        .iter()
+        .filter(|leg| leg.to == Book::Merged || leg.from == Book::Merged)
+        .filter(|leg| leg.expires_on.is_none_or(|last| last >= now.day()))
+    {
         if leg.to == Book::Merged {
             take_back(&mut out, leg)?;
         } else {

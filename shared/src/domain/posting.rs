@@ -214,7 +214,11 @@ impl<'a> Posting<'a> {
                 return Err(Refusal::LimitReached { again_on: next_period(cap, day) });
             }
         }
-        for cap in caps {
+        for (n, cap) in caps.iter().enumerate() {
+            // Two caps of the same period, say one in times and one in points, share one count.
+            if caps.iter().take(n).any(|other| other.per == cap.per) {
+                continue;
+            }
             let counted = Counted { limit: limit.clone(), per: cap.per, since: cap.per.start(day), times, points };
             self.change.counted.push(counted);
         }
@@ -252,7 +256,13 @@ impl<'a> Posting<'a> {
         // Facts first: a purchase counts for the tier that it earns.
         let mut facts = self.account.clone();
         facts.apply_change(&what, &Change { standing: None, ..legs })?;
-        let risen = facts.standing.as_ref().and_then(|s| self.program().ladder.rise(s, &facts.days, self.today()));
+        // A till whose clock runs ahead may have sold tomorrow; that order counts at once too.
+        let last = facts.days.days().last().map(|bought| bought.day);
+        let as_of = self.today().max(last.unwrap_or(LocalDay::FIRST));
+        // Only purchases raise: otherwise an account that is touched more often would stand higher.
+        let raises = matches!(what, What::Order { .. } | What::MergedIn { .. });
+        let risen =
+            facts.standing.as_ref().filter(|_| raises).and_then(|s| self.program().ladder.rise(s, &facts.days, as_of));
         self.change.standing = risen.or(self.change.standing);
         // What arrived late may have lapsed already.
         self.settle()?;

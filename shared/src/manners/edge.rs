@@ -60,8 +60,8 @@ pub(super) fn note_cause(cause: &str) {
 /// A function's routes behind the edge.
 pub fn service(app: &App, routes: OpenApiRouter<App>) -> Router {
     let (router, _) = routes.split_for_parts();
+    let router = if router.has_routes() { router.route_layer(from_fn_with_state(app.clone(), guard)) } else { router };
     router
-        .route_layer(from_fn_with_state(app.clone(), guard))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async {
             Problem::new(

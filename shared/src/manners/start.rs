@@ -67,13 +67,13 @@ async fn from_environment() -> Result<App, Error> {
     let (secrets, ()) = tokio::join!(sdk.secrets(), warm(&table));
     let secrets = secrets?;
     let wechat = WeChatSettings {
-        base_url: std::env::var("WECHAT_URL").unwrap_or_else(|_| "https://api.weixin.qq.com".to_owned()),
-        app_id: secrets.wechat.app_id.clone(),
-        secret: secrets.wechat.secret.clone(),
+        base_url: variable("WECHAT_BASE_URL")?,
+        app_id: variable("WECHAT_APP_ID")?,
+        secret: secrets.wechat_secret.clone(),
     };
     Ok(App::new(Parts {
         table,
-        queue: Queue::new(sdk.sqs(), variable("QUEUE_RECOMPUTE")?),
+        queue: Queue::new(sdk.sqs(), variable("RECOMPUTE_QUEUE")?),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         master: Arc::new(KmsMasterKey { client: sdk.kms(), key_id: variable("MASTER_KEY")? }),
@@ -147,7 +147,7 @@ impl Sdk {
 
     async fn secrets(&self) -> Result<Secrets, Error> {
         let client = client!(aws_sdk_secretsmanager, self);
-        let answer = client.get_secret_value().secret_id(variable("SECRETS")?).send().await?;
+        let answer = client.get_secret_value().secret_id(variable("SECRETS_ARN")?).send().await?;
         let text = answer.secret_string().ok_or("the secret has no text")?;
         // The parser's message would quote the secret.
         serde_json::from_str(text).map_err(|_| Error::from("the secret is not in the documented form"))

@@ -49,16 +49,16 @@ pub struct Names {
 }
 
 impl Names {
-    /// Reads the names that the environment gives, as `TABLE_MEMBERS` and so on.
+    /// Reads the names that the environment gives, as `MEMBERS_TABLE` and so on.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let name = |key: &str| variable(key).ok_or_else(|| format!("the environment lacks {key}"));
         Ok(Self {
-            members: name("TABLE_MEMBERS")?,
-            journal: name("TABLE_JOURNAL")?,
-            profiles: name("TABLE_PROFILES")?,
-            identities: name("TABLE_IDENTITIES")?,
-            keys: name("TABLE_MEMBER_KEYS")?,
-            settings: name("TABLE_SETTINGS")?,
+            members: name("MEMBERS_TABLE")?,
+            journal: name("JOURNAL_TABLE")?,
+            profiles: name("PROFILES_TABLE")?,
+            identities: name("IDENTITIES_TABLE")?,
+            keys: name("MEMBER_KEYS_TABLE")?,
+            settings: name("SETTINGS_TABLE")?,
         })
     }
 }

@@ -126,6 +126,13 @@ impl<'de> Deserialize<'de> for Fen {
     }
 }
 
+impl Fen {
+    /// Reads a stored total, which may have grown beyond what one request may name.
+    pub fn read_total<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        whole(deserializer, 0, u64::MAX, Invalid("a whole number of fen")).map(Self)
+    }
+}
+
 impl<'de> Deserialize<'de> for Points {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // Stored totals may grow beyond what one request may name.

@@ -21,11 +21,7 @@ impl LocalDay {
     /// A day from its number, counted from 1970-01-01; `None` outside the years that are kept.
     #[must_use]
     pub const fn from_number(number: i32) -> Option<Self> {
-        if number >= Self::FIRST.0 && number <= Self::LAST.0 {
-            Some(Self(number))
-        } else {
-            None
-        }
+        if number >= Self::FIRST.0 && number <= Self::LAST.0 { Some(Self(number)) } else { None }
     }
 
     /// Days since 1970-01-01.
@@ -38,20 +34,14 @@ impl LocalDay {
     #[must_use]
     pub fn plus(self, days: u32) -> Self {
         let later = i64::from(self.0) + i64::from(days);
-        i32::try_from(later)
-            .ok()
-            .and_then(Self::from_number)
-            .unwrap_or(Self::LAST)
+        i32::try_from(later).ok().and_then(Self::from_number).unwrap_or(Self::LAST)
     }
 
     /// This many days earlier, at least the first day that is kept.
     #[must_use]
     pub fn minus(self, days: u32) -> Self {
         let earlier = i64::from(self.0) - i64::from(days);
-        i32::try_from(earlier)
-            .ok()
-            .and_then(Self::from_number)
-            .unwrap_or(Self::FIRST)
+        i32::try_from(earlier).ok().and_then(Self::from_number).unwrap_or(Self::FIRST)
     }
 
     /// Days from `earlier` to this day; negative when `earlier` lies ahead.
@@ -63,20 +53,14 @@ impl LocalDay {
     /// The last day of the month that lies `months` after this day's month.
     #[must_use]
     pub fn end_of_month_after(self, months: u32) -> Self {
-        let date = self
-            .date()
-            .first_of_month()
-            .checked_add(i64::from(months.min(120_000)).months());
+        let date = self.date().first_of_month().checked_add(i64::from(months.min(120_000)).months());
         date.map_or(Self::LAST, |d| Self::from_date(d.last_of_month()))
     }
 
     /// 31 December of the year that lies `years` after this day's year.
     #[must_use]
     pub fn end_of_year_after(self, years: u32) -> Self {
-        let date = self
-            .date()
-            .first_of_year()
-            .checked_add(i64::from(years.min(9_000)).years());
+        let date = self.date().first_of_year().checked_add(i64::from(years.min(9_000)).years());
         date.map_or(Self::LAST, |d| Self::from_date(d.last_of_year()))
     }
 
@@ -137,11 +121,7 @@ impl fmt::Debug for LocalDay {
 
 impl Serialize for LocalDay {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            serializer.serialize_i32(self.0)
-        }
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i32(self.0) }
     }
 }
 
@@ -190,14 +170,7 @@ mod tests {
 
     #[test]
     fn what_is_no_day_is_refused() {
-        for text in [
-            "2026-02-29",
-            "1991-12-31",
-            "2026-3-1",
-            "20260301",
-            "",
-            "2026-03-01T00:00:00Z",
-        ] {
+        for text in ["2026-02-29", "1991-12-31", "2026-3-1", "20260301", "", "2026-03-01T00:00:00Z"] {
             assert!(LocalDay::parse(text).is_err(), "{text}");
         }
     }

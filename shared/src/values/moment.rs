@@ -28,11 +28,7 @@ impl Moment {
     /// A moment from milliseconds since 1970; `None` outside the years that are kept.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Option<Self> {
-        if millis >= Self::FIRST && millis < Self::LAST {
-            Some(Self(millis))
-        } else {
-            None
-        }
+        if millis >= Self::FIRST && millis < Self::LAST { Some(Self(millis)) } else { None }
     }
 
     /// Milliseconds since 1970-01-01T00:00Z.
@@ -84,9 +80,7 @@ impl Moment {
 
 impl From<SystemTime> for Moment {
     fn from(time: SystemTime) -> Self {
-        let millis = time
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
+        let millis = time.duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
         Self(millis.clamp(Self::FIRST, Self::LAST - 1))
     }
 }
@@ -113,11 +107,7 @@ impl fmt::Debug for Moment {
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(self)
-        } else {
-            serializer.serialize_i64(self.0)
-        }
+        if serializer.is_human_readable() { serializer.collect_str(self) } else { serializer.serialize_i64(self.0) }
     }
 }
 
@@ -158,13 +148,7 @@ mod tests {
 
     #[test]
     fn a_time_without_offset_or_outside_the_kept_years_is_refused() {
-        for text in [
-            "2026-03-01T12:00:00",
-            "1991-01-01T00:00:00Z",
-            "",
-            "tomorrow",
-            "2026-13-01T00:00:00Z",
-        ] {
+        for text in ["2026-03-01T12:00:00", "1991-01-01T00:00:00Z", "", "tomorrow", "2026-13-01T00:00:00Z"] {
             assert!(Moment::parse(text).is_err(), "{text}");
         }
     }

@@ -89,7 +89,7 @@ name! {
     /// A guide's note or another longer text.
     Note, "a text of 1 to 1000 characters", |text| {
         let length = text.chars().count();
-        length >= 1 && length <= 1000 && !text.trim().is_empty() && !text.chars().any(|c| c.is_control() && c != '\n')
+        (1..=1000).contains(&length) && !text.trim().is_empty() && !text.chars().any(|c| c.is_control() && c != '\n')
     }
 }
 name! {

@@ -5,3 +5,4 @@ pub mod csv;
 pub mod import;
 pub mod log;
 pub mod progress;
+pub mod summary;

@@ -1,6 +1,7 @@
 //! The embedded table: DynamoDB's operations in this process, on one file or in memory.
 
 mod operations;
+mod replays;
 
 use std::fmt;
 use std::path::Path;
@@ -13,6 +14,7 @@ use dynoxide::Database;
 use huitou::values::Moment;
 use serde_json::{Value, json};
 
+use self::replays::Replays;
 use crate::data_dir::{DataError, check_sqlite};
 use crate::in_process::{self, Answer, Faults, Service};
 use crate::template::{KeyPart, LOCAL_REGION, Table};
@@ -24,6 +26,7 @@ const SWEEP_PAGE: u32 = 200;
 #[derive(Clone)]
 pub struct Embedded {
     database: Database,
+    replays: Replays,
 }
 
 impl fmt::Debug for Embedded {
@@ -46,7 +49,7 @@ impl Embedded {
         // What this call does is set SQLite's `synchronous` to NORMAL: in WAL mode an acknowledged write survives a
         // killed process either way, and is not paid for with one fsync each.
         database.disable_bulk_loading().map_err(|e| DataError::engine("table", &e))?;
-        let embedded = Self { database };
+        let embedded = Self { database, replays: Replays::default() };
         embedded.create_missing(tables)?;
         Ok(embedded)
     }
@@ -54,7 +57,7 @@ impl Embedded {
     /// Answers one operation, as `GetItem`, with its JSON body.
     #[must_use]
     pub fn dispatch(&self, operation: &str, body: &[u8]) -> Answer {
-        match operations::run(&self.database, operation, body) {
+        match operations::run(&self.database, &self.replays, operation, body) {
             Ok(json) => Answer::ok(json),
             Err(error) => Answer { status: error.status_code(), body: error.to_json().into(), query_error: None },
         }

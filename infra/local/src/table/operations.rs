@@ -1,17 +1,25 @@
 //! The operations of the embedded table: those that the product and its tools use.
 
+use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::replays::Replays;
+
 /// Runs one operation; the answer is JSON.
-pub(super) fn run(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+pub(super) fn run(
+    database: &Database,
+    replays: &Replays,
+    operation: &str,
+    body: &[u8],
+) -> Result<String, DynoxideError> {
     match operation {
         "GetItem" => call(body, |r| database.get_item(r)),
         "PutItem" => call(body, |r| database.put_item(r)),
         "UpdateItem" => call(body, |r| database.update_item(r)),
         "DeleteItem" => call(body, |r| database.delete_item(r)),
-        "TransactWriteItems" => call(body, |r| database.transact_write_items(r)),
+        "TransactWriteItems" => transact_write(database, replays, body),
         "TransactGetItems" => call(body, |r| database.transact_get_items(r)),
         "BatchGetItem" => call(body, |r| database.batch_get_item(r)),
         "BatchWriteItem" => call(body, |r| database.batch_write_item(r)),
@@ -27,6 +35,14 @@ pub(super) fn run(database: &Database, operation: &str, body: &[u8]) -> Result<S
     }
 }
 
+fn transact_write(database: &Database, replays: &Replays, body: &[u8]) -> Result<String, DynoxideError> {
+    let mut request: TransactWriteItemsRequest = read(body)?;
+    match request.client_request_token.take() {
+        Some(token) => replays.once(&token, body, || write(&database.transact_write_items(request)?)),
+        None => write(&database.transact_write_items(request)?),
+    }
+}
+
 fn call<Request, Response>(
     body: &[u8],
     run: impl FnOnce(Request) -> Result<Response, DynoxideError>,
@@ -35,8 +51,15 @@ where
     Request: DeserializeOwned,
     Response: Serialize,
 {
-    let response = run(serde_json::from_slice(body).map_err(|e| unreadable(&e))?)?;
-    serde_json::to_string(&response).map_err(|e| DynoxideError::InternalServerError(e.to_string()))
+    write(&run(read(body)?)?)
+}
+
+fn read<Request: DeserializeOwned>(body: &[u8]) -> Result<Request, DynoxideError> {
+    serde_json::from_slice(body).map_err(|e| unreadable(&e))
+}
+
+fn write(response: &impl Serialize) -> Result<String, DynoxideError> {
+    serde_json::to_string(response).map_err(|e| DynoxideError::InternalServerError(e.to_string()))
 }
 
 /// The engine marks in the text which of AWS's two errors a request that can't be read deserves.

@@ -233,3 +233,14 @@ async fn one_lost_call_is_repeated_by_the_client_itself() {
     put_member(&client, "m1").await;
     assert_eq!(faults.calls(), 2);
 }
+
+#[tokio::test]
+async fn a_transaction_whose_answer_was_lost_is_repeated_without_happening_twice() {
+    let (embedded, faults) = (memory(), Faults::none());
+    let client = Embedded::client(embedded.faulty_http_client(faults.clone()));
+    faults.on_call(1, Fault::AnswerLost);
+    client.transact_write_items().set_transact_items(Some(transfer(1).to_vec())).send().await.unwrap();
+    assert_eq!(faults.calls(), 2);
+    let answer = client.get_item().table_name("Members").key("member", text("m1")).send().await.unwrap();
+    assert_eq!(answer.item.unwrap()["points"], number(5));
+}

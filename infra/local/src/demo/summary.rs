@@ -1,0 +1,128 @@
+//! What the demo says at its end: every member's account added up, and proved from the journal.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use futures_util::StreamExt as _;
+use huitou::app::App;
+use huitou::cases::Who;
+use huitou::domain::account::Membership;
+use huitou::domain::book::Book;
+use huitou::domain::posting::settled;
+use huitou::table::Hot;
+use serde_json::{Value, json};
+
+/// Members read at once.
+const PAGE: i32 = 500;
+/// Accounts proved side by side.
+const SIDE_BY_SIDE: usize = 16;
+
+/// All accounts together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Members who were not merged into others.
+    pub members: u64,
+    /// Points ever issued.
+    pub issued: i64,
+    /// Points spent or given away.
+    pub spent: i64,
+    /// Points lapsed.
+    pub expired: i64,
+    /// Points that members have, pending and held ones included, less what they owe.
+    pub outstanding: i64,
+    /// Points taken back.
+    pub clawed_back: i64,
+    /// Members by tier.
+    pub tiers: BTreeMap<String, u64>,
+    /// Accounts whose journal does not prove them.
+    pub unproved: Vec<String>,
+    /// The sum over all books of all members: zero.
+    pub sum: i64,
+}
+
+impl Totals {
+    /// Whether every account was proved and the books of all sum to zero.
+    #[must_use]
+    pub fn balanced(&self) -> bool {
+        self.unproved.is_empty() && self.sum == 0
+    }
+
+    /// The part of the demo's JSON that tells of points and tiers.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        json!({
+            "points": {
+                "issued": self.issued,
+                "spent": self.spent,
+                "expired": self.expired,
+                "clawed_back": self.clawed_back,
+                "outstanding": self.outstanding,
+                "balanced": self.balanced(),
+            },
+            "tiers": self.tiers,
+        })
+    }
+
+    fn add(&mut self, hot: &Hot, app: &App, version: &huitou::domain::program::Version) -> Result<(), String> {
+        let account = settled(&hot.account, version, app.now()).map_err(|e| e.to_string())?;
+        let books = &account.holdings.books;
+        self.issued -= books.of(Book::Issued);
+        self.spent += books.of(Book::Spent) + books.of(Book::Donated);
+        self.expired += books.of(Book::Expired);
+        self.clawed_back += books.of(Book::ClawedBack);
+        self.outstanding +=
+            [Book::Available, Book::Pending, Book::Held, Book::Debt].map(|b| books.of(b)).iter().sum::<i64>();
+        self.sum += books.sum();
+        if !matches!(account.membership, Membership::MergedInto(_)) {
+            self.members += 1;
+            let tier = account.standing.as_ref().map_or("-", |standing| standing.tier.as_str());
+            *self.tiers.entry(tier.to_owned()).or_default() += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Adds up all accounts and proves each of them from its journal: one page of members, then one read per eight rows.
+pub async fn add_up(app: &App) -> Result<Totals, String> {
+    let version = app.programs().current().await.map_err(|e| format!("{e:?}"))?;
+    let mut totals = Totals::default();
+    let mut from = None;
+    loop {
+        let (members, next) = app.table().all_members(from, PAGE).await.map_err(|e| e.to_string())?;
+        for hot in &members {
+            totals.add(hot, app, &version)?;
+        }
+        let proofs = futures_util::stream::iter(members).map(|hot| async move {
+            let who = Who { member: hot.account.member, session: None, by: app.own_name() };
+            (who.member, app.ledger().proof(&who).await)
+        });
+        let mut proofs = proofs.buffer_unordered(SIDE_BY_SIDE);
+        while let Some((member, proven)) = proofs.next().await {
+            let proven = proven.map_err(|e| format!("{e:?}"))?;
+            if proven.proof.fault.is_some() {
+                totals.unproved.push(member.to_string());
+            }
+        }
+        from = next;
+        if from.is_none() {
+            return Ok(totals);
+        }
+    }
+}
+
+/// The demo's JSON for people.
+#[must_use]
+pub fn for_people(summary: &Value) -> String {
+    let mut text = String::new();
+    let figure = |pointer: &str| summary.pointer(pointer).map(ToString::to_string).unwrap_or_default();
+    // Writing to a string can't fail.
+    let _ = writeln!(text, "\n  orders       {:>10}\n  customers    {:>10}", figure("/orders"), figure("/customers"));
+    for name in ["issued", "spent", "expired", "clawed_back", "outstanding"] {
+        let _ = writeln!(text, "  {:<12} {:>10} points", name.replace('_', " "), figure(&format!("/points/{name}")));
+    }
+    for (tier, members) in summary.pointer("/tiers").and_then(Value::as_object).into_iter().flatten() {
+        let _ = writeln!(text, "  {tier:<12} {:>10} members", members.to_string());
+    }
+    let _ = write!(text, "  balanced: {} (every account rebuilt from its journal)", figure("/points/balanced"));
+    text
+}
