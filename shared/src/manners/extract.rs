@@ -1,6 +1,6 @@
 //! What handlers take out of a request: strict bodies, keys, preconditions, ids in the path.
 
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Path, Request};
 use http::request::Parts;
 use http::{StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -106,6 +106,19 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
+/// Where the version may be left out: an `If-Match` that is there must still be an ETag.
+impl<S: Sync> OptionalFromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Problem> {
+        if parts.headers.contains_key(header::IF_MATCH) {
+            <Self as FromRequestParts<S>>::from_request_parts(parts, state).await.map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
 /// Parts of the path, checked; what can't be an id is simply not there.
 #[derive(Clone, Debug)]
 pub struct Ids<T>(pub T);
@@ -114,7 +127,8 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Ids<T> 
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Path::<T>::from_request_parts(parts, state).await.map(|Path(ids)| Self(ids)).map_err(|_| Problem::not_found())
+        let path = <Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await;
+        path.map(|Path(ids)| Self(ids)).map_err(|_| Problem::not_found())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Identities: keyed hashes of openids, unionids, phones, cards and invite codes, each leading to one member.
 
-use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Delete, ReturnConsumedCapacity, TransactWriteItem, Update};
 
 use super::meter::{Kind, count};
 use super::transaction::put_new;
@@ -32,6 +32,18 @@ impl Identity {
             .build()
             .map_err(Trouble::defect)?;
         Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    pub(super) fn release(&self, table: &Table, member: MemberId) -> Result<TransactWriteItem, Trouble> {
+        let delete = Delete::builder()
+            .table_name(&table.names.identities)
+            .key("identity", binary(self.0))
+            .condition_expression("#m = :m")
+            .expression_attribute_names("#m", "member")
+            .expression_attribute_values(":m", text(member.to_string()))
+            .build()
+            .map_err(Trouble::defect)?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
     }
 }
 

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, ReturnConsumedCapacity, TransactWriteItem};
 
 use super::meter::{Kind, count};
-use super::{Item, Table, Trouble, binary, get_binary, get_number, get_text, number, text};
+use super::{Freshness, Item, Table, Trouble, binary, get_binary, get_number, get_text, number, text};
 use crate::values::{MemberId, Moment, RowKey};
 
 /// What a part is, as the table's sort key names it.
@@ -15,6 +15,8 @@ pub enum Part {
     Tags,
     /// One note, by the time at which it was written.
     Note(Moment, RowKey),
+    /// When the note with this id was written: what a repeated request finds it by.
+    NoteWritten(RowKey),
     /// One merge, kept with the member who goes on.
     Merge(RowKey),
 }
@@ -25,6 +27,7 @@ impl Part {
             Self::Profile => "profile".to_owned(),
             Self::Tags => "tags".to_owned(),
             Self::Note(at, id) => format!("note#{:015}#{id}", at.millis()),
+            Self::NoteWritten(id) => format!("written#{id}"),
             Self::Merge(id) => format!("merge#{id}"),
         }
     }
@@ -99,9 +102,16 @@ impl Table {
         answer.item().map(|item| read_part(member, part, item)).transpose()
     }
 
-    /// A member's profile and wrapped data key together. One call, half a read unit per 4 KB each.
-    pub async fn profile_and_key(&self, member: MemberId) -> Result<(Option<StoredPart>, Option<Vec<u8>>), Trouble> {
-        let request = |key: Item| KeysAndAttributes::builder().keys(key).build().map_err(Trouble::defect);
+    /// A member's profile and wrapped data key together. One call; half a read unit per 4 KB each, one when it must
+    /// be the latest.
+    pub async fn profile_and_key(
+        &self,
+        member: MemberId,
+        freshness: Freshness,
+    ) -> Result<(Option<StoredPart>, Option<Vec<u8>>), Trouble> {
+        let latest = freshness == Freshness::Latest;
+        let request =
+            |key: Item| KeysAndAttributes::builder().keys(key).consistent_read(latest).build().map_err(Trouble::defect);
         let answer = self
             .client
             .batch_get_item()

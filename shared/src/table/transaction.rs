@@ -96,6 +96,12 @@ impl Transaction<'_> {
         Ok(self)
     }
 
+    /// An identity that nobody has any more, on condition that the member still has it.
+    pub fn release_identity(mut self, identity: &Identity, member: MemberId) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, identity.release(self.table, member)?));
+        Ok(self)
+    }
+
     /// A part of a member's profile, on condition that it is still at the version read.
     pub fn part(mut self, part: &StoredPart) -> Result<Self, Trouble> {
         self.writes.push((Slot::Other, part.write(self.table)?));
