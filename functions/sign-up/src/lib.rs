@@ -2,6 +2,7 @@
 //!
 //! A log-in costs two table calls, the own profile one; writing it two.
 
+mod about;
 mod me;
 mod sessions;
 mod source;
@@ -14,6 +15,8 @@ use utoipa_axum::routes;
 #[must_use]
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(about::health))
+        .routes(routes!(about::description))
         .routes(routes!(sessions::log_in, sessions::log_out))
         .routes(routes!(me::read, me::replace))
         .routes(routes!(me::bind_phone))
