@@ -16,6 +16,7 @@ use crate::cases::people::{Handle, Opened};
 use crate::domain::account::{Account, Membership};
 use crate::domain::entry::{Entry, What};
 use crate::domain::merge::{self, Merged};
+use crate::domain::order::Order;
 use crate::domain::posting::{balance, settled};
 use crate::domain::program::Version;
 use crate::domain::refusal::Refusal;
@@ -249,7 +250,8 @@ impl Merges<'_> {
     /// Undoes a merge: points, purchase days and ids go back, and the absorbed member lives again. Seven calls.
     ///
     /// Sessions of both sides end: whoever logged in by an id that goes back must not stay in the other's account.
-    /// Ids that the survivor has given up meanwhile stay given up. Undone already, there is nothing to do.
+    /// Ids that the survivor has given up meanwhile stay given up. Undone already, there is nothing to do. After a refund of
+    /// an order that came along it is refused.
     pub async fn undo(&self, survivor: MemberId, merge: RowKey, by: &Actor) -> Result<(), Error> {
         let mut patience = Patience::new(self.0);
         loop {
@@ -262,11 +264,34 @@ impl Merges<'_> {
             if is_merged(&sides.0.hot) {
                 return Err(Refusal::MergedAlready.into());
             }
+            self.refuse_after_refunds(&sides.0.hot, merge).await?;
             if self.write_undo(merge, sides, (part, record), by).await? {
                 return Ok(());
             }
             patience.wait().await?;
         }
+    }
+
+    /// A refund of an order that came along was taken from what the survivor has; giving all of it back would count
+    /// that refund on neither side. One call per eight rows since the merge, and one per refund among them.
+    async fn refuse_after_refunds(&self, survivor: &Hot, merge: RowKey) -> Result<(), Error> {
+        let mut links = survivor.account.chain.recent.clone();
+        while !links.is_empty() {
+            let page = self.0.table().rows_from(links, 1).await?;
+            for entry in &page.entries {
+                if entry.row == merge::row_in(merge) {
+                    return Ok(());
+                }
+                if let What::Refund { source, order, .. } = &entry.what {
+                    let booked = self.0.table().row(Order::row_of(source, order)).await?;
+                    if booked.is_some_and(|row| row.member != survivor.account.member) {
+                        return Err(Refusal::RefundedSince.into());
+                    }
+                }
+            }
+            links = page.next;
+        }
+        Err(Refusal::UnknownMerge.into())
     }
 
     /// Both sides as they are now. Three calls, side by side.

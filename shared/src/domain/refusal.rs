@@ -84,10 +84,10 @@ pub enum Refusal {
         /// The most.
         most: usize,
     },
+    /// An order that came along in the merge was refunded since, so it can't be undone exactly.
+    RefundedSince,
     /// The merge does not exist or was undone.
     UnknownMerge,
-    /// The order belongs to another member.
-    OtherMember,
     /// Nothing has to be done.
     Nothing,
 }

@@ -277,7 +277,7 @@ impl From<Refusal> for Problem {
             Refusal::UnknownCause => {
                 Self::rule("unknown_cause", "The programme has no cause with this code.", "捐赠项目不存在")
             }
-            Refusal::UnknownHold | Refusal::UnknownMerge | Refusal::OtherMember => Self::not_found(),
+            Refusal::UnknownHold | Refusal::UnknownMerge => Self::not_found(),
             Refusal::HoldClosed => Self::conflict(
                 "hold_closed",
                 "The hold was captured or released before, or has timed out; open a new one.",
@@ -343,6 +343,11 @@ impl From<Refusal> for Problem {
             Refusal::TooManyTags { most } => {
                 Self::rule("too_many_tags", format!("A member may have at most {most} tags; remove some."), "标签过多")
             }
+            Refusal::RefundedSince => Self::conflict(
+                "refunded_since",
+                "An order that came along in the merge was refunded since; correct the balances by adjustments instead.",
+                "合并后已有退款，无法撤销",
+            ),
             Refusal::Nothing => Self::rule("nothing_to_do", "There is nothing to do.", "无需操作"),
         }
     }

@@ -3,8 +3,7 @@
 use aws_sdk_dynamodb::types::{Delete, ReturnConsumedCapacity, TransactWriteItem, Update};
 
 use super::meter::{Kind, count};
-use super::transaction::put_new;
-use super::{Item, Table, Trouble, binary, get_binary, get_text, number, text};
+use super::{Item, Table, Trouble, binary, get_binary, get_text, in_transaction, number, put_over, text};
 use crate::values::{MemberId, Moment};
 
 /// The keyed hash of something by which a person can be found. What was hashed can't be told from it.
@@ -17,7 +16,7 @@ impl Identity {
     }
 
     pub(super) fn claim(&self, table: &Table, member: MemberId) -> Result<TransactWriteItem, Trouble> {
-        put_new(&table.names.identities, self.item(member), "identity")
+        in_transaction(put_over(&table.names.identities, self.item(member), "identity", 0))
     }
 
     pub(super) fn pass(&self, table: &Table, from: MemberId, to: MemberId) -> Result<TransactWriteItem, Trouble> {
