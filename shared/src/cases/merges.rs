@@ -205,7 +205,7 @@ impl Merges<'_> {
 
     /// Merges one member into another. Four calls: both hot items, both profiles, the transaction.
     ///
-    /// Asked again, it answers with the merge that is there.
+    /// Asked again, it answers with the merge that is there; that takes four calls, too.
     pub async fn merge(&self, wish: &Wish) -> Result<Done, Error> {
         let mut patience = Patience::new(self.0);
         loop {

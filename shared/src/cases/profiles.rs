@@ -166,7 +166,7 @@ impl Profiles<'_> {
         }
     }
 
-    /// Binds the phone that WeChat's code tells, in place of an earlier one. Four calls and one to WeChat; five
+    /// Binds the phone that WeChat's code tells, in place of an earlier one. Four calls and one to WeChat; seven
     /// more when orders had made a member of the phone, whose points and days come along.
     pub async fn bind_phone(&self, who: &Who, code: &str) -> Result<Mine, Error> {
         let opened = self.0.people().own(who, Freshness::Recent).await?;

@@ -99,7 +99,7 @@ impl Remarks<'_> {
         }
     }
 
-    /// Writes a note once, however often it is asked for with the same key. Three calls.
+    /// Writes a note once, however often it is asked for with the same key. Three calls, five when asked again.
     pub async fn note(&self, who: &Who, sight: &Sight, key: &str, note: &Note) -> Result<WrittenNote, Error> {
         let member = self.0.customers().reach(who.member, &Sight::All).await?;
         let opened = self.0.people().open(member, Freshness::Recent).await?;

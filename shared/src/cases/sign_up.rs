@@ -153,7 +153,11 @@ impl SignUp<'_> {
             (None, None) => self.create(arrival, owners).await,
             (Some(member), _) => {
                 if let Some(phone) = &arrival.phone {
-                    self.0.profiles().settle_phone(member, phone, &arrival.by).await?;
+                    match self.0.profiles().settle_phone(member, phone, &arrival.by).await {
+                        // The identity has moved since it was looked up.
+                        Err(Error::SessionEnded) => return Ok(None),
+                        settled => drop(settled?),
+                    }
                 }
                 // The phone is settled: what is left to add are WeChat's own ids.
                 let settled = Owners { phone: Some(member), ..owners };
@@ -211,7 +215,7 @@ impl SignUp<'_> {
         match hot.account.membership {
             // The identity has moved since it was looked up.
             Membership::MergedInto(_) => Ok(None),
-            Membership::Claimed if owners.by_wechat().is_none() => Err(Refusal::PhoneTaken.into()),
+            Membership::Claimed if owners.by_wechat().is_none() => self.phone_taken(arrival).await,
             Membership::Claimed => self.known(arrival, owners, &hot).await,
             Membership::Unclaimed => self.claim(arrival, owners, &hot).await,
         }
@@ -238,7 +242,7 @@ impl SignUp<'_> {
         let known = opened.handles()?;
         let other_wechat = known.iter().any(|(_, handle)| matches!(handle, Handle::OpenId(_) | Handle::UnionId(_)));
         if owners.by_wechat().is_none() && other_wechat {
-            return Err(Refusal::PhoneTaken.into());
+            return self.phone_taken(arrival).await;
         }
         let inviter = self.inviter(owners, Some(member)).await?;
         opened.profile.joined_at = Some(self.0.now());
@@ -259,6 +263,12 @@ impl SignUp<'_> {
             }
             Outcome::Lost(_) => None,
         })
+    }
+
+    /// Somebody else has the phone, unless it was this very person who came in a moment ago by another request.
+    async fn phone_taken(&self, arrival: &Arrival<'_>) -> Result<Option<LoggedIn>, Error> {
+        let owners = self.owners(arrival).await?;
+        if owners.by_wechat().is_some() { Ok(None) } else { Err(Refusal::PhoneTaken.into()) }
     }
 
     /// The member who invited: the one who goes on, if merged, and not the friend's own self.
