@@ -136,7 +136,7 @@ fn told(imported: &Imported) -> String {
     );
     for rejection in &imported.rejections {
         // Writing to a string can't fail.
-        let _ = write!(text, "\nRefused {rejection}.");
+        let _ = write!(text, "\nRefused {rejection}");
     }
     text
 }
