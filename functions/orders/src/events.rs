@@ -23,7 +23,7 @@ const MOST: usize = 25;
 /// Events to be recorded.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Batch {
+pub(crate) struct Events {
     /// One to 25 events; each is accepted or rejected by itself.
     #[schema(value_type = Vec<EventIn>, min_items = 1, max_items = 25)]
     events: Vec<Value>,
@@ -47,7 +47,7 @@ pub(crate) struct EventIn {
 
 /// How a batch went, in the order sent.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct BatchAnswer {
+pub(crate) struct EventsTaken {
     results: Vec<EventAnswer>,
 }
 
@@ -62,12 +62,12 @@ pub(crate) enum EventAnswer {
 }
 
 /// Record what members did, and reward what the programme rewards, within its caps.
-#[utoipa::path(post, path = "/v1/events", tag = "orders", request_body = Batch, responses((status = 200, body = BatchAnswer)))]
+#[utoipa::path(post, path = "/v1/events", tag = "orders", request_body = Events, responses((status = 200, body = EventsTaken)))]
 pub(crate) async fn take(
     State(app): State<App>,
     caller: Caller,
-    Json(batch): Json<Batch>,
-) -> Result<Answer<BatchAnswer>, Problem> {
+    Json(batch): Json<Events>,
+) -> Result<Answer<EventsTaken>, Problem> {
     if batch.events.is_empty() || batch.events.len() > MOST {
         return Err(Problem::malformed("batch_size", "Send 1 to 25 events at once."));
     }
@@ -78,7 +78,7 @@ pub(crate) async fn take(
             Err(problem) => EventAnswer::Rejected(Box::new(problem)),
         });
     }
-    Ok(Answer(BatchAnswer { results }))
+    Ok(Answer(EventsTaken { results }))
 }
 
 async fn one(app: &App, caller: &Caller, event: Value) -> Result<Movement, Problem> {

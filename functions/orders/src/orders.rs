@@ -20,7 +20,7 @@ const MOST: usize = 25;
 /// Orders to be taken in.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Batch {
+pub(crate) struct Orders {
     /// One to 25 orders; each is accepted or rejected by itself.
     #[schema(value_type = Vec<PaidOrder>, min_items = 1, max_items = 25)]
     orders: Vec<Value>,
@@ -95,7 +95,7 @@ impl PaidOrder {
 
 /// How a batch went, in the order sent.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct BatchAnswer {
+pub(crate) struct OrdersTaken {
     results: Vec<OrderAnswer>,
 }
 
@@ -133,12 +133,12 @@ pub(crate) enum OrderStatus {
 /// Take in paid orders: points, tier and purchase days are right when the call returns.
 ///
 /// Unknown customers become members whom nobody has claimed yet. One bad order rejects only itself.
-#[utoipa::path(post, path = "/v1/orders", tag = "orders", request_body = Batch, responses((status = 200, body = BatchAnswer)))]
+#[utoipa::path(post, path = "/v1/orders", tag = "orders", request_body = Orders, responses((status = 200, body = OrdersTaken)))]
 pub(crate) async fn take(
     State(app): State<App>,
     caller: Caller,
-    Json(batch): Json<Batch>,
-) -> Result<Answer<BatchAnswer>, Problem> {
+    Json(batch): Json<Orders>,
+) -> Result<Answer<OrdersTaken>, Problem> {
     if batch.orders.is_empty() || batch.orders.len() > MOST {
         return Err(Problem::malformed("batch_size", "Send 1 to 25 orders at once."));
     }
@@ -150,7 +150,7 @@ pub(crate) async fn take(
         let result = order.and_then(|_| booked.next().ok_or_else(Problem::defect)?.map_err(Problem::from));
         answer(source, id, result)
     });
-    Ok(Answer(BatchAnswer { results: results.collect() }))
+    Ok(Answer(OrdersTaken { results: results.collect() }))
 }
 
 fn text(order: &Value, field: &str) -> Option<String> {
