@@ -8,7 +8,7 @@
     reason = "a test that fails should stop at once, also in its helpers"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use huitou::manners::access::{ACCESS, Allowed, allowed};
@@ -142,6 +142,18 @@ fn everything_that_is_referred_to_is_there() {
             Value::Array(values) => left.extend(values),
             Value::Object(fields) => left.extend(fields.values()),
             _ => {}
+        }
+    }
+}
+
+#[test]
+fn no_two_functions_mean_different_things_by_one_name() {
+    let mut known = BTreeMap::new();
+    for (function, routes) in local::wire::routes() {
+        let description = serde_json::to_value(routes.into_openapi()).unwrap();
+        for (name, schema) in description["components"]["schemas"].as_object().unwrap() {
+            let first = known.entry(name.clone()).or_insert_with(|| (function, schema.clone()));
+            assert_eq!(first.1, *schema, "{name} in {function} and in {}", first.0);
         }
     }
 }
