@@ -8,11 +8,12 @@ use huitou::cases::people::Handle;
 use huitou::domain::entry::What;
 use huitou::domain::order::{Line, Order};
 use huitou::manners::caller::Caller;
-use huitou::manners::extract::{Json, read_value};
+use huitou::manners::extract::{Json, read_part};
 use huitou::manners::problem::Problem;
 use huitou::values::{Actor, Card, Currency, Fen, ForeignId, MemberId, Moment, OpenId, Phone, Points, Source};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The most orders of one batch.
 const MOST: usize = 25;
@@ -23,7 +24,7 @@ const MOST: usize = 25;
 pub(crate) struct Orders {
     /// One to 25 orders; each is accepted or rejected by itself.
     #[schema(value_type = Vec<PaidOrder>, min_items = 1, max_items = 25)]
-    orders: Vec<Value>,
+    orders: Vec<Box<RawValue>>,
 }
 
 /// A paid order. Its source and id name it for good: sent again, it is the same order.
@@ -142,8 +143,8 @@ pub(crate) async fn take(
     if batch.orders.is_empty() || batch.orders.len() > MOST {
         return Err(Problem::malformed("batch_size", "Send 1 to 25 orders at once."));
     }
-    let names: Vec<_> = batch.orders.iter().map(|order| (text(order, "source"), text(order, "id"))).collect();
-    let read: Vec<_> = batch.orders.into_iter().map(|order| read_value::<PaidOrder>(order)?.read()).collect();
+    let names: Vec<_> = batch.orders.iter().map(|order| names(order)).collect();
+    let read: Vec<_> = batch.orders.iter().map(|order| read_part::<PaidOrder>(order)?.read()).collect();
     let sound: Vec<_> = read.iter().filter_map(|order| order.as_ref().ok()).cloned().collect();
     let mut booked = app.intake().orders(&sound, &caller.actor).await?.into_iter();
     let results = read.into_iter().zip(names).map(|(order, (source, id))| {
@@ -153,8 +154,11 @@ pub(crate) async fn take(
     Ok(Answer(OrdersTaken { results: results.collect() }))
 }
 
-fn text(order: &Value, field: &str) -> Option<String> {
-    order.get(field)?.as_str().map(|text| text.chars().take(80).collect())
+/// Source and id as sent, so that a rejected order can be told from the others.
+fn names(order: &RawValue) -> (Option<String>, Option<String>) {
+    let order: Value = serde_json::from_str(order.get()).unwrap_or_default();
+    let text = |field: &str| Some(order.get(field)?.as_str()?.chars().take(80).collect());
+    (text("source"), text("id"))
 }
 
 fn answer(source: Option<String>, id: Option<String>, result: Result<Accepted, Problem>) -> OrderAnswer {
