@@ -154,16 +154,9 @@ impl Answer {
     pub fn problem(&self) -> Value {
         let problem = self.json();
         let place = format!("{}: {} {}", self.asked, self.status, String::from_utf8_lossy(&self.text));
-        assert!((400..500).contains(&self.status), "{place}");
         assert_eq!(self.header("content-type"), "application/problem+json", "{place}");
         assert_eq!(problem["status"], self.status, "{place}");
-        let said = |field: &str| problem[field].as_str().unwrap_or_default();
-        for field in ["type", "title", "code", "detail", "message", "request_id"] {
-            assert!(!said(field).is_empty(), "{field} in {place}");
-        }
-        let code = said("code").bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        assert!(code, "{place}");
-        assert!(said("message").chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)), "{place}");
+        assert_problem(&problem, &place);
         problem
     }
 
@@ -188,4 +181,17 @@ impl Answer {
             write_units: figure("wru").parse().unwrap(),
         }
     }
+}
+
+/// Holds a problem to say everything that clients, customers and the log need.
+#[track_caller]
+pub fn assert_problem(problem: &Value, place: &str) {
+    assert!(problem["status"].as_u64().is_some_and(|status| (400..500).contains(&status)), "{place}");
+    let said = |field: &str| problem[field].as_str().unwrap_or_default();
+    for field in ["type", "title", "code", "detail", "message", "request_id"] {
+        assert!(!said(field).is_empty(), "{field} in {place}");
+    }
+    let plain = said("code").bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    assert!(plain, "{place}");
+    assert!(said("message").chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)), "{place}");
 }

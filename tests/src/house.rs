@@ -79,6 +79,18 @@ impl House {
         wire::token(&self.host.surroundings.secret, &bearer).unwrap()
     }
 
+    /// Signed as the till of this house signs, now.
+    #[must_use]
+    pub fn signs(&self, call: Call) -> Call {
+        call.signed(wire::SYSTEM, &self.till_secret(), self.host.clock.wall().seconds())
+    }
+
+    /// The secret of the till's key.
+    #[must_use]
+    pub fn till_secret(&self) -> String {
+        wire::system_key(&self.host.surroundings.secret).unwrap()
+    }
+
     /// A number that this house has not given before.
     pub fn number(&self) -> u32 {
         self.counted.fetch_add(1, Ordering::Relaxed) + 1

@@ -12,5 +12,5 @@
 mod call;
 mod house;
 
-pub use call::{Answer, Call};
+pub use call::{Answer, Call, assert_problem};
 pub use house::{House, Member, a_house, a_house_at, order};

@@ -7,7 +7,7 @@ use axum::extract::State;
 use http::StatusCode;
 use huitou::app::App;
 use huitou::cases::people::Acquisition;
-use huitou::cases::sign_up::{self, Invitation, LoggedIn};
+use huitou::cases::sign_up::{self, InviteOutcome, LoggedIn};
 use huitou::manners::caller::Me;
 use huitou::manners::extract::Json;
 use huitou::manners::problem::Problem;
@@ -68,7 +68,7 @@ pub(crate) struct Session {
     member: SessionMember,
     /// What became of the invite code.
     #[serde(skip_serializing_if = "Option::is_none")]
-    invite: Option<Invitation>,
+    invite: Option<InviteOutcome>,
 }
 
 /// Whose session it is.

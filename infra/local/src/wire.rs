@@ -23,9 +23,11 @@ use huitou::values::{Actor, LocalDay, Moment};
 use huitou::wechat::{WeChat, WeChatSettings};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::clock::DevClock;
+use crate::description;
 use crate::handler::{Handler, Handlers};
 use crate::standin::{WECHAT_APP_ID, WECHAT_SECRET};
 use crate::template::Template;
@@ -124,6 +126,12 @@ pub fn routes() -> Vec<(&'static str, OpenApiRouter<App>)> {
         ("Customers", customers::routes()),
         ("SegmentRecompute", segment_recompute::routes()),
     ]
+}
+
+/// The description of the whole API, as `infra/openapi.json` holds it.
+#[must_use]
+pub fn document() -> OpenApi {
+    description::document(routes())
 }
 
 /// Puts the product together.

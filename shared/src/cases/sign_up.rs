@@ -40,7 +40,7 @@ pub struct LogIn {
 /// What became of an invite code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Invitation {
+pub enum InviteOutcome {
     /// Both sides are rewarded as the programme says.
     Accepted,
     /// Nobody has this code.
@@ -59,7 +59,7 @@ pub struct LoggedIn {
     /// Whether the person signed up just now.
     pub is_new: bool,
     /// What became of the invite code, if there was one.
-    pub invitation: Option<Invitation>,
+    pub invitation: Option<InviteOutcome>,
 }
 
 /// Log-in and sign-up.
@@ -109,8 +109,8 @@ impl Arrival<'_> {
         self.handles().into_iter().filter(free).collect()
     }
 
-    fn invitation(&self, inviter: Option<&Hot>) -> Option<Invitation> {
-        let outcome = if inviter.is_some() { Invitation::Accepted } else { Invitation::Unknown };
+    fn invitation(&self, inviter: Option<&Hot>) -> Option<InviteOutcome> {
+        let outcome = if inviter.is_some() { InviteOutcome::Accepted } else { InviteOutcome::Unknown };
         self.asked.invite.as_ref().map(|_| outcome)
     }
 }
@@ -231,7 +231,7 @@ impl SignUp<'_> {
                 return Ok(None);
             }
         }
-        let invitation = arrival.asked.invite.as_ref().map(|_| Invitation::NotNew);
+        let invitation = arrival.asked.invite.as_ref().map(|_| InviteOutcome::NotNew);
         Ok(Some(LoggedIn { member, sessions: hot.sessions, is_new: false, invitation }))
     }
 

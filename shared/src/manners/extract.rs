@@ -30,17 +30,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// Reads JSON of exactly this shape.
+/// Reads a JSON object of exactly this shape.
+///
+/// What has fields could also be read from a list of their values; nobody should come to rely on that.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::malformed("body_invalid", "Send an object, not a list."));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| unreadable(&error))?;
     deserializer.end().map_err(|error| Problem::malformed("not_json", format!("The body is not JSON: {error}.")))?;
     Ok(value)
 }
 
-/// Reads a part of a body that was read as JSON before.
-pub fn read_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(value).map_err(|error| unreadable(&error))
+/// Reads a part of a body that stands for itself. It is kept as text until then, so that a field that is there twice
+/// is an error in it, too.
+pub fn read_part<T: DeserializeOwned>(part: &serde_json::value::RawValue) -> Result<T, Problem> {
+    read(part.get().as_bytes())
 }
 
 fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
