@@ -9,6 +9,7 @@ use std::time::Duration;
 use huitou::cases::recompute::all_shards;
 use huitou::domain::days::Window;
 use huitou::domain::program::Shipped;
+use huitou::values::Moment;
 use serde_json::json;
 
 use crate::cli::{Command, Demo, HELP, Run};
@@ -19,7 +20,7 @@ use crate::demo::import::{self, Imported};
 use crate::demo::log::{Log, cdnow_path, read_cdnow};
 use crate::demo::progress::Progress;
 use crate::demo::summary;
-use crate::host::Host;
+use crate::host::{Host, Options};
 use crate::wire::{self, Bearer, ROLES};
 
 /// Lines of a log that are told when they can't be read; the others are counted.
@@ -63,7 +64,7 @@ fn read_text(path: &Path) -> Result<String, String> {
 
 async fn perform_demo(demo: &Demo) -> Result<(), String> {
     let log = read_log(demo)?;
-    let host = start(&demo.run).await?;
+    let host = start(&at_its_beginning(&demo.run, &log)).await?;
     if demo.run.programme.is_none() {
         wire::install_programme(&host.app, &demo_programme()?).await?;
     }
@@ -98,6 +99,14 @@ async fn perform_demo(demo: &Demo) -> Result<(), String> {
         until_asked_to_stop(host).await;
     }
     Ok(())
+}
+
+/// Starts the clock with the log, unless the user says otherwise: nightly work that an interrupted import left in the
+/// queue must not be done by today's date, on which everything of the log's years has lapsed.
+fn at_its_beginning(run: &Run, log: &Log) -> Run {
+    let first = log.purchases.first().map(|purchase| Moment::start_of(purchase.day));
+    let clock = run.host.clock.or(first);
+    Run { host: Options { clock, ..run.host.clone() }, ..run.clone() }
 }
 
 /// The shipped programme, except that frequency and money look at all purchases there ever were.
