@@ -1,14 +1,20 @@
 //! The app: every port in one place, shared by all requests of a process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cases::Error;
+use crate::cases::customers::Customers;
 use crate::cases::dry_run::DryRuns;
 use crate::cases::intake::Intake;
 use crate::cases::ledger::Ledger;
+use crate::cases::merges::Merges;
 use crate::cases::people::People;
+use crate::cases::profiles::Profiles;
 use crate::cases::programs::{ProgramCache, Programs};
 use crate::cases::recompute::Recompute;
+use crate::cases::remarks::Remarks;
+use crate::cases::sign_up::SignUp;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::manners::cursor::CursorKey;
@@ -45,6 +51,9 @@ pub struct Parts {
     pub cursors: CursorKey,
     /// Whether a bearer token may stand for a system's signature: on the local host only.
     pub bearer_systems: bool,
+    /// For how long settings that were read may judge before they are read again: the time within which a new
+    /// version reaches every running instance.
+    pub settings_fresh_for: Duration,
     /// The name under which the product itself writes into journals.
     pub own_name: Actor,
 }
@@ -83,6 +92,36 @@ impl App {
     #[must_use]
     pub const fn people(&self) -> People<'_> {
         People(self)
+    }
+
+    /// Log-in and sign-up.
+    #[must_use]
+    pub const fn sign_up(&self) -> SignUp<'_> {
+        SignUp(self)
+    }
+
+    /// Members' own profiles.
+    #[must_use]
+    pub const fn profiles(&self) -> Profiles<'_> {
+        Profiles(self)
+    }
+
+    /// Merges of members who are one person.
+    #[must_use]
+    pub const fn merges(&self) -> Merges<'_> {
+        Merges(self)
+    }
+
+    /// Members as staff see them.
+    #[must_use]
+    pub const fn customers(&self) -> Customers<'_> {
+        Customers(self)
+    }
+
+    /// Tags and notes.
+    #[must_use]
+    pub const fn remarks(&self) -> Remarks<'_> {
+        Remarks(self)
     }
 
     /// The programme's settings.
@@ -147,6 +186,11 @@ impl App {
 
     pub(crate) fn program_cache(&self) -> &ProgramCache {
         &self.0.programs
+    }
+
+    /// Keeps the key of a member who has just become known, so that the next request asks for nothing.
+    pub(crate) fn keep_key(&self, member: MemberId, wrapped: &[u8], key: MemberKey) {
+        self.0.keys.keep(member, wrapped, key, self.wall());
     }
 
     /// A member's key, from the last few minutes' or by the master key.

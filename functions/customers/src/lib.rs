@@ -1,8 +1,27 @@
-//! Not there yet.
+//! Customers: members as guides, the service desk and managers see them.
+//!
+//! A look-up costs five table calls, the picture of a member four; a timeline page two, and one more per eight rows.
+//! A guide's own customers are all that a guide sees.
+
+mod find;
+mod merges;
+mod portrait;
+mod remarks;
+mod timeline;
+
 use huitou::app::App;
 use utoipa_axum::router::OpenApiRouter;
-/// The routes.
+use utoipa_axum::routes;
+
+/// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(find::look_up))
+        .routes(routes!(find::show))
+        .routes(routes!(timeline::page))
+        .routes(routes!(remarks::tag))
+        .routes(routes!(remarks::note))
+        .routes(routes!(merges::merge))
+        .routes(routes!(merges::undo))
 }

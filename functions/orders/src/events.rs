@@ -8,12 +8,12 @@ use huitou::cases::intake::Customer;
 use huitou::domain::earning::Event;
 use huitou::domain::order::Topic;
 use huitou::manners::caller::Caller;
-use huitou::manners::extract::{Json, read_value};
+use huitou::manners::extract::{Json, read_part};
 use huitou::manners::movement::Movement;
 use huitou::manners::problem::Problem;
 use huitou::values::{ForeignId, Moment, Name, Source};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::orders::CustomerIn;
 
@@ -23,10 +23,10 @@ const MOST: usize = 25;
 /// Events to be recorded.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Batch {
+pub(crate) struct Events {
     /// One to 25 events; each is accepted or rejected by itself.
     #[schema(value_type = Vec<EventIn>, min_items = 1, max_items = 25)]
-    events: Vec<Value>,
+    events: Vec<Box<RawValue>>,
 }
 
 /// Something that a member did.
@@ -47,7 +47,7 @@ pub(crate) struct EventIn {
 
 /// How a batch went, in the order sent.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct BatchAnswer {
+pub(crate) struct EventsTaken {
     results: Vec<EventAnswer>,
 }
 
@@ -62,27 +62,27 @@ pub(crate) enum EventAnswer {
 }
 
 /// Record what members did, and reward what the programme rewards, within its caps.
-#[utoipa::path(post, path = "/v1/events", tag = "orders", request_body = Batch, responses((status = 200, body = BatchAnswer)))]
+#[utoipa::path(post, path = "/v1/events", tag = "orders", request_body = Events, responses((status = 200, body = EventsTaken)))]
 pub(crate) async fn take(
     State(app): State<App>,
     caller: Caller,
-    Json(batch): Json<Batch>,
-) -> Result<Answer<BatchAnswer>, Problem> {
+    Json(batch): Json<Events>,
+) -> Result<Answer<EventsTaken>, Problem> {
     if batch.events.is_empty() || batch.events.len() > MOST {
         return Err(Problem::malformed("batch_size", "Send 1 to 25 events at once."));
     }
     let mut results = Vec::with_capacity(batch.events.len());
-    for event in batch.events {
+    for event in &batch.events {
         results.push(match one(&app, &caller, event).await {
             Ok(movement) => EventAnswer::Recorded(Box::new(movement)),
             Err(problem) => EventAnswer::Rejected(Box::new(problem)),
         });
     }
-    Ok(Answer(BatchAnswer { results }))
+    Ok(Answer(EventsTaken { results }))
 }
 
-async fn one(app: &App, caller: &Caller, event: Value) -> Result<Movement, Problem> {
-    let event: EventIn = read_value(event)?;
+async fn one(app: &App, caller: &Caller, event: &RawValue) -> Result<Movement, Problem> {
+    let event: EventIn = read_part(event)?;
     let (customer, who) = match (event.customer, caller.member) {
         (None, Some(member)) => {
             (Customer::Member(member), Some(Who { member, session: caller.session, by: caller.actor.clone() }))

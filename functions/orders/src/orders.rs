@@ -8,11 +8,12 @@ use huitou::cases::people::Handle;
 use huitou::domain::entry::What;
 use huitou::domain::order::{Line, Order};
 use huitou::manners::caller::Caller;
-use huitou::manners::extract::{Json, read_value};
+use huitou::manners::extract::{Json, read_part};
 use huitou::manners::problem::Problem;
 use huitou::values::{Actor, Card, Currency, Fen, ForeignId, MemberId, Moment, OpenId, Phone, Points, Source};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The most orders of one batch.
 const MOST: usize = 25;
@@ -20,10 +21,10 @@ const MOST: usize = 25;
 /// Orders to be taken in.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Batch {
+pub(crate) struct Orders {
     /// One to 25 orders; each is accepted or rejected by itself.
     #[schema(value_type = Vec<PaidOrder>, min_items = 1, max_items = 25)]
-    orders: Vec<Value>,
+    orders: Vec<Box<RawValue>>,
 }
 
 /// A paid order. Its source and id name it for good: sent again, it is the same order.
@@ -95,7 +96,7 @@ impl PaidOrder {
 
 /// How a batch went, in the order sent.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct BatchAnswer {
+pub(crate) struct OrdersTaken {
     results: Vec<OrderAnswer>,
 }
 
@@ -133,28 +134,31 @@ pub(crate) enum OrderStatus {
 /// Take in paid orders: points, tier and purchase days are right when the call returns.
 ///
 /// Unknown customers become members whom nobody has claimed yet. One bad order rejects only itself.
-#[utoipa::path(post, path = "/v1/orders", tag = "orders", request_body = Batch, responses((status = 200, body = BatchAnswer)))]
+#[utoipa::path(post, path = "/v1/orders", tag = "orders", request_body = Orders, responses((status = 200, body = OrdersTaken)))]
 pub(crate) async fn take(
     State(app): State<App>,
     caller: Caller,
-    Json(batch): Json<Batch>,
-) -> Result<Answer<BatchAnswer>, Problem> {
+    Json(batch): Json<Orders>,
+) -> Result<Answer<OrdersTaken>, Problem> {
     if batch.orders.is_empty() || batch.orders.len() > MOST {
         return Err(Problem::malformed("batch_size", "Send 1 to 25 orders at once."));
     }
-    let names: Vec<_> = batch.orders.iter().map(|order| (text(order, "source"), text(order, "id"))).collect();
-    let read: Vec<_> = batch.orders.into_iter().map(|order| read_value::<PaidOrder>(order)?.read()).collect();
+    let names: Vec<_> = batch.orders.iter().map(|order| names(order)).collect();
+    let read: Vec<_> = batch.orders.iter().map(|order| read_part::<PaidOrder>(order)?.read()).collect();
     let sound: Vec<_> = read.iter().filter_map(|order| order.as_ref().ok()).cloned().collect();
     let mut booked = app.intake().orders(&sound, &caller.actor).await?.into_iter();
     let results = read.into_iter().zip(names).map(|(order, (source, id))| {
         let result = order.and_then(|_| booked.next().ok_or_else(Problem::defect)?.map_err(Problem::from));
         answer(source, id, result)
     });
-    Ok(Answer(BatchAnswer { results: results.collect() }))
+    Ok(Answer(OrdersTaken { results: results.collect() }))
 }
 
-fn text(order: &Value, field: &str) -> Option<String> {
-    order.get(field)?.as_str().map(|text| text.chars().take(80).collect())
+/// Source and id as sent, so that a rejected order can be told from the others.
+fn names(order: &RawValue) -> (Option<String>, Option<String>) {
+    let order: Value = serde_json::from_str(order.get()).unwrap_or_default();
+    let text = |field: &str| Some(order.get(field)?.as_str()?.chars().take(80).collect());
+    (text("source"), text("id"))
 }
 
 fn answer(source: Option<String>, id: Option<String>, result: Result<Accepted, Problem>) -> OrderAnswer {

@@ -19,7 +19,7 @@ const PAGE: usize = 24;
 
 /// What a member has.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(crate) struct Balance {
+pub(crate) struct MyPoints {
     /// Can be spent now.
     available: Points,
     /// Earned, but the return window is still open.
@@ -57,7 +57,7 @@ fn days(lots: Vec<(LocalDay, Points)>) -> Vec<DayPoints> {
     lots.into_iter().map(|(on, points)| DayPoints { on, points }).collect()
 }
 
-impl From<Statement> for Balance {
+impl From<Statement> for MyPoints {
     fn from(statement: Statement) -> Self {
         Self {
             available: statement.balance.available,
@@ -76,8 +76,8 @@ impl From<Statement> for Balance {
 }
 
 /// Points, tier, and what comes next.
-#[utoipa::path(get, path = "/v1/me/points", tag = "points", responses((status = 200, body = Balance)))]
-pub(crate) async fn balance(State(app): State<App>, Me(me): Me) -> Result<Answer<Balance>, Problem> {
+#[utoipa::path(get, path = "/v1/me/points", tag = "points", responses((status = 200, body = MyPoints)))]
+pub(crate) async fn balance(State(app): State<App>, Me(me): Me) -> Result<Answer<MyPoints>, Problem> {
     Ok(Answer(app.ledger().statement(&me).await?.into()))
 }
 

@@ -1,8 +1,23 @@
-//! Not there yet.
+//! Sign-up: who comes in by WeChat, and what members tell about themselves.
+//!
+//! A log-in costs two table calls, the own profile one; writing it two.
+
+mod about;
+mod me;
+mod sessions;
+mod source;
+
 use huitou::app::App;
 use utoipa_axum::router::OpenApiRouter;
-/// The routes.
+use utoipa_axum::routes;
+
+/// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(about::health))
+        .routes(routes!(about::description))
+        .routes(routes!(sessions::log_in, sessions::log_out))
+        .routes(routes!(me::read, me::replace))
+        .routes(routes!(me::bind_phone))
 }

@@ -4,11 +4,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
-use http::{Method, StatusCode, header};
-use serde_json::json;
+use http::Method;
+use huitou::manners::problem::Problem;
 use tower::ServiceExt as _;
 
 use crate::template::{Template, TemplateError};
@@ -110,20 +109,8 @@ impl Part {
     }
 }
 
-/// What the API's own errors look like, for a request that reaches no function.
-pub(crate) fn problem(status: StatusCode, title: &str, code: &str, detail: &str) -> Response {
-    let body = json!({
-        "type": "about:blank",
-        "title": title,
-        "status": status.as_u16(),
-        "code": code,
-        "detail": detail,
-    });
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], Body::from(body.to_string())).into_response()
-}
-
 fn no_such_route() -> Response {
-    problem(StatusCode::NOT_FOUND, "Not Found", "not_found", "There is no such method and path.")
+    Problem::not_found().into_response()
 }
 
 #[cfg(test)]
@@ -166,7 +153,7 @@ Resources:
     }
 
     async fn ask(method: &str, path: &str) -> (u16, String) {
-        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let request = Request::builder().method(method).uri(path).body(axum::body::Body::empty()).unwrap();
         let response = gateway().answer(request).await.unwrap();
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();

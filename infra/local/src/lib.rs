@@ -8,6 +8,7 @@ pub mod clock;
 pub mod commands;
 pub mod data_dir;
 pub mod demo;
+mod description;
 pub mod gateway;
 pub mod handler;
 pub mod host;

@@ -23,9 +23,11 @@ use huitou::values::{Actor, LocalDay, Moment};
 use huitou::wechat::{WeChat, WeChatSettings};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::clock::DevClock;
+use crate::description;
 use crate::handler::{Handler, Handlers};
 use crate::standin::{WECHAT_APP_ID, WECHAT_SECRET};
 use crate::template::Template;
@@ -126,6 +128,12 @@ pub fn routes() -> Vec<(&'static str, OpenApiRouter<App>)> {
     ]
 }
 
+/// The description of the whole API, as `infra/openapi.json` holds it.
+#[must_use]
+pub fn document() -> OpenApi {
+    description::document(routes())
+}
+
 /// Puts the product together.
 pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
     let app = App::new(parts(surroundings)?);
@@ -167,6 +175,8 @@ pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
         systems: secrets.systems().map_err(wrong)?,
         cursors: secrets.cursors().map_err(wrong)?,
         bearer_systems: true,
+        // One process is all there is: what it saves, it knows.
+        settings_fresh_for: Duration::from_hours(24),
         own_name: Actor::parse("huitou").map_err(wrong)?,
     })
 }

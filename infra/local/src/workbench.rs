@@ -9,15 +9,15 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use huitou::clock::Clock as _;
+use huitou::manners::problem::Problem;
 use huitou::values::Moment;
 use serde::Deserialize;
 use serde_json::{Map, json};
 use tower::ServiceExt as _;
 
 use crate::clock::DevClock;
-use crate::gateway::problem;
 use crate::queue::Queues;
 use crate::schedule::Scheduler;
 use crate::standin::Outbox;
@@ -79,7 +79,7 @@ async fn move_clock(State(bench): State<Workbench>, asked: Result<Json<Move>, Js
 }
 
 fn malformed(detail: &str) -> Response {
-    problem(StatusCode::BAD_REQUEST, "Bad Request", "malformed", detail)
+    Problem::malformed("malformed", detail).into_response()
 }
 
 #[derive(Deserialize)]
@@ -99,7 +99,8 @@ async fn show_queues(State(bench): State<Workbench>) -> Response {
             Json(depths.into_iter().map(|(name, depth)| (name, json!(depth))).collect::<Map<_, _>>()).into_response()
         }
         Err(refusal) => {
-            problem(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable", "unavailable", &refusal.to_string())
+            tracing::error!(%refusal, "the queues can't be looked into");
+            Problem::unavailable().into_response()
         }
     }
 }

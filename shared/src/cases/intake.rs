@@ -134,8 +134,8 @@ impl Intake<'_> {
         let rules = Rules { now: &now, then: &then };
         let mut patience = Patience::new(self.0);
         loop {
-            let lost = match known.hot.take() {
-                Some(hot) => match self.book_order(&hot, order, rules, by).await? {
+            let lost = match &known.hot {
+                Some(hot) => match self.book_order(hot, order, rules, by).await? {
                     Ok((accepted, after)) => {
                         known.hot = Some(after);
                         return Ok(accepted);

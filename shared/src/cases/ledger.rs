@@ -62,6 +62,11 @@ impl Ledger<'_> {
     /// Points, tier and what comes next. One call, half a read unit per 4 KB.
     pub async fn statement(&self, who: &Who) -> Result<Statement, Error> {
         let hot = self.open(who, Freshness::Recent).await?;
+        self.statement_of(&hot).await
+    }
+
+    /// The same for a hot item that was read already. No call.
+    pub(crate) async fn statement_of(&self, hot: &Hot) -> Result<Statement, Error> {
         let version = self.0.programs().current().await?;
         let account = settled(&hot.account, &version, self.0.now()).map_err(defect)?;
         let ladder = &version.program.ladder;

@@ -4,18 +4,24 @@
 //! else was faster it decides anew on what is there now; when the deadline comes first it says so and leaves nothing
 //! half done.
 
+pub mod customers;
 pub mod dry_run;
 pub mod intake;
 pub mod ledger;
+pub mod merges;
 pub mod people;
+pub mod profiles;
 pub mod programs;
 pub mod recompute;
+pub mod remarks;
+pub mod sign_up;
 
 use crate::domain::posting::Failure;
 use crate::domain::refusal::Refusal;
 use crate::seal::SealError;
 use crate::table::Trouble;
 use crate::values::{Actor, MemberId, RowKey};
+use crate::wechat::LoginError;
 
 /// Why a use case did not do what was asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +34,10 @@ pub enum Error {
     NotFound,
     /// The session was ended, or the account behind it lives on under another id.
     SessionEnded,
+    /// WeChat's code of a login told nobody.
+    Login(LoginError),
+    /// WeChat's code for a phone number told none.
+    PhoneCode(LoginError),
     /// What was read has been changed by somebody else since.
     VersionMoved,
     /// Settings that can't be used, with every flaw named.

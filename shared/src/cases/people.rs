@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::cases::Error;
+use crate::cases::{Error, Who};
 use crate::seal::{Context, MemberKey};
-use crate::table::{Hot, Identity, Part, StoredPart, Transaction};
-use crate::values::{Actor, Card, Code, Fen, InviteCode, MemberId, Moment, Name, OpenId, Phone, UnionId};
+use crate::table::{Freshness, Hot, Identity, Part, StoredPart, Transaction};
+use crate::values::{Actor, Card, Code, Fen, Invalid, InviteCode, MemberId, Moment, OpenId, Phone, RowKey, UnionId};
 
 /// The layout of a stored profile; older layouts stay readable.
 const SCHEMA: u8 = 1;
@@ -31,6 +31,9 @@ pub enum Handle {
 }
 
 impl Handle {
+    /// Every kind.
+    pub const KINDS: [&'static str; 5] = ["openid", "unionid", "phone", "card", "invite"];
+
     /// The kind, as keyed hashes and sealed fields name it.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -109,6 +112,9 @@ pub struct Profile {
     /// The session number, as in the hot item, so that reading a profile needs no second item.
     #[serde(default)]
     pub sessions: u32,
+    /// Into whom the member was merged, and by which merge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<(MemberId, RowKey)>,
     /// Sealed fields by name; a field of many values numbers them, as `card`, `card.2`.
     #[serde(default)]
     pub sealed: BTreeMap<String, String>,
@@ -125,6 +131,7 @@ impl Profile {
             source,
             invited_by: None,
             sessions: 0,
+            merged: None,
             sealed: BTreeMap::new(),
         }
     }
@@ -167,32 +174,55 @@ pub struct Opened {
 impl Opened {
     /// A personal field in clear.
     pub fn field(&self, name: &str) -> Result<Option<String>, Error> {
-        let Some(sealed) = self.profile.sealed.get(name) else { return Ok(None) };
-        let sealed = STANDARD_NO_PAD.decode(sealed).map_err(|e| Error::Defect(e.to_string()))?;
-        let plain = self.key.open(&context(self.member, name), &sealed)?;
-        String::from_utf8(plain).map(Some).map_err(|e| Error::Defect(e.to_string()))
+        self.profile.sealed.get(name).map(|sealed| self.unsealed(name, sealed)).transpose()
     }
 
-    /// Seals a personal field; nothing in clear is kept.
-    pub fn set(&mut self, app: &App, name: &str, value: &str) -> Result<(), Error> {
-        seal_field(app, &self.key, self.member, &mut self.profile, name, value)
+    /// A personal field in clear, as the value that it is.
+    pub fn value<T>(&self, name: &str, parse: impl FnOnce(&str) -> Result<T, Invalid>) -> Result<Option<T>, Error> {
+        let text = self.field(name)?;
+        text.map(|text| parse(&text).map_err(|e| Error::Defect(format!("the field {name}: {e}")))).transpose()
     }
 
-    /// Takes a personal field away.
-    pub fn clear(&mut self, name: &str) {
-        self.profile.sealed.remove(name);
+    /// Seals a personal field, or takes it away; nothing in clear is kept.
+    pub fn set(&mut self, app: &App, name: &str, value: Option<&str>) -> Result<(), Error> {
+        match value {
+            Some(value) => seal_field(app, &self.key, self.member, &mut self.profile, name, value)?,
+            None => {
+                self.profile.sealed.remove(name);
+            }
+        }
+        Ok(())
     }
 
-    /// All handles that the profile holds.
-    pub fn handles(&self) -> Result<Vec<Handle>, Error> {
+    /// Adds a handle beside those of its kind that are there.
+    pub fn add(&mut self, app: &App, handle: &Handle) -> Result<(), Error> {
+        let name = self.profile.free_name(handle.kind());
+        self.set(app, &name, Some(handle.value()))
+    }
+
+    /// All handles that the profile holds, each with the name of its field.
+    pub fn handles(&self) -> Result<Vec<(String, Handle)>, Error> {
         let mut handles = Vec::new();
-        for name in self.profile.sealed.keys() {
+        for (name, sealed) in &self.profile.sealed {
             let kind = name.split('.').next().unwrap_or(name);
-            if let Some(value) = self.field(name)? {
-                handles.extend(Handle::read(kind, &value));
+            if Handle::KINDS.contains(&kind) {
+                let handle = Handle::read(kind, &self.unsealed(name, sealed)?);
+                handles.extend(handle.map(|handle| (name.clone(), handle)));
             }
         }
         Ok(handles)
+    }
+
+    /// Seals a text that is kept elsewhere, under the member's key and a name of its own.
+    pub fn seal(&self, app: &App, name: &str, text: &str) -> Result<String, Error> {
+        sealed(app, &self.key, self.member, name, text)
+    }
+
+    /// Opens what [`Opened::seal`] sealed under this name.
+    pub fn unsealed(&self, name: &str, sealed: &str) -> Result<String, Error> {
+        let sealed = STANDARD_NO_PAD.decode(sealed).map_err(|e| Error::Defect(e.to_string()))?;
+        let plain = self.key.open(&context(self.member, name), &sealed)?;
+        String::from_utf8(plain).map_err(|e| Error::Defect(e.to_string()))
     }
 
     /// The profile as a part to be written, on condition that nobody has changed it since.
@@ -214,10 +244,14 @@ fn seal_field(
     name: &str,
     value: &str,
 ) -> Result<(), Error> {
+    profile.sealed.insert(name.to_owned(), sealed(app, key, member, name, value)?);
+    Ok(())
+}
+
+fn sealed(app: &App, key: &MemberKey, member: MemberId, name: &str, value: &str) -> Result<String, Error> {
     let nonce = crate::entropy::bytes(app.entropy());
     let sealed = key.seal(&context(member, name), value.as_bytes(), nonce)?;
-    profile.sealed.insert(name.to_owned(), STANDARD_NO_PAD.encode(sealed));
-    Ok(())
+    Ok(STANDARD_NO_PAD.encode(sealed))
 }
 
 /// Somebody who is about to become known.
@@ -250,6 +284,11 @@ impl NewPerson {
         let profile = StoredPart::new(member, Part::Profile, self.profile.text()?);
         Ok(transaction.part(&profile)?.key(member, &self.wrapped)?)
     }
+
+    /// The person has become known: the next request need not ask for the key.
+    pub fn remember(self, app: &App) {
+        app.keep_key(self.hot.account.member, &self.wrapped, self.key);
+    }
 }
 
 /// People.
@@ -279,15 +318,26 @@ impl People<'_> {
     }
 
     /// A member's profile, opened. One call, and one to the master key's service unless the key is still known.
-    pub async fn open(&self, member: MemberId) -> Result<Opened, Error> {
-        let (part, wrapped) = self.0.table().profile_and_key(member).await?;
-        let (Some(part), Some(wrapped)) = (part, wrapped) else { return Err(Error::NotFound) };
+    ///
+    /// Somebody who isn't there yet by a recent read is looked for once more: they may have signed up just now.
+    pub async fn open(&self, member: MemberId, freshness: Freshness) -> Result<Opened, Error> {
+        let read = match self.0.table().profile_and_key(member, freshness).await? {
+            (Some(part), Some(wrapped)) => Some((part, wrapped)),
+            _ if freshness == Freshness::Latest => None,
+            _ => {
+                let (part, wrapped) = self.0.table().profile_and_key(member, Freshness::Latest).await?;
+                part.zip(wrapped)
+            }
+        };
+        let (part, wrapped) = read.ok_or(Error::NotFound)?;
         let key = self.0.unwrap_key(member, &wrapped).await?;
         Ok(Opened { member, profile: Profile::read(&part)?, version: part.version, key })
     }
 
-    /// A display name is personal, too: it is sealed like everything else.
-    pub fn display_name(opened: &Opened) -> Result<Option<Name>, Error> {
-        Ok(opened.field("name")?.and_then(|name| Name::parse(&name).ok()))
+    /// The own profile of somebody who is logged in; the session must not have been ended. One call.
+    pub async fn own(&self, who: &Who, freshness: Freshness) -> Result<Opened, Error> {
+        let opened = self.open(who.member, freshness).await?;
+        let ended = who.session.is_some_and(|session| session < opened.profile.sessions);
+        if ended || opened.profile.merged.is_some() { Err(Error::SessionEnded) } else { Ok(opened) }
     }
 }

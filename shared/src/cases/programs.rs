@@ -13,19 +13,15 @@ use crate::values::{Actor, Moment};
 
 const SUBJECT: &str = "program";
 
-/// For how long a running function may go on with the versions that it has read: a new version reaches every
-/// instance within this time.
-const FRESH_FOR: Duration = Duration::from_secs(30);
-
 /// The versions last read, shared by all requests of one process.
 #[derive(Debug, Default)]
 pub struct ProgramCache(Mutex<Option<(Moment, Arc<Versions>)>>);
 
 impl ProgramCache {
-    fn get(&self, wall: Moment) -> Option<Arc<Versions>> {
+    fn get(&self, wall: Moment, fresh_for: Duration) -> Option<Arc<Versions>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (read, versions) = kept.as_ref()?;
-        (wall.since(*read) < FRESH_FOR).then(|| Arc::clone(versions))
+        (wall.since(*read) < fresh_for).then(|| Arc::clone(versions))
     }
 
     fn put(&self, wall: Moment, versions: &Arc<Versions>) {
@@ -51,7 +47,7 @@ pub struct Programs<'a>(pub(crate) &'a App);
 impl Programs<'_> {
     /// All versions. No call while they are fresh, one otherwise.
     pub async fn versions(&self) -> Result<Arc<Versions>, Error> {
-        if let Some(versions) = self.0.program_cache().get(self.0.wall()) {
+        if let Some(versions) = self.0.program_cache().get(self.0.wall(), self.0.parts().settings_fresh_for) {
             return Ok(versions);
         }
         let stored = self.0.table().versions(SUBJECT, 1).await?;
@@ -109,7 +105,7 @@ impl Programs<'_> {
     }
 
     /// The version that holds before anybody has saved one: the shipped programme, since the beginning.
-    fn shipped(&self) -> Result<Version, Error> {
+    fn shipped(self) -> Result<Version, Error> {
         Ok(Version {
             version: 1,
             effective_from: Moment::start_of(crate::values::LocalDay::FIRST),
@@ -126,6 +122,6 @@ fn stored(version: &Version) -> Result<StoredVersion, Error> {
     Ok(StoredVersion { subject: SUBJECT.to_owned(), version: version.version, text })
 }
 
-fn defect(error: impl ToString) -> Error {
+fn defect(error: impl std::fmt::Display) -> Error {
     Error::Defect(error.to_string())
 }

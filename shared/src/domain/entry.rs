@@ -24,6 +24,9 @@ pub const LINKS: usize = 8;
 pub const SCHEMA: u8 = 1;
 
 /// What happened.
+///
+/// Answers show these fields beside those of the movement, so none may be called `id`, `sequence`, `at`, `legs`,
+/// `standing` or `balance`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum What {
@@ -46,6 +49,7 @@ pub enum What {
         /// The order's id.
         order: ForeignId,
         /// The refund's own id.
+        #[serde(rename = "refund", alias = "id")]
         id: ForeignId,
         /// The day on which the order was paid.
         day: LocalDay,
@@ -61,6 +65,7 @@ pub enum What {
         /// Where it was seen.
         source: Source,
         /// Its id there.
+        #[serde(rename = "event_id", alias = "id")]
         id: ForeignId,
         /// What it was.
         event: Topic,
@@ -103,6 +108,7 @@ pub enum What {
     /// Points reserved for a checkout.
     Hold {
         /// The hold, named by the row that opened it.
+        #[serde(rename = "hold", alias = "id")]
         id: RowKey,
         /// Points.
         points: Points,

@@ -28,6 +28,18 @@ pub fn name(survivor: MemberId, absorbed: &Account) -> RowKey {
     RowKey::of("merge", &[&parts[0], &parts[1], &parts[2]])
 }
 
+/// The row in the journal of the member who goes on.
+#[must_use]
+pub fn row_in(merge: RowKey) -> RowKey {
+    RowKey::of("merged-in", &[&merge.to_string()])
+}
+
+/// The row in the journal of the member who was taken over.
+#[must_use]
+pub fn row_out(merge: RowKey) -> RowKey {
+    RowKey::of("merged-out", &[&merge.to_string()])
+}
+
 /// Takes over the account of `absorbed`.
 pub fn merge(
     survivor: &Account,
@@ -50,10 +62,10 @@ pub fn merge(
 
     let claimed = absorbed.membership == Membership::Claimed;
     let what = What::MergedOut { into: survivor.member, merge, reason: reason.clone(), claimed };
-    let absorbed_posted = out.close(RowKey::of("merged-out", &[&merge.to_string()]), by.clone(), what)?;
+    let absorbed_posted = out.close(row_out(merge), by.clone(), what)?;
     let days = absorbed.days.clone();
     let what = What::MergedIn { other: absorbed.member, merge, reason: reason.clone(), days };
-    let survivor_posted = into.close(RowKey::of("merged-in", &[&merge.to_string()]), by.clone(), what)?;
+    let survivor_posted = into.close(row_in(merge), by.clone(), what)?;
     Ok(Merged { survivor: survivor_posted, absorbed: absorbed_posted })
 }
 

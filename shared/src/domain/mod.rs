@@ -16,5 +16,7 @@ pub mod program;
 pub mod proof;
 pub mod purchase;
 pub mod refusal;
+pub mod rfm;
 pub mod spending;
 pub mod tier;
+pub mod verdict;

@@ -338,7 +338,40 @@ impl Program {
             flaw(again, format!("/rewards/{n}/id"), "must differ from the ids before it");
         }
         flaws.extend(self.ladder_flaws());
+        flaws.extend(self.excesses());
         flaws
+    }
+
+    /// Numbers that no programme means, and that would break accounts if one did.
+    fn excesses(&self) -> Vec<Flaw> {
+        const DECADE: u32 = 3_660;
+        let mut points = vec![
+            (self.welcome, "/welcome".to_owned()),
+            (Points::computed(u64::from(self.earning.points)), "/earning/points".to_owned()),
+            (self.invitation.inviter, "/invitation/inviter".to_owned()),
+            (self.invitation.friend, "/invitation/friend".to_owned()),
+            (self.check_ins.points, "/check_ins/points".to_owned()),
+        ];
+        let streaks = self.check_ins.streaks.iter().enumerate();
+        points.extend(streaks.map(|(n, bonus)| (bonus.points, format!("/check_ins/streaks/{n}/points"))));
+        let actions = self.actions.iter().enumerate();
+        points.extend(actions.map(|(n, action)| (action.points, format!("/actions/{n}/points"))));
+        let rewards = self.rewards.iter().enumerate();
+        points.extend(rewards.map(|(n, reward)| (reward.points, format!("/rewards/{n}/points"))));
+        let days = [
+            (self.earning.pending_days, "/earning/pending_days"),
+            (self.ladder.review_days, "/ladder/review_days"),
+            (self.ladder.grace_days, "/ladder/grace_days"),
+        ];
+        let points = points.into_iter().filter(|(points, _)| *points > Points::MOST);
+        let days = days.into_iter().filter(|(days, _)| *days > DECADE);
+        points
+            .map(|(_, pointer)| Flaw { pointer, detail: format!("must be at most {} points", Points::MOST) })
+            .chain(days.map(|(_, pointer)| Flaw {
+                pointer: pointer.to_owned(),
+                detail: format!("must be at most {DECADE} days"),
+            }))
+            .collect()
     }
 
     fn ladder_flaws(&self) -> Vec<Flaw> {

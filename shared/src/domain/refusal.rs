@@ -71,10 +71,23 @@ pub enum Refusal {
     OpenHolds,
     /// Both sides have an id of the same kind, with different values.
     ConflictingIdentities,
+    /// A member who has signed up would be taken over by one who has not.
+    MergeTheOtherWay,
+    /// More ids than can pass to another member at once.
+    TooManyIds,
+    /// The phone belongs to somebody else who has signed up, or who is known by another WeChat id.
+    PhoneTaken,
+    /// A birthday that is yet to come.
+    BirthdayInTheFuture,
+    /// More tags than a member may have.
+    TooManyTags {
+        /// The most.
+        most: usize,
+    },
+    /// An order that came along in the merge was refunded since, so it can't be undone exactly.
+    RefundedSince,
     /// The merge does not exist or was undone.
     UnknownMerge,
-    /// The order belongs to another member.
-    OtherMember,
     /// Nothing has to be done.
     Nothing,
 }

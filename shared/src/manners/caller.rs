@@ -6,6 +6,7 @@ use http::request::Parts;
 use super::problem::Problem;
 use super::token::{Claims, Role};
 use crate::cases::Who;
+use crate::cases::customers::Sight;
 use crate::values::{Actor, MemberId};
 
 /// Whoever is calling: the edge has checked the token or the signature, and that the role may call the route.
@@ -38,6 +39,16 @@ impl Caller {
     #[must_use]
     pub fn name(&self) -> &str {
         self.actor.as_str().split_once(':').map_or(self.actor.as_str(), |(_, name)| name)
+    }
+
+    /// Whose customers this caller may see: a guide own ones only.
+    #[must_use]
+    pub fn sight(&self) -> Sight {
+        match (self.role, Actor::parse(self.name())) {
+            (Role::Guide, Ok(guide)) => Sight::Own(guide),
+            (Role::Guide, Err(_)) => Sight::Own(self.actor.clone()),
+            _ => Sight::All,
+        }
     }
 
     /// This caller acting on somebody's account.

@@ -1,6 +1,6 @@
 //! What handlers take out of a request: strict bodies, keys, preconditions, ids in the path.
 
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Path, Request};
 use http::request::Parts;
 use http::{StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -30,23 +30,29 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-/// Reads JSON of exactly this shape.
+/// Reads a JSON object of exactly this shape.
+///
+/// What has fields could also be read from a list of their values; nobody should come to rely on that.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::malformed("body_invalid", "Send an object, not a list."));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| unreadable(&error))?;
     deserializer.end().map_err(|error| Problem::malformed("not_json", format!("The body is not JSON: {error}.")))?;
     Ok(value)
 }
 
-/// Reads a part of a body that was read as JSON before.
-pub fn read_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(value).map_err(|error| unreadable(&error))
+/// Reads a part of a body that stands for itself. It is kept as text until then, so that a field that is there twice
+/// is an error in it, too.
+pub fn read_part<T: DeserializeOwned>(part: &serde_json::value::RawValue) -> Result<T, Problem> {
+    read(part.get().as_bytes())
 }
 
 fn unreadable(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let inner = error.inner();
     if inner.is_syntax() && inner.to_string().contains("recursion limit") {
-        return Problem::malformed("body_too_deep", "The body is nested more than 100 levels deep.");
+        return Problem::malformed("body_too_deep", "The body is nested more than 128 levels deep.");
     }
     if inner.is_syntax() || inner.is_eof() {
         return Problem::malformed("not_json", format!("The body is not JSON: {inner}."));
@@ -106,6 +112,19 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
+/// Where the version may be left out: an `If-Match` that is there must still be an ETag.
+impl<S: Sync> OptionalFromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Problem> {
+        if parts.headers.contains_key(header::IF_MATCH) {
+            <Self as FromRequestParts<S>>::from_request_parts(parts, state).await.map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
 /// Parts of the path, checked; what can't be an id is simply not there.
 #[derive(Clone, Debug)]
 pub struct Ids<T>(pub T);
@@ -114,7 +133,8 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Ids<T> 
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Path::<T>::from_request_parts(parts, state).await.map(|Path(ids)| Self(ids)).map_err(|_| Problem::not_found())
+        let path = <Path<T> as FromRequestParts<S>>::from_request_parts(parts, state).await;
+        path.map(|Path(ids)| Self(ids)).map_err(|_| Problem::not_found())
     }
 }
 

@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod edge;
 pub mod extract;
 pub mod gateway;
+pub mod masking;
 pub mod movement;
 pub mod problem;
 pub mod signature;

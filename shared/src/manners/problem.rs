@@ -11,6 +11,7 @@ use super::cursor::BadCursor;
 use super::edge;
 use crate::cases::Error;
 use crate::domain::refusal::Refusal;
+use crate::wechat::LoginError;
 
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -116,6 +117,17 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "defect", detail, "系统出错，请稍后再试")
     }
 
+    /// WeChat can't tell just now. Its code may be used up.
+    fn login_retry() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "login_retry",
+            "WeChat can't be asked just now, and the code may be used up. Get a new one and try again.",
+            "微信登录繁忙，请稍后再试",
+        )
+        .retry_after(2)
+    }
+
     fn rule(code: &'static str, detail: impl Into<String>, message: &'static str) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail, message)
     }
@@ -152,6 +164,17 @@ impl From<Error> for Problem {
             ),
             Error::NotFound => Self::not_found(),
             Error::SessionEnded => Self::unauthorized("session_ended", "This session was ended. Log in again."),
+            Error::Login(LoginError::CodeInvalid) => Self::unauthorized(
+                "login_code_invalid",
+                "The code is wrong, used or older than five minutes. Call wx.login again and send the new code.",
+            ),
+            Error::PhoneCode(LoginError::CodeInvalid) => Self::rule(
+                "phone_code_invalid",
+                "The phone code is wrong, used or older than five minutes. Ask for the number again; a login needs a new \
+                 wx.login code, too.",
+                "手机号验证已失效，请重新授权",
+            ),
+            Error::Login(error) | Error::PhoneCode(error) => error.into(),
             Error::VersionMoved => Self::new(
                 StatusCode::PRECONDITION_FAILED,
                 "version_moved",
@@ -174,6 +197,32 @@ impl From<Error> for Problem {
     }
 }
 
+/// What WeChat says, apart from codes that don't count.
+impl From<LoginError> for Problem {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Blocked => Self::new(
+                StatusCode::FORBIDDEN,
+                "login_blocked",
+                "WeChat blocks this person as a risk; trying again does not help.",
+                "微信提示账号存在风险，暂时无法登录",
+            ),
+            LoginError::TooOften => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "login_too_often",
+                "This person came too often within a minute. Try again after Retry-After seconds.",
+                "操作过于频繁，请稍后再试",
+            )
+            .retry_after(60),
+            LoginError::Misconfigured(_) => {
+                edge::note_cause(&error.to_string());
+                Self::login_retry()
+            }
+            LoginError::Busy | LoginError::Unavailable | LoginError::CodeInvalid => Self::login_retry(),
+        }
+    }
+}
+
 impl From<serde_json::Error> for Problem {
     fn from(error: serde_json::Error) -> Self {
         edge::note_cause(&error.to_string());
@@ -189,6 +238,7 @@ impl From<BadCursor> for Problem {
 
 /// The one place where a rule's no gets its status, its code and its sentences.
 impl From<Refusal> for Problem {
+    #[expect(clippy::too_many_lines, reason = "one arm per refusal, all of them here")]
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::NotEnoughPoints { wanted, available } => Self::rule(
@@ -227,7 +277,7 @@ impl From<Refusal> for Problem {
             Refusal::UnknownCause => {
                 Self::rule("unknown_cause", "The programme has no cause with this code.", "捐赠项目不存在")
             }
-            Refusal::UnknownHold => Self::not_found(),
+            Refusal::UnknownHold | Refusal::UnknownMerge => Self::not_found(),
             Refusal::HoldClosed => Self::conflict(
                 "hold_closed",
                 "The hold was captured or released before, or has timed out; open a new one.",
@@ -272,8 +322,32 @@ impl From<Refusal> for Problem {
                 "Both members have an id of the same kind; they look like two people. Merge is refused.",
                 "身份信息冲突",
             ),
-            Refusal::UnknownMerge => Self::not_found(),
-            Refusal::OtherMember => Self::not_found(),
+            Refusal::MergeTheOtherWay => Self::conflict(
+                "merge_other_way",
+                "The other member has signed up and this one has not; merge the other way round.",
+                "请交换合并方向",
+            ),
+            Refusal::TooManyIds => Self::rule(
+                "too_many_ids",
+                "The member to be taken over has more than 80 cards and other ids; that is no one person's.",
+                "会员身份信息过多",
+            ),
+            Refusal::PhoneTaken => Self::conflict(
+                "phone_taken",
+                "Another member has this phone. Go on without phone_code, or let the service desk merge the two.",
+                "该手机号已绑定其他会员，请联系客服",
+            ),
+            Refusal::BirthdayInTheFuture => {
+                Self::rule("birthday_in_the_future", "A birthday must not lie after today.", "生日有误")
+            }
+            Refusal::TooManyTags { most } => {
+                Self::rule("too_many_tags", format!("A member may have at most {most} tags; remove some."), "标签过多")
+            }
+            Refusal::RefundedSince => Self::conflict(
+                "refunded_since",
+                "An order that came along in the merge was refunded since; correct the balances by adjustments instead.",
+                "合并后已有退款，无法撤销",
+            ),
             Refusal::Nothing => Self::rule("nothing_to_do", "There is nothing to do.", "无需操作"),
         }
     }

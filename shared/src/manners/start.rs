@@ -83,6 +83,7 @@ async fn from_environment() -> Result<App, Error> {
         systems: secrets.systems()?,
         cursors: secrets.cursors()?,
         bearer_systems: false,
+        settings_fresh_for: Duration::from_secs(30),
         own_name: Actor::parse("huitou")?,
     }))
 }

@@ -1,10 +1,10 @@
 //! Identities: keyed hashes of openids, unionids, phones, cards and invite codes, each leading to one member.
 
-use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, TransactWriteItem, Update};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{Delete, ReturnConsumedCapacity, TransactWriteItem, Update};
 
 use super::meter::{Kind, count};
-use super::transaction::put_new;
-use super::{Item, Table, Trouble, binary, get_binary, get_text, number, text};
+use super::{Item, Table, Trouble, binary, get_binary, get_text, in_transaction, number, put_over, text};
 use crate::values::{MemberId, Moment};
 
 /// The keyed hash of something by which a person can be found. What was hashed can't be told from it.
@@ -17,7 +17,7 @@ impl Identity {
     }
 
     pub(super) fn claim(&self, table: &Table, member: MemberId) -> Result<TransactWriteItem, Trouble> {
-        put_new(&table.names.identities, self.item(member), "identity")
+        in_transaction(put_over(&table.names.identities, self.item(member), "identity", 0))
     }
 
     pub(super) fn pass(&self, table: &Table, from: MemberId, to: MemberId) -> Result<TransactWriteItem, Trouble> {
@@ -32,6 +32,18 @@ impl Identity {
             .build()
             .map_err(Trouble::defect)?;
         Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    pub(super) fn release(&self, table: &Table, member: MemberId) -> Result<TransactWriteItem, Trouble> {
+        let delete = Delete::builder()
+            .table_name(&table.names.identities)
+            .key("identity", binary(self.0))
+            .condition_expression("#m = :m")
+            .expression_attribute_names("#m", "member")
+            .expression_attribute_values(":m", text(member.to_string()))
+            .build()
+            .map_err(Trouble::defect)?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
     }
 }
 
@@ -73,7 +85,7 @@ impl Table {
                 count(Kind::Write, answer.consumed_capacity());
                 Ok(true)
             }
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
                 count(Kind::Write, []);
                 Ok(false)
             }

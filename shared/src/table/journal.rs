@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{
-    Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update};
 
-use super::meter::{Kind, count};
-use super::{Item, Table, Trouble, binary, get_binary, get_number, get_text, number, text};
+use super::{
+    Freshness, Item, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text,
+};
 use crate::domain::account::Account;
 use crate::domain::entry::Entry;
 use crate::domain::posting::Posted;
@@ -49,14 +48,9 @@ pub(super) fn read_entry(item: &Item) -> Result<Entry, Trouble> {
 }
 
 pub(super) fn write_row(table: &Table, posted: &Posted) -> Result<TransactWriteItem, Trouble> {
-    let put = Put::builder()
-        .table_name(&table.names.journal)
-        .item("row", binary(*posted.entry.row.bytes()))
-        .item("entry", text(&posted.text))
-        .condition_expression("attribute_not_exists(#r)")
-        .expression_attribute_names("#r", "row")
-        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-    Ok(TransactWriteItem::builder().put(put.build().map_err(Trouble::defect)?).build())
+    let item = Item::from([("row".into(), binary(*posted.entry.row.bytes())), ("entry".into(), text(&posted.text))]);
+    let put = put_over(&table.names.journal, item, "row", 0);
+    in_transaction(put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld))
 }
 
 /// The write of a refund tally, on condition that no other refund came between.
@@ -101,18 +95,8 @@ impl Table {
     }
 
     async fn journal_item(&self, key: RowKey) -> Result<Option<Item>, Trouble> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.names.journal)
-            .key("row", binary(*key.bytes()))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
-        Ok(answer.item)
+        let key = Item::from([("row".into(), binary(*key.bytes()))]);
+        self.get(&self.names.journal, key, Freshness::Latest).await
     }
 
     /// At least `least` rows from these links on, newest first, if there are so many. One call per eight rows.

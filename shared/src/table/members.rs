@@ -1,11 +1,11 @@
 //! Members' hot items: one compact item per member, the only one that most requests read.
 
 use aws_sdk_dynamodb::types::{
-    KeysAndAttributes, Put, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    KeysAndAttributes, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 
 use super::meter::{Kind, count};
-use super::{Item, Table, Trouble, binary, get_binary, get_number, get_text, number, text};
+use super::{Item, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text};
 use crate::domain::account::Account;
 use crate::values::{LocalDay, MemberId};
 
@@ -85,18 +85,8 @@ impl Hot {
 
     /// The write of this item, on condition that it is still at the version that was read.
     pub(super) fn write(&self, table: &Table) -> Result<TransactWriteItem, Trouble> {
-        let put = Put::builder()
-            .table_name(&table.names.members)
-            .set_item(Some(self.item()?))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let put = if self.version == 0 {
-            put.condition_expression("attribute_not_exists(#m)").expression_attribute_names("#m", "member")
-        } else {
-            put.condition_expression("#v = :v")
-                .expression_attribute_names("#v", "version")
-                .expression_attribute_values(":v", number(self.version))
-        };
-        Ok(TransactWriteItem::builder().put(put.build().map_err(Trouble::defect)?).build())
+        let put = put_over(&table.names.members, self.item()?, "member", self.version);
+        in_transaction(put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld))
     }
 }
 
@@ -112,18 +102,8 @@ pub enum Freshness {
 impl Table {
     /// A member's hot item. One call; half a read unit per 4 KB, one when it must be the latest.
     pub async fn member(&self, member: MemberId, freshness: Freshness) -> Result<Option<Hot>, Trouble> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.names.members)
-            .key("member", text(member.to_string()))
-            .consistent_read(freshness == Freshness::Latest)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
-        answer.item().map(Hot::read).transpose()
+        let key = Item::from([("member".into(), text(member.to_string()))]);
+        self.get(&self.names.members, key, freshness).await?.as_ref().map(Hot::read).transpose()
     }
 
     /// Several members' latest hot items. One call for up to 100.

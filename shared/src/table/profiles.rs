@@ -1,9 +1,11 @@
 //! Parts of members' profiles: the profile itself, tags, notes, merges. Each part has a version of its own.
 
-use aws_sdk_dynamodb::types::{KeysAndAttributes, Put, ReturnConsumedCapacity, TransactWriteItem};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem};
 
 use super::meter::{Kind, count};
-use super::{Item, Table, Trouble, binary, get_binary, get_number, get_text, number, text};
+use super::{
+    Freshness, Item, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text,
+};
 use crate::values::{MemberId, Moment, RowKey};
 
 /// What a part is, as the table's sort key names it.
@@ -15,6 +17,8 @@ pub enum Part {
     Tags,
     /// One note, by the time at which it was written.
     Note(Moment, RowKey),
+    /// When the note with this id was written: what a repeated request finds it by.
+    NoteWritten(RowKey),
     /// One merge, kept with the member who goes on.
     Merge(RowKey),
 }
@@ -25,6 +29,7 @@ impl Part {
             Self::Profile => "profile".to_owned(),
             Self::Tags => "tags".to_owned(),
             Self::Note(at, id) => format!("note#{:015}#{id}", at.millis()),
+            Self::NoteWritten(id) => format!("written#{id}"),
             Self::Merge(id) => format!("merge#{id}"),
         }
     }
@@ -51,20 +56,10 @@ impl StoredPart {
     }
 
     pub(super) fn write(&self, table: &Table) -> Result<TransactWriteItem, Trouble> {
-        let put = Put::builder()
-            .table_name(&table.names.profiles)
-            .item("member", text(self.member.to_string()))
-            .item("part", text(self.part.key()))
-            .item("content", text(&self.text))
-            .item("version", number(self.version + 1));
-        let put = if self.version == 0 {
-            put.condition_expression("attribute_not_exists(#m)").expression_attribute_names("#m", "member")
-        } else {
-            put.condition_expression("#v = :v")
-                .expression_attribute_names("#v", "version")
-                .expression_attribute_values(":v", number(self.version))
-        };
-        Ok(TransactWriteItem::builder().put(put.build().map_err(Trouble::defect)?).build())
+        let mut item = part_key(self.member, &self.part);
+        item.insert("content".into(), text(&self.text));
+        item.insert("version".into(), number(self.version + 1));
+        in_transaction(put_over(&table.names.profiles, item, "member", self.version))
     }
 }
 
@@ -85,23 +80,20 @@ fn read_part(member: MemberId, part: &Part, item: &Item) -> Result<StoredPart, T
 impl Table {
     /// One part. One call, one read unit per 4 KB.
     pub async fn part(&self, member: MemberId, part: &Part) -> Result<Option<StoredPart>, Trouble> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.names.profiles)
-            .set_key(Some(part_key(member, part)))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
-        answer.item().map(|item| read_part(member, part, item)).transpose()
+        let item = self.get(&self.names.profiles, part_key(member, part), Freshness::Latest).await?;
+        item.map(|item| read_part(member, part, &item)).transpose()
     }
 
-    /// A member's profile and wrapped data key together. One call, half a read unit per 4 KB each.
-    pub async fn profile_and_key(&self, member: MemberId) -> Result<(Option<StoredPart>, Option<Vec<u8>>), Trouble> {
-        let request = |key: Item| KeysAndAttributes::builder().keys(key).build().map_err(Trouble::defect);
+    /// A member's profile and wrapped data key together. One call; half a read unit per 4 KB each, one when it must
+    /// be the latest.
+    pub async fn profile_and_key(
+        &self,
+        member: MemberId,
+        freshness: Freshness,
+    ) -> Result<(Option<StoredPart>, Option<Vec<u8>>), Trouble> {
+        let latest = freshness == Freshness::Latest;
+        let request =
+            |key: Item| KeysAndAttributes::builder().keys(key).consistent_read(latest).build().map_err(Trouble::defect);
         let answer = self
             .client
             .batch_get_item()

@@ -2,11 +2,11 @@
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{CancellationReason, Put, ReturnConsumedCapacity, TransactWriteItem};
+use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, TransactWriteItem};
 
 use super::journal::{read_entry, write_row, write_tally};
 use super::meter::{Kind, count};
-use super::{Hot, Identity, Item, RefundTally, StoredPart, StoredVersion, Table, Trouble};
+use super::{Hot, Identity, RefundTally, StoredPart, StoredVersion, Table, Trouble, in_transaction, put_over};
 use crate::domain::entry::Entry;
 use crate::domain::posting::Posted;
 use crate::domain::purchase::Refunded;
@@ -96,6 +96,12 @@ impl Transaction<'_> {
         Ok(self)
     }
 
+    /// An identity that nobody has any more, on condition that the member still has it.
+    pub fn release_identity(mut self, identity: &Identity, member: MemberId) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, identity.release(self.table, member)?));
+        Ok(self)
+    }
+
     /// A part of a member's profile, on condition that it is still at the version read.
     pub fn part(mut self, part: &StoredPart) -> Result<Self, Trouble> {
         self.writes.push((Slot::Other, part.write(self.table)?));
@@ -105,13 +111,14 @@ impl Transaction<'_> {
     /// A member's wrapped data key, on condition that there is none.
     pub fn key(mut self, member: MemberId, wrapped: &[u8]) -> Result<Self, Trouble> {
         let item = super::profiles::key_item(member, wrapped);
-        self.writes.push((Slot::Other, put_new(&self.table.names.keys, item, "member")?));
+        self.writes.push((Slot::Other, in_transaction(put_over(&self.table.names.keys, item, "member", 0))?));
         Ok(self)
     }
 
     /// A new version of settings, on condition that its number is free.
     pub fn version(mut self, version: &StoredVersion) -> Result<Self, Trouble> {
-        self.writes.push((Slot::Other, put_new(&self.table.names.settings, version.item(), "version")?));
+        self.writes
+            .push((Slot::Other, in_transaction(put_over(&self.table.names.settings, version.item(), "version", 0))?));
         Ok(self)
     }
 
@@ -137,16 +144,6 @@ impl Transaction<'_> {
             }
         }
     }
-}
-
-/// A plain put of something new.
-pub(super) fn put_new(table: &str, item: Item, key: &str) -> Result<TransactWriteItem, Trouble> {
-    let put = Put::builder()
-        .table_name(table)
-        .set_item(Some(item))
-        .condition_expression("attribute_not_exists(#k)")
-        .expression_attribute_names("#k", key);
-    Ok(TransactWriteItem::builder().put(put.build().map_err(Trouble::defect)?).build())
 }
 
 fn cancelled<R>(slots: &[Slot], error: &SdkError<TransactWriteItemsError, R>) -> Result<Lost, Trouble> {

@@ -1,6 +1,7 @@
 //! Values that cannot be wrong: every one is checked where it is made, so nothing above has to check again.
 
 mod amount;
+mod birthday;
 mod day;
 mod moment;
 mod name;
@@ -10,6 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 
 pub use amount::{Fen, Points, SomeFen, SomePoints, share};
+pub use birthday::Birthday;
 pub use day::LocalDay;
 pub use moment::Moment;
 pub use name::{

@@ -120,6 +120,26 @@ name! {
     }
 }
 
+impl InviteCode {
+    /// A new code from random bytes: eight of 32 letters and digits, a million million codes.
+    #[must_use]
+    pub fn from_random(bytes: [u8; 8]) -> Self {
+        let digit = |byte: u8| ALPHABET.get(usize::from(byte % 32)).map_or('0', |letter| char::from(*letter));
+        Self(bytes.into_iter().map(digit).map(|letter| letter.to_ascii_uppercase()).collect())
+    }
+
+    /// Reads a code as people write it: in small letters, with spaces or dashes, an O for a 0, an I or L for a 1.
+    pub fn read(text: &str) -> Result<Self, Invalid> {
+        let letter = |letter: char| match letter.to_ascii_uppercase() {
+            'O' => '0',
+            'I' | 'L' => '1',
+            other => other,
+        };
+        let plain: String = text.chars().filter(|c| !matches!(c, ' ' | '-')).take(9).map(letter).collect();
+        Self::parse(&plain)
+    }
+}
+
 impl Default for Currency {
     fn default() -> Self {
         Self("CNY".to_owned())
@@ -366,6 +386,21 @@ mod tests {
         for bad in ["", "a b", "a\u{0}b", "../x", "名", "a'b", "a\nb", &"x".repeat(81)] {
             let refused = ForeignId::parse(bad).is_err() || bad == "../x";
             assert!(refused, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_invite_code_has_no_letters_that_are_taken_for_others_and_is_read_as_people_write_it() {
+        let code = InviteCode::from_random([0, 31, 32, 63, 10, 17, 21, 255]);
+        assert_eq!(code.as_str(), "0Z0ZAHNZ");
+        assert_eq!(InviteCode::parse(code.as_str()), Ok(code));
+        for byte in 0..=255 {
+            let code = InviteCode::from_random([byte; 8]);
+            assert!(!code.as_str().contains(['I', 'L', 'O', 'U']), "{code}");
+        }
+        assert_eq!(InviteCode::read("ab1o-l9 xy"), InviteCode::parse("AB1019XY"));
+        for bad in ["", "ABC", "ABCDEFGHJ", "邀请码邀请码邀请", "ABCD_FGH"] {
+            assert!(InviteCode::read(bad).is_err(), "{bad}");
         }
     }
 

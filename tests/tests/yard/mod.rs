@@ -130,6 +130,7 @@ impl Yard {
             systems: parts.systems.clone(),
             cursors: parts.cursors.clone(),
             bearer_systems: parts.bearer_systems,
+            settings_fresh_for: parts.settings_fresh_for,
             own_name: parts.own_name.clone(),
         })
     }

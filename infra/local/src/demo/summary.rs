@@ -9,6 +9,7 @@ use huitou::cases::Who;
 use huitou::domain::account::Membership;
 use huitou::domain::book::Book;
 use huitou::domain::posting::settled;
+use huitou::domain::rfm::value_segment;
 use huitou::table::Hot;
 use serde_json::{Value, json};
 
@@ -34,6 +35,8 @@ pub struct Totals {
     pub clawed_back: i64,
     /// Members by tier.
     pub tiers: BTreeMap<String, u64>,
+    /// Members by value segment, as the programme's window sees them today.
+    pub segments: BTreeMap<&'static str, u64>,
     /// Accounts whose journal does not prove them.
     pub unproved: Vec<String>,
     /// The sum over all books of all members: zero.
@@ -60,6 +63,7 @@ impl Totals {
                 "balanced": self.balanced(),
             },
             "tiers": self.tiers,
+            "segments": self.segments,
         })
     }
 
@@ -77,6 +81,8 @@ impl Totals {
             self.members += 1;
             let tier = account.standing.as_ref().map_or("-", |standing| standing.tier.as_str());
             *self.tiers.entry(tier.to_owned()).or_default() += 1;
+            let segment = value_segment(&account.days, version.program.window, app.now().day()).value;
+            *self.segments.entry(segment.id()).or_default() += 1;
         }
         Ok(())
     }
@@ -120,9 +126,12 @@ pub fn for_people(summary: &Value) -> String {
     for name in ["issued", "spent", "expired", "clawed_back", "outstanding"] {
         let _ = writeln!(text, "  {:<12} {:>10} points", name.replace('_', " "), figure(&format!("/points/{name}")));
     }
-    for (tier, members) in summary.pointer("/tiers").and_then(Value::as_object).into_iter().flatten() {
-        let _ = writeln!(text, "  {tier:<12} {:>10} members", members.to_string());
+    for kind in ["tiers", "segments"] {
+        let _ = writeln!(text, "\n  {kind}");
+        for (name, members) in summary.get(kind).and_then(Value::as_object).into_iter().flatten() {
+            let _ = writeln!(text, "    {name:<16} {:>6} members", members.to_string());
+        }
     }
-    let _ = write!(text, "  balanced: {} (every account rebuilt from its journal)", figure("/points/balanced"));
+    let _ = write!(text, "\n  balanced: {} (every account rebuilt from its journal)", figure("/points/balanced"));
     text
 }

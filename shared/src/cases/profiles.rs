@@ -1,0 +1,243 @@
+//! Members' own profiles: what they tell about themselves, their phone, and logging out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::cases::ledger::Patience;
+use crate::cases::merges::Wish;
+use crate::cases::people::{Acquisition, Handle, Opened, Profile};
+use crate::cases::{Error, Who};
+use crate::domain::refusal::Refusal;
+use crate::table::{Freshness, Hot, Outcome, Part, StoredPart};
+use crate::values::{Actor, Birthday, InviteCode, MemberId, Moment, Name, OpenId, Phone, Reason};
+
+/// What a member tells about themselves. All of it is stored sealed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Basics {
+    /// The name.
+    pub name: Option<Name>,
+    /// The birthday.
+    pub birthday: Option<Birthday>,
+    /// The city.
+    pub city: Option<Name>,
+    /// The gender.
+    pub gender: Option<Gender>,
+}
+
+/// A gender, as far as somebody wants to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Gender {
+    /// A woman.
+    Female,
+    /// A man.
+    Male,
+    /// Neither.
+    Other,
+}
+
+impl Gender {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Female => "female",
+            Self::Male => "male",
+            Self::Other => "other",
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        [Self::Female, Self::Male, Self::Other].into_iter().find(|gender| gender.as_str() == text)
+    }
+}
+
+impl Basics {
+    /// Opens what is sealed in a profile.
+    pub fn of(opened: &Opened) -> Result<Self, Error> {
+        Ok(Self {
+            name: opened.value("name", Name::parse)?,
+            birthday: opened.value("birthday", Birthday::parse)?,
+            city: opened.value("city", Name::parse)?,
+            gender: opened.field("gender")?.as_deref().and_then(Gender::read),
+        })
+    }
+
+    fn seal(&self, app: &App, opened: &mut Opened) -> Result<(), Error> {
+        opened.set(app, "name", self.name.as_ref().map(Name::as_str))?;
+        opened.set(app, "birthday", self.birthday.map(|day| day.to_string()).as_deref())?;
+        opened.set(app, "city", self.city.as_ref().map(Name::as_str))?;
+        opened.set(app, "gender", self.gender.map(Gender::as_str))
+    }
+}
+
+/// A member's own profile in clear.
+#[derive(Clone, Debug)]
+pub struct Mine {
+    /// The member.
+    pub member: MemberId,
+    /// What the member told.
+    pub basics: Basics,
+    /// The verified phone.
+    pub phone: Option<Phone>,
+    /// The code to pass on to friends.
+    pub invite_code: Option<InviteCode>,
+    /// The kinds of ids by which the member is known: `openid`, `phone`, `card` ...
+    pub linked: Vec<&'static str>,
+    /// When the member signed up.
+    pub joined_at: Option<Moment>,
+    /// How the member was won.
+    pub source: Acquisition,
+    /// The version on which an edit builds.
+    pub version: u64,
+}
+
+impl Mine {
+    fn of(opened: &Opened, version: u64) -> Result<Self, Error> {
+        let handles: Vec<Handle> = opened.handles()?.into_iter().map(|(_, handle)| handle).collect();
+        let mut linked: Vec<_> = handles.iter().map(Handle::kind).filter(|kind| *kind != "invite").collect();
+        linked.dedup();
+        let phone = handles.iter().find_map(|h| if let Handle::Phone(phone) = h { Some(phone.clone()) } else { None });
+        let code = handles.iter().find_map(|h| if let Handle::Invite(code) = h { Some(code.clone()) } else { None });
+        Ok(Self {
+            member: opened.member,
+            basics: Basics::of(opened)?,
+            phone,
+            invite_code: code,
+            linked,
+            joined_at: opened.profile.joined_at,
+            source: opened.profile.source.clone(),
+            version,
+        })
+    }
+}
+
+/// Members' own profiles.
+#[derive(Clone, Copy, Debug)]
+pub struct Profiles<'a>(pub(crate) &'a App);
+
+impl Profiles<'_> {
+    /// The own profile. One call.
+    pub async fn read(&self, who: &Who) -> Result<Mine, Error> {
+        let opened = self.0.people().own(who, Freshness::Recent).await?;
+        Mine::of(&opened, opened.version)
+    }
+
+    /// Replaces what the member told; what is left out is forgotten. Two calls.
+    ///
+    /// With the version that was read, an edit in between is not overwritten.
+    pub async fn edit(&self, who: &Who, basics: &Basics, builds_on: Option<u64>) -> Result<Mine, Error> {
+        if basics.birthday.is_some_and(|birthday| birthday.is_after(self.0.now().day())) {
+            return Err(Refusal::BirthdayInTheFuture.into());
+        }
+        let mut patience = Patience::new(self.0);
+        loop {
+            let mut opened = self.0.people().own(who, Freshness::Latest).await?;
+            if builds_on.is_some_and(|version| version != opened.version) {
+                return Err(Error::VersionMoved);
+            }
+            basics.seal(self.0, &mut opened)?;
+            let written = self.0.table().transaction().part(&opened.part()?)?.commit().await?;
+            match written {
+                Outcome::Done => return Mine::of(&opened, opened.version + 1),
+                Outcome::Lost(_) => patience.wait().await?,
+            }
+        }
+    }
+
+    /// Ends all sessions of the member. Three calls.
+    pub async fn log_out(&self, who: &Who) -> Result<(), Error> {
+        let mut hot = self.0.ledger().open(who, Freshness::Latest).await?;
+        let mut patience = Patience::new(self.0);
+        loop {
+            let part = self.0.table().part(who.member, &Part::Profile).await?.ok_or(Error::NotFound)?;
+            let sessions = hot.sessions + 1;
+            let profile = Profile { sessions, ..Profile::read(&part)? };
+            let part = StoredPart { text: profile.text()?, ..part };
+            let write = self.0.table().transaction().member(&Hot { sessions, ..hot })?.part(&part)?;
+            match write.commit().await? {
+                Outcome::Done => return Ok(()),
+                Outcome::Lost(_) => patience.wait().await?,
+            }
+            hot = match self.0.ledger().open(who, Freshness::Latest).await {
+                Ok(hot) => hot,
+                // Somebody else has just done it.
+                Err(Error::SessionEnded) => return Ok(()),
+                Err(other) => return Err(other),
+            };
+        }
+    }
+
+    /// Binds the phone that WeChat's code tells, in place of an earlier one. Four calls and one to WeChat; seven
+    /// more when orders had made a member of the phone, whose points and days come along.
+    pub async fn bind_phone(&self, who: &Who, code: &str) -> Result<Mine, Error> {
+        let opened = self.0.people().own(who, Freshness::Recent).await?;
+        let wechat_id = opened.value("openid", OpenId::parse)?;
+        let asked = self.0.parts().wechat.phone_number(code, wechat_id.as_ref(), self.0.wall()).await;
+        self.settle_phone(who.member, &asked.map_err(Error::PhoneCode)?, &who.by).await
+    }
+
+    /// Makes a verified phone the member's only one.
+    ///
+    /// A phone of nobody is claimed; one of a member whom nobody has signed up for brings that member along; one of
+    /// anybody else is taken. The number that it replaces is given up: numbers change hands, and the next person who
+    /// buys with it is somebody else.
+    pub(crate) async fn settle_phone(&self, member: MemberId, phone: &Phone, by: &Actor) -> Result<Mine, Error> {
+        let handle = Handle::Phone(phone.clone());
+        let mut patience = Patience::new(self.0);
+        loop {
+            let opened = self.0.people().open(member, Freshness::Latest).await?;
+            if opened.profile.merged.is_some() {
+                return Err(Error::SessionEnded);
+            }
+            let phones = phones(&opened)?;
+            if phones.len() == 1 && phones.iter().all(|(_, known)| *known == handle) {
+                return Mine::of(&opened, opened.version);
+            }
+            let owner = self.0.people().owners(std::slice::from_ref(&handle)).await?.into_iter().next().flatten();
+            match owner {
+                Some(other) if other != member => self.take_in(member, other, by).await?,
+                owner => {
+                    if let Some(mine) = self.replace_phone(opened, &phones, &handle, owner.is_some()).await? {
+                        return Ok(mine);
+                    }
+                }
+            }
+            patience.wait().await?;
+        }
+    }
+
+    async fn take_in(&self, survivor: MemberId, absorbed: MemberId, by: &Actor) -> Result<(), Error> {
+        let reason = Reason::parse("手机号验证").map_err(|e| Error::Defect(e.to_string()))?;
+        self.0.merges().take_in_unclaimed(&Wish { survivor, absorbed, reason, by: by.clone() }).await
+    }
+
+    /// Writes a phone in place of all others; none when somebody was faster.
+    async fn replace_phone(
+        &self,
+        mut opened: Opened,
+        known: &[(String, Handle)],
+        phone: &Handle,
+        own: bool,
+    ) -> Result<Option<Mine>, Error> {
+        let people = self.0.people();
+        let mut transaction = self.0.table().transaction();
+        for (field, handle) in known {
+            opened.set(self.0, field, None)?;
+            if handle != phone {
+                transaction = transaction.release_identity(&people.identity(handle), opened.member)?;
+            }
+        }
+        opened.add(self.0, phone)?;
+        if !own {
+            transaction = transaction.claim_identity(&people.identity(phone), opened.member)?;
+        }
+        match transaction.part(&opened.part()?)?.commit().await? {
+            Outcome::Done => Mine::of(&opened, opened.version + 1).map(Some),
+            Outcome::Lost(_) => Ok(None),
+        }
+    }
+}
+
+fn phones(opened: &Opened) -> Result<Vec<(String, Handle)>, Error> {
+    let handles = opened.handles()?.into_iter();
+    Ok(handles.filter(|(_, handle)| matches!(handle, Handle::Phone(_))).collect())
+}
