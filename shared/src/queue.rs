@@ -1,6 +1,7 @@
 //! The queue port: work that need not be done while somebody waits.
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 
 use crate::table::Trouble;
 
@@ -18,9 +19,21 @@ impl Queue {
         Self { client, url }
     }
 
-    /// Puts one message into the queue; it is delivered at least once. One call.
-    pub async fn send(&self, text: String) -> Result<(), Trouble> {
-        let sent = self.client.send_message().queue_url(&self.url).message_body(text).send().await;
-        sent.map(|_| ()).map_err(|e| Trouble::Unavailable(format!("the queue took no message: {e}")))
+    /// Puts messages into the queue; each is delivered at least once. One call for up to ten.
+    pub async fn send(&self, texts: &[String]) -> Result<(), Trouble> {
+        let failed = |why: String| Trouble::Unavailable(format!("the queue took not every message: {why}"));
+        for batch in texts.chunks(10) {
+            let entries = batch.iter().enumerate().map(|(n, text)| {
+                let entry = SendMessageBatchRequestEntry::builder().id(n.to_string()).message_body(text);
+                entry.build().map_err(|e| Trouble::Defect(e.to_string()))
+            });
+            let entries = entries.collect::<Result<Vec<_>, _>>()?;
+            let sent = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await;
+            let sent = sent.map_err(|e| failed(e.to_string()))?;
+            if let Some(refused) = sent.failed().first() {
+                return Err(failed(refused.message().unwrap_or(refused.code()).to_owned()));
+            }
+        }
+        Ok(())
     }
 }

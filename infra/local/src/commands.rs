@@ -9,16 +9,18 @@ use std::time::Duration;
 use huitou::cases::recompute::all_shards;
 use huitou::domain::days::Window;
 use huitou::domain::program::Shipped;
+use huitou::values::Moment;
 use serde_json::json;
 
 use crate::cli::{Command, Demo, HELP, Run};
 use crate::data_dir;
+use crate::demo::client::Connection;
 use crate::demo::csv;
 use crate::demo::import::{self, Imported};
 use crate::demo::log::{Log, cdnow_path, read_cdnow};
 use crate::demo::progress::Progress;
 use crate::demo::summary;
-use crate::host::Host;
+use crate::host::{Host, Options};
 use crate::wire::{self, Bearer, ROLES};
 
 /// Lines of a log that are told when they can't be read; the others are counted.
@@ -34,7 +36,7 @@ pub async fn perform(command: Command) -> Result<(), String> {
         }
         Command::Run(run) => {
             let host = start(&run).await?;
-            print(&greeting(&host));
+            print(&greeting(&host).await);
             until_asked_to_stop(host).await;
         }
         Command::Demo(demo) => perform_demo(&demo).await?,
@@ -62,7 +64,7 @@ fn read_text(path: &Path) -> Result<String, String> {
 
 async fn perform_demo(demo: &Demo) -> Result<(), String> {
     let log = read_log(demo)?;
-    let host = start(&demo.run).await?;
+    let host = start(&at_its_beginning(&demo.run, &log)).await?;
     if demo.run.programme.is_none() {
         wire::install_programme(&host.app, &demo_programme()?).await?;
     }
@@ -88,7 +90,7 @@ async fn perform_demo(demo: &Demo) -> Result<(), String> {
     if demo.exit {
         host.stop().await;
     } else {
-        let greeting = greeting(&host);
+        let greeting = greeting(&host).await;
         if demo.json {
             tell(&greeting);
         } else {
@@ -97,6 +99,14 @@ async fn perform_demo(demo: &Demo) -> Result<(), String> {
         until_asked_to_stop(host).await;
     }
     Ok(())
+}
+
+/// Starts the clock with the log, unless the user says otherwise: nightly work that an interrupted import left in the
+/// queue must not be done by today's date, on which everything of the log's years has lapsed.
+fn at_its_beginning(run: &Run, log: &Log) -> Run {
+    let first = log.purchases.first().map(|purchase| Moment::start_of(purchase.day));
+    let clock = run.host.clock.or(first);
+    Run { host: Options { clock, ..run.host.clone() }, ..run.clone() }
 }
 
 /// The shipped programme, except that frequency and money look at all purchases there ever were.
@@ -135,16 +145,28 @@ fn told(imported: &Imported) -> String {
     );
     for rejection in &imported.rejections {
         // Writing to a string can't fail.
-        let _ = write!(text, "\nRefused {rejection}.");
+        let _ = write!(text, "\nRefused {rejection}");
     }
     text
 }
 
+/// Logs the stand-in's Anna in, as the mini program would, so that a member's token is at hand.
+async fn member_token(host: &Host) -> Option<String> {
+    let mut connection = Connection::new(host.address, None);
+    let body = json!({ "provider": "wechat", "code": "dev:anna" }).to_string();
+    let (_, answer) = connection.send("POST", "/v1/sessions", &body).await.ok()?;
+    let answer: serde_json::Value = serde_json::from_slice(&answer).ok()?;
+    answer.get("access_token")?.as_str().map(str::to_owned)
+}
+
 /// Where the host answers, with tokens and calls to try.
-fn greeting(host: &Host) -> String {
+async fn greeting(host: &Host) -> String {
     let url = host.url();
     let mut text = format!("Huitou answers on {url} (Ctrl-C stops it).\n");
     let mut a_token = None;
+    if let Some(token) = member_token(host).await {
+        let _ = write!(text, "\n   member  {token}");
+    }
     for role in ROLES.iter().filter(|role| **role != "member") {
         let bearer = Bearer { role: (*role).to_owned(), member: None, subject: None };
         if let Ok(token) = wire::token(&host.surroundings.secret, &bearer) {
@@ -153,6 +175,9 @@ fn greeting(host: &Host) -> String {
                 a_token = Some(token);
             }
         }
+    }
+    if let Ok(key) = wire::system_key(&host.surroundings.secret) {
+        let _ = write!(text, "\n\nA system signs with X-Huitou-Key: {} and the secret {key}", wire::SYSTEM);
     }
     let _ = write!(text, "\n\nTry:\n  curl {url}/health");
     let _ = write!(

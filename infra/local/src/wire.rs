@@ -152,7 +152,8 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
     })
 }
 
-fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
+/// What the app on this machine is made of; a test may put its own clock or randomness in before it builds one.
+pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
     let wrong = |error: huitou::values::Invalid| format!("The host's secrets can't be used: {error}.");
     let secrets = secrets(&surroundings.secret)?;
     let environment = surroundings.template.functions.first().map(|f| f.environment.clone()).unwrap_or_default();

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::cases::Error;
+use crate::cases::recompute::Task;
 use crate::domain::account::{Account, Membership};
 use crate::domain::entry::{Entry, What};
 use crate::domain::order::Order;
@@ -187,8 +188,7 @@ impl DryRuns<'_> {
     }
 
     async fn hand_over(&self, id: RowKey, after: Option<MemberId>) -> Result<(), Error> {
-        let task = crate::cases::recompute::Task::DryRun(Portion { id, after });
-        self.0.recompute().enqueue(&task).await
+        self.0.recompute().enqueue(&[Task::DryRun(Portion { id, after })]).await
     }
 }
 

@@ -69,11 +69,14 @@ impl Intake<'_> {
             groups.entry(group).or_default().push(place);
         }
         let known = self.look_up(&customers).await?;
-        let booked = known.into_iter().zip(groups.into_values()).map(|(known, places)| async move {
-            let orders = places.iter().filter_map(|place| orders.get(*place)).map(|(_, order)| order);
-            let results = self.orders_of_one(known, orders, by).await;
-            places.into_iter().zip(results).collect::<Vec<_>>()
-        });
+        // Once for all of them: customers side by side would each find nothing read yet.
+        self.0.programs().versions().await?;
+        let booked =
+            by_member(known.into_iter().zip(groups.into_values())).into_iter().map(|(known, places)| async move {
+                let orders = places.iter().filter_map(|place| orders.get(*place)).map(|(_, order)| order);
+                let results = self.orders_of_one(known, orders, by).await;
+                places.into_iter().zip(results).collect::<Vec<_>>()
+            });
         let mut results: Vec<_> = join_all(booked).await.into_iter().flatten().collect();
         results.sort_by_key(|(place, _)| *place);
         Ok(results.into_iter().map(|(_, result)| result).collect())
@@ -296,6 +299,24 @@ impl Intake<'_> {
             |account: &Account, rules: &Version| earning::event(account, event, row, rules, now, who.by.clone());
         self.0.ledger().book(&who, row, same, decide).await
     }
+}
+
+/// Puts customers together who are named in several ways but are the same member, so that their orders, too, are
+/// booked in the order sent.
+fn by_member(customers: impl Iterator<Item = (Known, Vec<usize>)>) -> Vec<(Known, Vec<usize>)> {
+    let mut members: Vec<(Known, Vec<usize>)> = Vec::new();
+    for (known, mut places) in customers {
+        let member = known.hot.as_ref().map(|hot| hot.account.member);
+        let same = |other: &Known| member.is_some() && other.hot.as_ref().map(|hot| hot.account.member) == member;
+        match members.iter_mut().find(|(other, _)| same(other)) {
+            Some((_, theirs)) => {
+                theirs.append(&mut places);
+                theirs.sort_unstable();
+            }
+            None => members.push((known, places)),
+        }
+    }
+    members
 }
 
 fn handle(customer: &Customer) -> Option<&Handle> {

@@ -105,7 +105,7 @@ impl Programs<'_> {
     }
 
     /// The version that holds before anybody has saved one: the shipped programme, since the beginning.
-    fn shipped(&self) -> Result<Version, Error> {
+    fn shipped(self) -> Result<Version, Error> {
         Ok(Version {
             version: 1,
             effective_from: Moment::start_of(crate::values::LocalDay::FIRST),
@@ -122,6 +122,6 @@ fn stored(version: &Version) -> Result<StoredVersion, Error> {
     Ok(StoredVersion { subject: SUBJECT.to_owned(), version: version.version, text })
 }
 
-fn defect(error: impl ToString) -> Error {
+fn defect(error: impl std::fmt::Display) -> Error {
     Error::Defect(error.to_string())
 }

@@ -49,18 +49,17 @@ pub struct Drained {
 pub struct Recompute<'a>(pub(crate) &'a App);
 
 impl Recompute<'_> {
-    /// Puts a task into the queue. One call.
-    pub async fn enqueue(&self, task: &Task) -> Result<(), Error> {
-        let text = serde_json::to_string(task).map_err(|e| Error::Defect(e.to_string()))?;
-        Ok(self.0.parts().queue.send(text).await?)
+    /// Puts tasks into the queue. One call for up to ten.
+    pub async fn enqueue(&self, tasks: &[Task]) -> Result<(), Error> {
+        let texts = tasks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+        let texts = texts.map_err(|e| Error::Defect(e.to_string()))?;
+        Ok(self.0.parts().queue.send(&texts).await?)
     }
 
-    /// Puts the drain of every shard into the queue.
+    /// Puts the drain of every shard into the queue. Two calls.
     pub async fn enqueue_due(&self) -> Result<(), Error> {
-        for shard in 0..DUE_SHARDS {
-            self.enqueue(&Task::Due { shard }).await?;
-        }
-        Ok(())
+        let tasks: Vec<Task> = all_shards().into_iter().map(|shard| Task::Due { shard }).collect();
+        self.enqueue(&tasks).await
     }
 
     /// Does one task of the queue.
@@ -68,7 +67,7 @@ impl Recompute<'_> {
         match task {
             Task::Due { shard } => {
                 let drained = self.drain(&[shard], budget).await?;
-                if drained.finished { Ok(()) } else { self.enqueue(&task).await }
+                if drained.finished { Ok(()) } else { self.enqueue(&[task]).await }
             }
             Task::DryRun(portion) => self.0.dry_runs().work(portion).await,
         }

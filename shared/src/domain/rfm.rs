@@ -38,13 +38,13 @@ impl Rfm {
     /// R ≤ 30 and F ≥ 5 and M ≥ 2000 yuan.
     #[must_use]
     pub fn is_high_value(&self) -> bool {
-        self.within(30) && self.frequency >= 5 && self.money >= Fen::computed(2_000_00)
+        self.within(30) && self.frequency >= 5 && self.money >= Fen::yuan(2_000)
     }
 
     /// R ≤ 60 and F ≥ 2 and M ≥ 500 yuan.
     #[must_use]
     pub fn is_potential(&self) -> bool {
-        self.within(60) && self.frequency >= 2 && self.money >= Fen::computed(500_00)
+        self.within(60) && self.frequency >= 2 && self.money >= Fen::yuan(500)
     }
 
     /// R ≥ 90 and F ≤ 1.
@@ -146,7 +146,7 @@ mod tests {
     }
 
     fn history() -> impl Strategy<Value = PurchaseDays> {
-        proptest::collection::vec((0_u32..700, 0_u64..1_500_00), 0..12).prop_map(|bought| {
+        proptest::collection::vec((0_u32..700, 0_u64..150_000), 0..12).prop_map(|bought| {
             let mut days = PurchaseDays::default();
             for (offset, money) in bought {
                 days.buy(day(offset), Fen::computed(money));
@@ -181,8 +181,7 @@ mod tests {
 
     #[test]
     fn the_edges_of_the_rules_lie_where_the_plan_puts_them() {
-        let rfm =
-            |recency, frequency, yuan: u64| Rfm { recency: Some(recency), frequency, money: Fen::computed(yuan * 100) };
+        let rfm = |recency, frequency, yuan: u64| Rfm { recency: Some(recency), frequency, money: Fen::yuan(yuan) };
         assert_eq!(rfm(30, 5, 2000).segment(), ValueSegment::HighValue);
         assert_eq!(rfm(31, 5, 2000).segment(), ValueSegment::Potential);
         assert_eq!(rfm(60, 2, 500).segment(), ValueSegment::Potential);

@@ -126,23 +126,10 @@ fn log(id: &str, method: &str, response: &Response, cost: Cost, took: Duration) 
     let route = answered.map_or("-", |a| a.route.as_str());
     let role = answered.and_then(|a| a.role).map(|role| role.to_string()).unwrap_or_default();
     let (rru, wru, calls) = (cost.read_units, cost.write_units, cost.calls);
-    match cause {
-        Some(cause) => {
-            tracing::error!(
-                request_id = id,
-                method,
-                route,
-                role,
-                status,
-                duration_ms,
-                rru,
-                wru,
-                calls,
-                cause,
-                "request"
-            );
-        }
-        None => tracing::info!(request_id = id, method, route, role, status, duration_ms, rru, wru, calls, "request"),
+    if let Some(cause) = cause {
+        tracing::error!(request_id = id, method, route, role, status, duration_ms, rru, wru, calls, cause, "request");
+    } else {
+        tracing::info!(request_id = id, method, route, role, status, duration_ms, rru, wru, calls, "request");
     }
 }
 

@@ -14,7 +14,7 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    pub(super) fn defect(what: impl ToString) -> Self {
+    pub(super) fn defect(what: impl std::fmt::Display) -> Self {
         Self::Defect(what.to_string())
     }
 

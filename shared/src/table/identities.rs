@@ -1,5 +1,6 @@
 //! Identities: keyed hashes of openids, unionids, phones, cards and invite codes, each leading to one member.
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{Delete, ReturnConsumedCapacity, TransactWriteItem, Update};
 
 use super::meter::{Kind, count};
@@ -84,7 +85,7 @@ impl Table {
                 count(Kind::Write, answer.consumed_capacity());
                 Ok(true)
             }
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
                 count(Kind::Write, []);
                 Ok(false)
             }

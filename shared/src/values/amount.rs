@@ -119,6 +119,14 @@ quantity! {
     Points, most 1_000_000_000, "a whole number of points from 0 to 1000000000"
 }
 
+impl Fen {
+    /// So many yuan.
+    #[must_use]
+    pub const fn yuan(yuan: u64) -> Self {
+        Self(yuan.saturating_mul(100))
+    }
+}
+
 impl<'de> Deserialize<'de> for Fen {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let most = if deserializer.is_human_readable() { Self::MOST.0 } else { u64::MAX };

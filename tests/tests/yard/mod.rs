@@ -1,0 +1,177 @@
+//! The product in this process, over tables that a test can make fail: what happens in it, and what must be true
+//! after each thing.
+#![allow(dead_code, reason = "each test file uses its own part of the yard")]
+
+mod checks;
+pub(crate) mod doings;
+pub(crate) mod world;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition, TokenBucket};
+use huitou::app::{App, Parts};
+use huitou::clock::Clock;
+use huitou::entropy::{Entropy, SeededEntropy};
+use huitou::seal::FileMasterKey;
+use huitou::table::{Names, Table};
+use huitou::transport::HttpTransport;
+use huitou::values::Moment;
+use huitou::wechat::{WeChat, WeChatSettings};
+use local::clock::DevClock;
+use local::in_process::Faults;
+use local::queue::Queues;
+use local::table::Embedded;
+use local::template::Template;
+use local::wire::{self, Surroundings};
+use serde_json::{Value, json};
+
+/// A clock that stands still until a test moves it.
+#[derive(Debug)]
+pub(crate) struct HandClock(Mutex<Moment>);
+
+impl HandClock {
+    pub(crate) fn advance(&self, time: Duration) {
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *now = now.plus(time);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Moment {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wall(&self) -> Moment {
+        self.now()
+    }
+}
+
+/// Everything around the product: what is kept, the time, and the faults that its processes meet.
+pub(crate) struct Yard {
+    pub(crate) clock: Arc<HandClock>,
+    pub(crate) faults: Faults,
+    names: Names,
+    client: Client,
+    model: App,
+    wechat: (WeChatSettings, Arc<HttpTransport>),
+}
+
+impl Yard {
+    /// A yard in memory, whose programme has short terms and low thresholds, so that much happens soon.
+    pub(crate) async fn in_memory(seed: u64) -> Self {
+        let template = Template::shipped().unwrap();
+        let table = Embedded::open(None, &template.tables).unwrap();
+        let faults = Faults::none();
+        let client = patient(&Embedded::client(table.faulty_http_client(faults.clone())));
+        Self::over(client, faults, "", seed).await
+    }
+
+    /// A yard over the tables behind a client, which exist under their names in the template after a prefix.
+    pub(crate) async fn over(client: Client, faults: Faults, prefix: &str, seed: u64) -> Self {
+        let template = Template::shipped().unwrap();
+        let queues = Queues::open(None, &template.queues).unwrap();
+        let environment = template.functions[0].environment.clone();
+        let names = Names::from_environment(|name| environment.get(name).map(|table| format!("{prefix}{table}")));
+        let surroundings = Surroundings {
+            template,
+            table: client.clone(),
+            queues: Queues::client(queues.http_client()),
+            clock: Arc::new(DevClock::new()),
+            wechat_url: "http://127.0.0.1:9".to_owned(),
+            secret: [7; 32],
+            directory: None,
+        };
+        let clock = Arc::new(HandClock(Mutex::new(Moment::parse("2026-03-02T10:00:00+08:00").unwrap())));
+        let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
+        let settings = WeChatSettings {
+            base_url: surroundings.wechat_url.clone(),
+            app_id: "wx0000000000000000".to_owned(),
+            secret: "none".to_owned(),
+        };
+        let names = names.unwrap();
+        let parts = Parts {
+            table: Table::new(client.clone(), names.clone()),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            master: Arc::new(FileMasterKey::from_bytes([9; 32], Arc::clone(&entropy))),
+            entropy,
+            ..wire::parts(&surroundings).unwrap()
+        };
+        let model = App::new(parts);
+        let yard = Self { clock, faults, names, client, model, wechat: (settings, Arc::new(HttpTransport::new())) };
+        wire::install_programme(&yard.process(), &quick_programme()).await.unwrap();
+        yard
+    }
+
+    /// A process of its own, which has read nothing yet and sends a call again when it fails by itself.
+    pub(crate) fn process(&self) -> App {
+        self.process_over(self.client.clone())
+    }
+
+    /// A process that is about to die: it sends nothing twice.
+    pub(crate) fn dying_process(&self) -> App {
+        let config = self.client.config().to_builder().retry_config(RetryConfig::disabled());
+        self.process_over(Client::from_conf(config.build()))
+    }
+
+    fn process_over(&self, client: Client) -> App {
+        let parts = self.model.parts();
+        let (settings, transport) = &self.wechat;
+        App::new(Parts {
+            table: Table::new(client, self.names.clone()),
+            queue: parts.queue.clone(),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+            master: Arc::clone(&parts.master),
+            lookup: parts.lookup.clone(),
+            wechat: WeChat::new(settings.clone(), Arc::clone(transport) as _),
+            tokens: parts.tokens.clone(),
+            systems: parts.systems.clone(),
+            cursors: parts.cursors.clone(),
+            bearer_systems: parts.bearer_systems,
+            settings_fresh_for: parts.settings_fresh_for,
+            own_name: parts.own_name.clone(),
+        })
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+}
+
+/// The client of a process on AWS, except that it waits a thousandth of the time and never tires of trying again.
+fn patient(client: &Client) -> Client {
+    let retries = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(1));
+    let tireless = RetryPartition::custom("tireless").token_bucket(TokenBucket::unlimited()).build();
+    Client::from_conf(client.config().to_builder().retry_config(retries).retry_partition(tireless).build())
+}
+
+/// The shipped programme with short terms and low thresholds.
+fn quick_programme() -> Value {
+    let shipped = huitou::domain::program::Shipped::AnnualSpend.program().unwrap();
+    let mut programme = serde_json::to_value(shipped).unwrap();
+    let changes = [
+        ("/earning/pending_days", json!(2)),
+        ("/earning/expiry", json!({ "after_days": 20 })),
+        ("/earning/cap", json!({ "per": "month", "points": 4000 })),
+        ("/ladder/window", json!({ "days": 30 })),
+        ("/ladder/review_days", json!(15)),
+        ("/ladder/grace_days", json!(5)),
+        ("/ladder/tiers/1/spend", json!(20_000)),
+        ("/ladder/tiers/2/spend", json!(60_000)),
+        ("/ladder/tiers/3/spend", json!(150_000)),
+        ("/rewards/0/points", json!(40)),
+        ("/rewards/1/points", json!(90)),
+        ("/hold_minutes", json!(600)),
+    ];
+    for (pointer, value) in changes {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        match programme.pointer_mut(parent).unwrap() {
+            Value::Object(object) => drop(object.insert(name.to_owned(), value)),
+            Value::Array(list) => list[name.parse::<usize>().unwrap()] = value,
+            other => panic!("{pointer} leads into {other}"),
+        }
+    }
+    programme
+}
