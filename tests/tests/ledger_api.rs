@@ -5,6 +5,7 @@
     clippy::indexing_slicing,
     reason = "a test that fails should stop at once, also in its helpers"
 )]
+#![allow(clippy::inconsistent_digit_grouping, reason = "money is written as yuan_fen")]
 
 use std::time::Duration;
 
@@ -774,5 +775,5 @@ async fn dry_run(house: &House, silver: u64, rate: u32) -> Value {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), asked).await.unwrap()
+    tokio::time::timeout(Duration::from_mins(1), asked).await.unwrap()
 }
