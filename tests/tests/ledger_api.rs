@@ -57,6 +57,17 @@ async fn a_second_delivery_is_answered_like_the_first_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_booked_stays_booked_even_if_it_would_be_refused_today() {
+    let house = a_house().await;
+    let sale = order("A-1", &json!({ "card": "00001" }), "2026-03-02T09:00:00+08:00", 199_00);
+    let first = house.sells(sale.clone()).await;
+    // A clock that is set back makes the order lie in the future.
+    house.it_is("2026-03-01T09:00:00+08:00").await;
+    let again = house.sells(sale).await;
+    assert_eq!((&again["status"], &again["points"]), (&json!("replayed"), &first["points"]));
+}
+
+#[tokio::test]
 async fn one_order_twice_in_one_batch_is_booked_once() {
     let house = a_house().await;
     let anna = house.a_member("00001").await;
