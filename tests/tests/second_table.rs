@@ -156,7 +156,7 @@ async fn parts(app: &App, transcript: &mut Transcript) {
         commit(&StoredPart::new(member_id(1), part, format!("note {n}"))).await;
     }
     transcript.note("notes", (table.notes(member_id(1), 3).await, table.notes(member_id(2), 3).await));
-    transcript.note("no profile, a key", table.profile_and_key(member_id(1)).await);
+    transcript.note("no profile, a key", table.profile_and_key(member_id(1), Freshness::Latest).await);
 }
 
 /// Reads of many items, by pages, and of what is not there.
