@@ -349,11 +349,14 @@ impl World {
                 self.remember_row(entry);
             }
             (Call::Merge(wish), Said::Merged(Ok(done))) => {
-                let (survivor, absorbed) = (self.place(wish.survivor), self.place(wish.absorbed));
-                let days = self.days[absorbed].clone();
-                days.iter().for_each(|(day, bought)| add(&mut self.days[survivor], *day, *bought));
-                self.into[absorbed] = Some(survivor);
-                self.unions.push(Union { name: done.merge, survivor, absorbed, days, undone: false });
+                // Asked again, it answers with the merge that is there.
+                if self.unions.iter().all(|union| union.name != done.merge) {
+                    let (survivor, absorbed) = (self.place(wish.survivor), self.place(wish.absorbed));
+                    let days = self.days[absorbed].clone();
+                    days.iter().for_each(|(day, bought)| add(&mut self.days[survivor], *day, *bought));
+                    self.into[absorbed] = Some(survivor);
+                    self.unions.push(Union { name: done.merge, survivor, absorbed, days, undone: false });
+                }
             }
             (Call::Undo(_, name), Said::Undone(Ok(()))) => {
                 let union = self.unions.iter_mut().find(|union| union.name == *name).unwrap();
@@ -389,6 +392,8 @@ impl World {
             assert_eq!(member, entry.member, "the order went to somebody else");
             add(&mut self.days[who], order.paid_at.day(), (1, order.amount.number()));
             self.orders.push(Sold { who, order: order.clone(), refunds: Vec::new() });
+            // The same list in every world, however many deliveries it took.
+            self.orders.sort_by(|one, other| one.order.id.cmp(&other.order.id));
         }
         self.remember_row(entry);
     }
