@@ -3,27 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cases::Error;
-use crate::cases::customers::Customers;
-use crate::cases::dry_run::DryRuns;
-use crate::cases::intake::Intake;
-use crate::cases::ledger::Ledger;
-use crate::cases::merges::Merges;
-use crate::cases::people::People;
-use crate::cases::profiles::Profiles;
-use crate::cases::programs::{ProgramCache, Programs};
-use crate::cases::recompute::Recompute;
-use crate::cases::remarks::Remarks;
-use crate::cases::sign_up::SignUp;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
-use crate::manners::cursor::CursorKey;
-use crate::manners::signature::SystemKeys;
-use crate::manners::token::TokenKeys;
 use crate::queue::Queue;
-use crate::seal::{KeyCache, LookupKey, MasterKey, MemberKey};
-use crate::table::Table;
-use crate::values::{Actor, MemberId, Moment};
+use crate::seal::{KeyCache, LookupKey, MasterKey};
+use crate::table::{ProgramCache, Table};
+use crate::trust::cursor::CursorKey;
+use crate::trust::signature::SystemKeys;
+use crate::trust::token::TokenKeys;
+use crate::values::{Actor, Moment};
 use crate::wechat::WeChat;
 
 /// What an app is made of: built once at start-up, by a function's `main` or by the local host.
@@ -76,72 +64,6 @@ impl App {
         Self(Arc::new(Inner { parts, programs: ProgramCache::default(), keys: KeyCache::default() }))
     }
 
-    /// The ledger.
-    #[must_use]
-    pub const fn ledger(&self) -> Ledger<'_> {
-        Ledger(self)
-    }
-
-    /// Intake of orders, refunds and events.
-    #[must_use]
-    pub const fn intake(&self) -> Intake<'_> {
-        Intake(self)
-    }
-
-    /// People.
-    #[must_use]
-    pub const fn people(&self) -> People<'_> {
-        People(self)
-    }
-
-    /// Log-in and sign-up.
-    #[must_use]
-    pub const fn sign_up(&self) -> SignUp<'_> {
-        SignUp(self)
-    }
-
-    /// Members' own profiles.
-    #[must_use]
-    pub const fn profiles(&self) -> Profiles<'_> {
-        Profiles(self)
-    }
-
-    /// Merges of members who are one person.
-    #[must_use]
-    pub const fn merges(&self) -> Merges<'_> {
-        Merges(self)
-    }
-
-    /// Members as staff see them.
-    #[must_use]
-    pub const fn customers(&self) -> Customers<'_> {
-        Customers(self)
-    }
-
-    /// Tags and notes.
-    #[must_use]
-    pub const fn remarks(&self) -> Remarks<'_> {
-        Remarks(self)
-    }
-
-    /// The programme's settings.
-    #[must_use]
-    pub const fn programs(&self) -> Programs<'_> {
-        Programs(self)
-    }
-
-    /// Dry runs of settings.
-    #[must_use]
-    pub const fn dry_runs(&self) -> DryRuns<'_> {
-        DryRuns(self)
-    }
-
-    /// Recompute.
-    #[must_use]
-    pub const fn recompute(&self) -> Recompute<'_> {
-        Recompute(self)
-    }
-
     /// The time of business.
     #[must_use]
     pub fn now(&self) -> Moment {
@@ -188,13 +110,7 @@ impl App {
         &self.0.programs
     }
 
-    /// Keeps the key of a member who has just become known, so that the next request asks for nothing.
-    pub(crate) fn keep_key(&self, member: MemberId, wrapped: &[u8], key: MemberKey) {
-        self.0.keys.keep(member, wrapped, key, self.wall());
-    }
-
-    /// A member's key, from the last few minutes' or by the master key.
-    pub(crate) async fn unwrap_key(&self, member: MemberId, wrapped: &[u8]) -> Result<MemberKey, Error> {
-        Ok(self.0.keys.key(self.master_key(), member, wrapped, self.wall()).await?)
+    pub(crate) fn key_cache(&self) -> &KeyCache {
+        &self.0.keys
     }
 }

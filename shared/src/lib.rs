@@ -4,9 +4,10 @@
 //!
 //! 1. [`values`]: newtypes that cannot hold a wrong value.
 //! 2. [`domain`]: the business rules, pure: facts, settings and a date in, a decision out.
-//! 3. ports and adapters: [`clock`], [`entropy`], [`table`], [`queue`], [`seal`], [`transport`], [`wechat`].
-//! 4. [`cases`]: what the product does, one use case at a time, over the ports, which [`app`] holds.
-//! 5. [`manners`]: HTTP, tokens, cursors, telemetry, start-up.
+//! 3. ports and adapters: [`clock`], [`entropy`], [`table`], [`queue`], [`seal`], [`trust`], [`transport`], [`wechat`];
+//!    [`app`] holds them all.
+//! 4. [`cases`]: what the product does, one use case at a time, over the ports.
+//! 5. [`manners`]: HTTP, batches, telemetry, start-up.
 
 pub mod app;
 pub mod cases;
@@ -20,5 +21,6 @@ pub mod seal;
 pub mod secrets;
 pub mod table;
 pub mod transport;
+pub mod trust;
 pub mod values;
 pub mod wechat;

@@ -5,10 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::entropy::{self, Entropy};
-use crate::manners::cursor::CursorKey;
-use crate::manners::signature::{SystemKey, SystemKeys};
-use crate::manners::token::{TokenKey, TokenKeys};
 use crate::seal::LookupKey;
+use crate::trust::cursor::CursorKey;
+use crate::trust::signature::{SystemKey, SystemKeys};
+use crate::trust::token::{TokenKey, TokenKeys};
 use crate::values::{Actor, Invalid};
 
 /// All secrets, as JSON; keys in base64.

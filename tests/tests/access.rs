@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use huitou::manners::access::{ACCESS, Allowed};
-use huitou::manners::token::Role;
+use huitou::trust::token::Role;
 use local::template::Template;
 use serde_json::json;
 use tests::{Call, House, a_house};

@@ -10,8 +10,8 @@
 use std::time::Duration;
 
 use huitou::clock::Clock as _;
-use huitou::manners::signature::{KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
-use huitou::manners::token::{Claims, Role};
+use huitou::trust::signature::{KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
+use huitou::trust::token::{Claims, Role};
 use serde_json::{Map, Value, json};
 use tests::{Answer, Call, House, Member, a_house, assert_problem, order};
 

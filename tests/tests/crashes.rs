@@ -182,3 +182,19 @@ fn a_settlement_survives_a_death_at_any_call() {
     let before = [Doing::buys(0, 30_000), Doing::buys(1, 70_000), Doing::days(45)];
     dies_at_every_call(&before, &Doing::Drain, 16 + 2 * 2);
 }
+
+fn two_members() -> Vec<Doing> {
+    vec![Doing::buys(0, 30_000), Doing::buys(1, 70_000), Doing::days(3), Doing::Donate { who: 1, points: 100 }]
+}
+
+#[test]
+fn a_merge_survives_a_death_at_any_call() {
+    dies_at_every_call(&two_members(), &Doing::Merge { survivor: 0, absorbed: 1 }, 5);
+}
+
+#[test]
+fn an_undone_merge_survives_a_death_at_any_call() {
+    let mut before = two_members();
+    before.extend([Doing::Merge { survivor: 0, absorbed: 1 }, Doing::buys(1, 5_000), Doing::days(1)]);
+    dies_at_every_call(&before, &Doing::Undo { merge: 0 }, 8);
+}

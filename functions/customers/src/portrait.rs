@@ -8,7 +8,7 @@ use huitou::domain::days::Purchases;
 use huitou::domain::entry::Balance;
 use huitou::domain::tier::{NextTier, Standing};
 use huitou::manners::masking;
-use huitou::manners::token::Role;
+use huitou::trust::token::Role;
 use huitou::values::{Actor, Birthday, Code, Fen, LocalDay, MemberId, Moment, Name, Phone, RowKey};
 use serde::Serialize;
 

@@ -11,7 +11,7 @@ use huitou::cases::sign_up::{self, InviteOutcome, LoggedIn};
 use huitou::manners::caller::Me;
 use huitou::manners::extract::Json;
 use huitou::manners::problem::Problem;
-use huitou::manners::token::{Claims, Role};
+use huitou::trust::token::{Claims, Role};
 use huitou::values::MemberId;
 use serde::{Deserialize, Serialize};
 

@@ -75,6 +75,14 @@ pub struct Portrait {
 #[derive(Clone, Copy, Debug)]
 pub struct Customers<'a>(pub(crate) &'a App);
 
+impl App {
+    /// Members as staff see them.
+    #[must_use]
+    pub const fn customers(&self) -> Customers<'_> {
+        Customers(self)
+    }
+}
+
 impl Customers<'_> {
     /// The member who has this handle. One call, and those of [`Customers::portrait`].
     pub async fn find(&self, handle: &Handle, sight: &Sight) -> Result<Portrait, Error> {

@@ -83,6 +83,14 @@ pub struct Portion {
 #[derive(Clone, Copy, Debug)]
 pub struct DryRuns<'a>(pub(crate) &'a App);
 
+impl App {
+    /// Dry runs of settings.
+    #[must_use]
+    pub const fn dry_runs(&self) -> DryRuns<'_> {
+        DryRuns(self)
+    }
+}
+
 impl DryRuns<'_> {
     /// Starts a run. Two calls: the record, the first message.
     pub async fn start(&self, program: Program, by: Actor) -> Result<DryRun, Error> {

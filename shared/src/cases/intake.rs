@@ -41,6 +41,14 @@ pub struct Accepted {
 #[derive(Clone, Copy, Debug)]
 pub struct Intake<'a>(pub(crate) &'a App);
 
+impl App {
+    /// Intake of orders, refunds and events.
+    #[must_use]
+    pub const fn intake(&self) -> Intake<'_> {
+        Intake(self)
+    }
+}
+
 /// A customer of a batch: who it is, when known, and the hot item read last.
 struct Known {
     customer: Customer,

@@ -26,6 +26,14 @@ const MOST_MERGES: usize = 8;
 #[derive(Clone, Copy, Debug)]
 pub struct Ledger<'a>(pub(crate) &'a App);
 
+impl App {
+    /// The ledger.
+    #[must_use]
+    pub const fn ledger(&self) -> Ledger<'_> {
+        Ledger(self)
+    }
+}
+
 /// A member's points as they stand now.
 #[derive(Clone, Debug)]
 pub struct Statement {

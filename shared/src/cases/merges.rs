@@ -192,6 +192,14 @@ fn conflicts(survivor: &Stand<'_>, absorbed: &Stand<'_>) -> Vec<Conflict> {
 #[derive(Clone, Copy, Debug)]
 pub struct Merges<'a>(pub(crate) &'a App);
 
+impl App {
+    /// Merges of members who are one person.
+    #[must_use]
+    pub const fn merges(&self) -> Merges<'_> {
+        Merges(self)
+    }
+}
+
 impl Merges<'_> {
     /// What a merge would do. Three calls; nothing is written.
     pub async fn preview(&self, wish: &Wish) -> Result<Outlook, Error> {

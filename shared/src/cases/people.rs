@@ -287,13 +287,21 @@ impl NewPerson {
 
     /// The person has become known: the next request need not ask for the key.
     pub fn remember(self, app: &App) {
-        app.keep_key(self.hot.account.member, &self.wrapped, self.key);
+        app.key_cache().keep(self.hot.account.member, &self.wrapped, self.key, app.wall());
     }
 }
 
 /// People.
 #[derive(Clone, Copy, Debug)]
 pub struct People<'a>(pub(crate) &'a App);
+
+impl App {
+    /// People.
+    #[must_use]
+    pub const fn people(&self) -> People<'_> {
+        People(self)
+    }
+}
 
 impl People<'_> {
     /// The keyed hash by which a handle is looked up.
@@ -330,7 +338,7 @@ impl People<'_> {
             }
         };
         let (part, wrapped) = read.ok_or(Error::NotFound)?;
-        let key = self.0.unwrap_key(member, &wrapped).await?;
+        let key = self.0.key_cache().key(self.0.master_key(), member, &wrapped, self.0.wall()).await?;
         Ok(Opened { member, profile: Profile::read(&part)?, version: part.version, key })
     }
 

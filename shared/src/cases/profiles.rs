@@ -114,6 +114,14 @@ impl Mine {
 #[derive(Clone, Copy, Debug)]
 pub struct Profiles<'a>(pub(crate) &'a App);
 
+impl App {
+    /// Members' own profiles.
+    #[must_use]
+    pub const fn profiles(&self) -> Profiles<'_> {
+        Profiles(self)
+    }
+}
+
 impl Profiles<'_> {
     /// The own profile. One call.
     pub async fn read(&self, who: &Who) -> Result<Mine, Error> {

@@ -1,7 +1,6 @@
 //! Programme settings: which version judges what, saving a new one, trying one on history.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,26 +12,6 @@ use crate::values::{Actor, Moment};
 
 const SUBJECT: &str = "program";
 
-/// The versions last read, shared by all requests of one process.
-#[derive(Debug, Default)]
-pub struct ProgramCache(Mutex<Option<(Moment, Arc<Versions>)>>);
-
-impl ProgramCache {
-    fn get(&self, wall: Moment, fresh_for: Duration) -> Option<Arc<Versions>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (read, versions) = kept.as_ref()?;
-        (wall.since(*read) < fresh_for).then(|| Arc::clone(versions))
-    }
-
-    fn put(&self, wall: Moment, versions: &Arc<Versions>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((wall, Arc::clone(versions)));
-    }
-
-    fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
-
 #[derive(Serialize, Deserialize)]
 struct Stored {
     effective_from: Moment,
@@ -43,6 +22,14 @@ struct Stored {
 /// The programme's settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Programs<'a>(pub(crate) &'a App);
+
+impl App {
+    /// The programme's settings.
+    #[must_use]
+    pub const fn programs(&self) -> Programs<'_> {
+        Programs(self)
+    }
+}
 
 impl Programs<'_> {
     /// All versions. No call while they are fresh, one otherwise.

@@ -48,6 +48,14 @@ pub struct Drained {
 #[derive(Clone, Copy, Debug)]
 pub struct Recompute<'a>(pub(crate) &'a App);
 
+impl App {
+    /// Recompute.
+    #[must_use]
+    pub const fn recompute(&self) -> Recompute<'_> {
+        Recompute(self)
+    }
+}
+
 impl Recompute<'_> {
     /// Puts tasks into the queue. One call for up to ten.
     pub async fn enqueue(&self, tasks: &[Task]) -> Result<(), Error> {

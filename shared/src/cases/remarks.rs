@@ -62,6 +62,14 @@ pub struct WrittenNote {
 #[derive(Clone, Copy, Debug)]
 pub struct Remarks<'a>(pub(crate) &'a App);
 
+impl App {
+    /// Tags and notes.
+    #[must_use]
+    pub const fn remarks(&self) -> Remarks<'_> {
+        Remarks(self)
+    }
+}
+
 impl Remarks<'_> {
     /// A member's tags. One call.
     pub async fn tags(&self, member: MemberId) -> Result<Vec<Name>, Error> {

@@ -66,6 +66,14 @@ pub struct LoggedIn {
 #[derive(Clone, Copy, Debug)]
 pub struct SignUp<'a>(pub(crate) &'a App);
 
+impl App {
+    /// Log-in and sign-up.
+    #[must_use]
+    pub const fn sign_up(&self) -> SignUp<'_> {
+        SignUp(self)
+    }
+}
+
 /// Who came in, as WeChat told.
 struct Arrival<'a> {
     identity: WeChatIdentity,

@@ -2,7 +2,7 @@
 //!
 //! A route that is not in the table answers nobody. A test holds it against `template.yaml` and the routers.
 
-use super::token::Role;
+use crate::trust::token::Role;
 
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

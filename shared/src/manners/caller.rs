@@ -4,9 +4,9 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 
 use super::problem::Problem;
-use super::token::{Claims, Role};
 use crate::cases::Who;
 use crate::cases::customers::Sight;
+use crate::trust::token::{Claims, Role};
 use crate::values::{Actor, MemberId};
 
 /// Whoever is calling: the edge has checked the token or the signature, and that the role may call the route.

@@ -20,11 +20,11 @@ use utoipa_axum::router::OpenApiRouter;
 use super::access;
 use super::caller::Caller;
 use super::problem::Problem;
-use super::signature::{SignatureError, SignedRequest};
-use super::token::Role;
 use crate::app::App;
 use crate::cases::Error;
 use crate::table::{Cost, metered};
+use crate::trust::signature::{SignatureError, SignedRequest};
+use crate::trust::token::Role;
 
 /// The largest body that is read.
 pub const MOST_BYTES: usize = 256 * 1024;

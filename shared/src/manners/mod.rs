@@ -3,13 +3,10 @@
 pub mod access;
 pub mod batch;
 pub mod caller;
-pub mod cursor;
 pub mod edge;
 pub mod extract;
 pub mod gateway;
 pub mod masking;
 pub mod movement;
 pub mod problem;
-pub mod signature;
 pub mod start;
-pub mod token;

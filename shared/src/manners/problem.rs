@@ -7,10 +7,10 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::cursor::BadCursor;
 use super::edge;
 use crate::cases::Error;
 use crate::domain::refusal::Refusal;
+use crate::trust::cursor::BadCursor;
 use crate::wechat::LoginError;
 
 /// One thing that is wrong with a request.

@@ -26,6 +26,7 @@ pub use journal::{Page, RefundTally};
 pub use members::{DUE_SHARDS, Due, DuePosition, Freshness, Hot};
 pub use meter::{Cost, metered};
 pub use profiles::{Part, StoredPart};
+pub(crate) use settings::ProgramCache;
 pub use settings::StoredVersion;
 pub use transaction::{Lost, Outcome, Transaction};
 

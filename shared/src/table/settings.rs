@@ -1,9 +1,14 @@
 //! Settings by version, and small records that settings-like things need.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
 use super::meter::{Kind, count};
 use super::{Item, Table, Trouble, get_number, get_text, number, text};
+use crate::domain::program::Versions;
+use crate::values::Moment;
 
 /// One stored version of one kind of settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +28,26 @@ impl StoredVersion {
             ("version".into(), number(self.version)),
             ("content".into(), text(&self.text)),
         ])
+    }
+}
+
+/// The versions last read, shared by all requests of one process.
+#[derive(Debug, Default)]
+pub(crate) struct ProgramCache(Mutex<Option<(Moment, Arc<Versions>)>>);
+
+impl ProgramCache {
+    pub(crate) fn get(&self, wall: Moment, fresh_for: Duration) -> Option<Arc<Versions>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (read, versions) = kept.as_ref()?;
+        (wall.since(*read) < fresh_for).then(|| Arc::clone(versions))
+    }
+
+    pub(crate) fn put(&self, wall: Moment, versions: &Arc<Versions>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((wall, Arc::clone(versions)));
+    }
+
+    pub(crate) fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

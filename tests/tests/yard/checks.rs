@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use huitou::domain::account::Account;
+use huitou::domain::account::{Account, Membership};
 use huitou::domain::entry::{Entry, What};
 use huitou::domain::proof::prove;
 use huitou::table::{DUE_SHARDS, Freshness, Hot};
@@ -23,15 +23,20 @@ impl World {
         assert_eq!(stored, known, "exactly those are members whose orders were acknowledged");
         let cards: Vec<_> = (0..PEOPLE).map(card).collect();
         let owners = self.yard.process().people().owners(&cards).await.unwrap();
-        assert_eq!(owners, self.members, "each card leads to its member");
-        let mut rows = 0;
+        let wanted: Vec<_> = (0..PEOPLE).map(|who| self.members[self.owner(who)]).collect();
+        assert_eq!(owners, wanted, "each card leads to its member, or to the one who goes on");
+        let (mut rows, mut of_merges) = (0, 0);
         for hot in &hots {
             let who = self.members.iter().position(|m| *m == Some(hot.account.member)).unwrap();
-            rows += self.check_journal(hot).await;
-            assert_eq!(days(&hot.account), self.days_bought(who), "purchase days");
+            let seen = self.check_journal(hot).await;
+            (rows, of_merges) = (rows + seen.0, of_merges + seen.1);
+            assert_eq!(days(&hot.account), self.days[who], "purchase days");
+            let into = self.into[who].and_then(|into| self.members[into]);
+            assert_eq!(merged_into(&hot.account), into, "taken over by");
             check_due(hot);
         }
         assert_eq!(rows, self.rows.len(), "what was acknowledged is there once");
+        assert_eq!(of_merges, 2 * self.merges(), "every merge and every undo is in both journals");
         let sum: i64 = hots.iter().map(|hot| hot.account.holdings.books.sum()).sum();
         assert_eq!(sum, 0, "the books of all members sum to zero");
     }
@@ -45,8 +50,10 @@ impl World {
         for who in 0..PEOPLE {
             let Some(member) = self.members[who] else { continue };
             let opened = self.yard.process().people().open(member, Freshness::Latest).await.unwrap();
-            let handles: Vec<_> = opened.handles().unwrap().into_iter().map(|(_, handle)| handle).collect();
-            assert_eq!(handles, [card(who)], "the profile holds the card");
+            let mut held: Vec<_> = opened.handles().unwrap().into_iter().map(|(_, handle)| handle).collect();
+            held.sort_by(|one, other| one.value().cmp(other.value()));
+            let own = (0..PEOPLE).filter(|card| self.members[*card].is_some() && self.owner(*card) == who);
+            assert_eq!(held, own.map(card).collect::<Vec<_>>(), "the profile holds the cards that lead to it");
         }
     }
 
@@ -84,36 +91,31 @@ impl World {
         index
     }
 
-    /// Proves the account and compares its rows with what was acknowledged; says how many of those there are.
-    async fn check_journal(&self, hot: &Hot) -> usize {
+    /// Proves the account and compares its rows with what was acknowledged; says how many of those there are, and how
+    /// many rows of merges.
+    async fn check_journal(&self, hot: &Hot) -> (usize, usize) {
         let account = &hot.account;
         assert!(account.holdings.balanced(), "{:?}", account.holdings);
         let rows = self.yard.process().table().whole_journal(account).await.unwrap();
         assert_eq!(prove(account.member, &rows, account).fault, None);
-        let mut acknowledged = 0;
+        let (mut acknowledged, mut of_merges) = (0, 0);
         let mut seen: BTreeSet<RowKey> = BTreeSet::new();
         for row in rows {
             let entry = Entry::read(row.key, &row.text).unwrap();
             assert!(seen.insert(entry.row), "{entry:?} is there twice");
-            if entry.what == What::Settlement {
-                continue;
+            match entry.what {
+                What::Settlement => {}
+                What::MergedIn { .. }
+                | What::MergedOut { .. }
+                | What::MergeTakenBack { .. }
+                | What::MergeReturned { .. } => of_merges += 1,
+                _ => {
+                    assert_eq!(Some(&entry), self.rows.get(&entry.row), "nothing is there that nobody was told of");
+                    acknowledged += 1;
+                }
             }
-            assert_eq!(Some(&entry), self.rows.get(&entry.row), "nothing is there that nobody was told of");
-            acknowledged += 1;
         }
-        acknowledged
-    }
-
-    fn days_bought(&self, who: usize) -> BTreeMap<LocalDay, (u32, u64)> {
-        let mut days = BTreeMap::<LocalDay, (u32, u64)>::new();
-        for sold in self.orders.iter().filter(|sold| sold.who == who) {
-            let day = days.entry(sold.order.paid_at.day()).or_default();
-            let given_back = !sold.refunds.is_empty() && sold.left() == 0;
-            day.0 += u32::from(!given_back);
-            day.1 += sold.left();
-        }
-        days.retain(|_, bought| *bought != (0, 0));
-        days
+        (acknowledged, of_merges)
     }
 
     /// The accounts as another world sees them in which the same has happened: without what is drawn at random.
@@ -125,6 +127,9 @@ impl World {
                 continue;
             };
             account.member = MemberId::from_random([0; 16]);
+            if merged_into(&account).is_some() {
+                account.membership = Membership::MergedInto(account.member);
+            }
             account.chain.head = [0; 32];
             account.chain.recent.clear();
             account.holdings.holds.iter_mut().for_each(|hold| hold.id = RowKey::from_bytes([0; 16]));
@@ -132,6 +137,10 @@ impl World {
         }
         views
     }
+}
+
+fn merged_into(account: &Account) -> Option<MemberId> {
+    if let Membership::MergedInto(member) = account.membership { Some(member) } else { None }
 }
 
 fn days(account: &Account) -> BTreeMap<LocalDay, (u32, u64)> {

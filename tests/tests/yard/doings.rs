@@ -35,6 +35,8 @@ pub(crate) enum Doing {
     CheckIn { who: usize },
     Adjust { who: usize, points: i64 },
     Event { who: usize, topic: Topic, by_card: bool },
+    Merge { survivor: usize, absorbed: usize },
+    Undo { merge: usize },
     Drain,
     Wait { hours: u64 },
 }
@@ -106,6 +108,8 @@ pub(crate) fn doing() -> impl Strategy<Value = Doing> {
         2 => who().prop_map(|who| Doing::CheckIn { who }),
         3 => (who(), prop_oneof![3 => 1_i64..500, 2 => -200_i64..0]).prop_map(|(who, points)| Doing::Adjust { who, points }),
         2 => (who(), topic, any::<bool>()).prop_map(|(who, topic, by_card)| Doing::Event { who, topic, by_card }),
+        3 => (who(), who()).prop_map(|(survivor, absorbed)| Doing::Merge { survivor, absorbed }),
+        3 => any::<usize>().prop_map(|merge| Doing::Undo { merge }),
         3 => Just(Doing::Drain),
         7 => prop_oneof![3 => 1_u64..30, 3 => 30_u64..200, 1 => 200_u64..1_500].prop_map(|hours| Doing::Wait { hours }),
     ]

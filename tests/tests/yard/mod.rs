@@ -16,12 +16,13 @@ use huitou::clock::Clock;
 use huitou::entropy::{Entropy, SeededEntropy};
 use huitou::seal::FileMasterKey;
 use huitou::table::{Names, Table};
-use huitou::transport::HttpTransport;
+use huitou::transport::{HttpTransport, Transport};
 use huitou::values::Moment;
 use huitou::wechat::{WeChat, WeChatSettings};
 use local::clock::DevClock;
 use local::in_process::Faults;
 use local::queue::Queues;
+use local::standin::{WECHAT_APP_ID, WECHAT_SECRET};
 use local::table::Embedded;
 use local::template::Template;
 use local::wire::{self, Surroundings};
@@ -55,7 +56,7 @@ pub(crate) struct Yard {
     names: Names,
     client: Client,
     model: App,
-    wechat: (WeChatSettings, Arc<HttpTransport>),
+    wechat: (WeChatSettings, Arc<dyn Transport>),
 }
 
 impl Yard {
@@ -66,6 +67,13 @@ impl Yard {
         let faults = Faults::none();
         let client = patient(&Embedded::client(table.faulty_http_client(faults.clone())));
         Self::over(client, faults, "", seed).await
+    }
+
+    /// The same yard with WeChat at this address, reached by this transport.
+    pub(crate) fn with_wechat(mut self, url: String, transport: Arc<dyn Transport>) -> Self {
+        self.wechat.0.base_url = url;
+        self.wechat.1 = transport;
+        self
     }
 
     /// A yard over the tables behind a client, which exist under their names in the template after a prefix.
@@ -87,8 +95,8 @@ impl Yard {
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(seed));
         let settings = WeChatSettings {
             base_url: surroundings.wechat_url.clone(),
-            app_id: "wx0000000000000000".to_owned(),
-            secret: "none".to_owned(),
+            app_id: WECHAT_APP_ID.to_owned(),
+            secret: WECHAT_SECRET.to_owned(),
         };
         let names = names.unwrap();
         let parts = Parts {
@@ -125,7 +133,7 @@ impl Yard {
             entropy: Arc::clone(&parts.entropy),
             master: Arc::clone(&parts.master),
             lookup: parts.lookup.clone(),
-            wechat: WeChat::new(settings.clone(), Arc::clone(transport) as _),
+            wechat: WeChat::new(settings.clone(), Arc::clone(transport)),
             tokens: parts.tokens.clone(),
             systems: parts.systems.clone(),
             cursors: parts.cursors.clone(),

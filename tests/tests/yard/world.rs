@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use huitou::app::App;
 use huitou::cases::intake::{Accepted, Customer};
+use huitou::cases::merges::{Done, Wish};
 use huitou::cases::people::Handle;
 use huitou::cases::recompute::{Drained, all_shards};
 use huitou::cases::{Error, Who};
@@ -13,7 +14,9 @@ use huitou::domain::entry::Entry;
 use huitou::domain::order::Order;
 use huitou::domain::purchase::Refund;
 use huitou::table::Freshness;
-use huitou::values::{Actor, Card, Code, Fen, ForeignId, MemberId, Moment, Reason, RowKey, SomePoints, Source};
+use huitou::values::{
+    Actor, Card, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Reason, RowKey, SomePoints, Source,
+};
 use local::in_process::Fault;
 use serde_json::Value;
 
@@ -36,6 +39,9 @@ enum Call {
     CheckIn(Who, String),
     Adjust(Who, String, i64),
     Event(Customer, Event),
+    Merge(Wish),
+    /// Who goes on, and the merge.
+    Undo(MemberId, RowKey),
     Drain,
 }
 
@@ -46,6 +52,8 @@ pub(crate) enum Said {
     Nothing,
     Orders(Vec<Result<Accepted, Error>>),
     Entry(Result<Entry, Error>),
+    Merged(Result<Done, Error>),
+    Undone(Result<(), Error>),
     Drained(Result<Drained, Error>),
 }
 
@@ -55,6 +63,8 @@ impl Said {
             Self::Nothing => Vec::new(),
             Self::Orders(results) => results.iter().filter_map(|r| r.as_ref().err()).collect(),
             Self::Entry(result) => result.as_ref().err().into_iter().collect(),
+            Self::Merged(result) => result.as_ref().err().into_iter().collect(),
+            Self::Undone(result) => result.as_ref().err().into_iter().collect(),
             Self::Drained(result) => result.as_ref().err().into_iter().collect(),
         }
     }
@@ -83,6 +93,8 @@ impl Said {
                 each.collect::<Vec<_>>().join("\n")
             }
             Self::Entry(result) => format!("{:?}", result.as_ref().map(entry)),
+            Self::Merged(result) => format!("{:?}", result.as_ref().map(|done| (done.at, &done.moved))),
+            Self::Undone(result) => format!("{result:?}"),
             Self::Drained(result) => format!("{:?}", result.as_ref().map(|drained| drained.finished)),
         }
     }
@@ -100,23 +112,40 @@ fn forget(value: &mut Value, names: &[&str]) {
 }
 
 /// An order that was acknowledged.
-pub(super) struct Sold {
-    pub(super) who: usize,
-    pub(super) order: Order,
-    pub(super) refunds: Vec<Refund>,
+struct Sold {
+    /// On whose account it was booked.
+    who: usize,
+    order: Order,
+    refunds: Vec<Refund>,
 }
 
 impl Sold {
-    pub(super) fn left(&self) -> u64 {
+    fn left(&self) -> u64 {
         self.order.amount.number() - self.refunds.iter().map(|r| r.amount.number()).sum::<u64>()
     }
+}
+
+/// Orders that were not given back, and their money, by day.
+pub(super) type Days = BTreeMap<LocalDay, (u32, u64)>;
+
+/// A merge that was acknowledged.
+struct Union {
+    name: RowKey,
+    survivor: usize,
+    absorbed: usize,
+    days: Days,
+    undone: bool,
 }
 
 /// The world.
 pub(crate) struct World {
     pub(crate) yard: Yard,
     pub(super) members: [Option<MemberId>; PEOPLE],
-    pub(super) orders: Vec<Sold>,
+    /// Who took whose account over.
+    pub(super) into: [Option<usize>; PEOPLE],
+    pub(super) days: [Days; PEOPLE],
+    orders: Vec<Sold>,
+    unions: Vec<Union>,
     /// Everything that was acknowledged, by its row.
     pub(super) rows: BTreeMap<RowKey, Entry>,
     holds: Vec<RowKey>,
@@ -131,6 +160,10 @@ fn till() -> Actor {
     Actor::parse("till:1").unwrap()
 }
 
+fn kulanz() -> Reason {
+    Reason::parse("kulanz").unwrap()
+}
+
 fn source() -> Source {
     Source::parse("till").unwrap()
 }
@@ -141,7 +174,17 @@ fn foreign(id: impl std::fmt::Display) -> ForeignId {
 
 impl World {
     pub(crate) fn new(yard: Yard) -> Self {
-        Self { yard, members: [None; PEOPLE], orders: Vec::new(), rows: BTreeMap::new(), holds: Vec::new(), steps: 0 }
+        Self {
+            yard,
+            members: [None; PEOPLE],
+            into: [None; PEOPLE],
+            days: Default::default(),
+            orders: Vec::new(),
+            unions: Vec::new(),
+            rows: BTreeMap::new(),
+            holds: Vec::new(),
+            steps: 0,
+        }
     }
 
     /// Does something without any mishap.
@@ -221,6 +264,16 @@ impl World {
                 let (id, at) = (foreign(&key), self.yard.now());
                 Some(Call::Event(customer, Event { source: source(), id, topic: *topic, about: None, at }))
             }
+            Doing::Merge { survivor, absorbed } => Some(Call::Merge(Wish {
+                survivor: self.members[*survivor]?,
+                absorbed: self.members[*absorbed]?,
+                reason: kulanz(),
+                by: till(),
+            })),
+            Doing::Undo { merge } => {
+                let union = self.unions.get(merge.checked_rem(self.unions.len())?)?;
+                Some(Call::Undo(self.members[union.survivor]?, union.name))
+            }
             Doing::Drain => Some(Call::Drain),
             Doing::Wait { hours } => {
                 self.yard.clock.advance(Duration::from_hours(*hours));
@@ -258,7 +311,21 @@ impl World {
     }
 
     fn who(&self, who: usize) -> Option<Who> {
-        Some(Who { member: self.members[who]?, session: Some(0), by: till() })
+        Some(Who { member: self.members[who]?, session: None, by: till() })
+    }
+
+    /// Who answers for this one's card: whoever took the account over, if anybody did.
+    pub(super) fn owner(&self, who: usize) -> usize {
+        self.into[who].map_or(who, |into| self.owner(into))
+    }
+
+    /// How many merges and undone merges there were.
+    pub(super) fn merges(&self) -> usize {
+        self.unions.len() + self.unions.iter().filter(|union| union.undone).count()
+    }
+
+    fn place(&self, member: MemberId) -> usize {
+        self.members.iter().position(|known| *known == Some(member)).unwrap()
     }
 
     async fn available(&self, who: usize) -> Option<u64> {
@@ -278,11 +345,27 @@ impl World {
                 }
             }
             (Call::Refund(id, refund), Said::Entry(Ok(entry))) => {
-                let sold = self.orders.iter_mut().find(|sold| sold.order.id == *id).unwrap();
-                if !sold.refunds.contains(refund) {
-                    sold.refunds.push(refund.clone());
-                }
+                self.remember_refund(id, refund);
                 self.remember_row(entry);
+            }
+            (Call::Merge(wish), Said::Merged(Ok(done))) => {
+                // Asked again, it answers with the merge that is there.
+                if self.unions.iter().all(|union| union.name != done.merge) {
+                    let (survivor, absorbed) = (self.place(wish.survivor), self.place(wish.absorbed));
+                    let days = self.days[absorbed].clone();
+                    days.iter().for_each(|(day, bought)| add(&mut self.days[survivor], *day, *bought));
+                    self.into[absorbed] = Some(survivor);
+                    self.unions.push(Union { name: done.merge, survivor, absorbed, days, undone: false });
+                }
+            }
+            (Call::Undo(_, name), Said::Undone(Ok(()))) => {
+                let union = self.unions.iter_mut().find(|union| union.name == *name).unwrap();
+                if !union.undone {
+                    union.undone = true;
+                    self.into[union.absorbed] = None;
+                    let left = &mut self.days[union.survivor];
+                    union.days.iter().for_each(|(day, bought)| take(left, *day, *bought));
+                }
             }
             (Call::Hold(..), Said::Entry(Ok(entry))) => {
                 self.holds.push(entry.row);
@@ -300,16 +383,30 @@ impl World {
         assert!(!(known && accepted.created), "{} was created twice", order.id);
         assert!(known || accepted.created || !first, "{} was replayed before it was created", order.id);
         if !known {
-            let who = (0..PEOPLE).find(|who| match customer {
+            let named = (0..PEOPLE).find(|who| match customer {
                 Customer::Member(member) => self.members[*who] == Some(*member),
                 Customer::Handle(handle) => *handle == card(*who),
             });
-            let who = who.unwrap();
+            let who = self.owner(named.unwrap());
             let member = *self.members[who].get_or_insert(entry.member);
             assert_eq!(member, entry.member, "the order went to somebody else");
+            add(&mut self.days[who], order.paid_at.day(), (1, order.amount.number()));
             self.orders.push(Sold { who, order: order.clone(), refunds: Vec::new() });
+            // The same list in every world, however many deliveries it took.
+            self.orders.sort_by(|one, other| one.order.id.cmp(&other.order.id));
         }
         self.remember_row(entry);
+    }
+
+    fn remember_refund(&mut self, id: &ForeignId, refund: &Refund) {
+        let place = self.orders.iter().position(|sold| sold.order.id == *id).unwrap();
+        let owner = self.owner(self.orders[place].who);
+        let sold = &mut self.orders[place];
+        if !sold.refunds.contains(refund) {
+            sold.refunds.push(refund.clone());
+            let given_back = u32::from(sold.left() == 0);
+            take(&mut self.days[owner], sold.order.paid_at.day(), (given_back, refund.amount.number()));
+        }
     }
 
     fn remember_row(&mut self, entry: &Entry) {
@@ -321,6 +418,19 @@ impl World {
     pub(super) async fn hot(&self, who: usize) -> Option<huitou::table::Hot> {
         let table = self.yard.process().table().clone();
         table.member(self.members[who]?, Freshness::Latest).await.unwrap()
+    }
+}
+
+fn add(days: &mut Days, day: LocalDay, (orders, money): (u32, u64)) {
+    let bought = days.entry(day).or_default();
+    *bought = (bought.0 + orders, bought.1 + money);
+}
+
+fn take(days: &mut Days, day: LocalDay, (orders, money): (u32, u64)) {
+    let bought = days.entry(day).or_default();
+    *bought = (bought.0 - orders, bought.1 - money);
+    if *bought == (0, 0) {
+        days.remove(&day);
     }
 }
 
@@ -352,6 +462,8 @@ async fn perform(app: &App, call: &Call) -> Said {
             let results = app.intake().orders(batch, &till()).await;
             return Said::Orders(results.unwrap_or_else(|error| vec![Err(error); batch.len()]));
         }
+        Call::Merge(wish) => return Said::Merged(app.merges().merge(wish).await),
+        Call::Undo(survivor, merge) => return Said::Undone(app.merges().undo(*survivor, *merge, &till()).await),
         Call::Drain => return Said::Drained(app.recompute().drain(&all_shards(), ENOUGH).await),
         Call::Refund(order, refund) => app.intake().refund(&source(), order, refund, &till()).await,
         Call::Redeem(who, key, reward, quantity) => ledger.redeem(who, key, reward, *quantity).await,
@@ -360,7 +472,7 @@ async fn perform(app: &App, call: &Call) -> Said {
         Call::Capture(hold, points) => ledger.capture(till(), *hold, *points).await,
         Call::Release(hold) => ledger.release(till(), *hold).await,
         Call::CheckIn(who, key) => ledger.check_in(who, key).await,
-        Call::Adjust(who, key, points) => ledger.adjust(who, key, *points, &Reason::parse("kulanz").unwrap()).await,
+        Call::Adjust(who, key, points) => ledger.adjust(who, key, *points, &kulanz()).await,
         Call::Event(customer, event) => app.intake().event(customer, event, None, &till()).await,
     })
 }
