@@ -72,6 +72,58 @@ impl House {
         self.call(method, path).token(&member.token)
     }
 
+    /// A request by a guide with a name.
+    #[must_use]
+    pub fn as_guide(&self, name: &str, method: &str, path: &str) -> Call {
+        let bearer = Bearer { role: "guide".to_owned(), member: None, subject: Some(name.to_owned()) };
+        self.call(method, path).token(&wire::token(&self.host.surroundings.secret, &bearer).unwrap())
+    }
+
+    /// A request to the stand-in for WeChat.
+    #[must_use]
+    pub fn at_wechat(&self, method: &str, path: &str) -> Call {
+        let address = self.host.surroundings.wechat_url.trim_start_matches("http://").parse().unwrap();
+        Call::new(address, method, path)
+    }
+
+    /// A log-in by WeChat, with whatever comes along.
+    pub async fn logs_in(&self, code: &str, along: &Value) -> Answer {
+        let mut body = json!({ "provider": "wechat", "code": code });
+        for (name, value) in along.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        self.call("POST", "/v1/sessions").json(&body).send().await
+    }
+
+    /// Somebody who comes in by WeChat for the first time.
+    pub async fn signs_up(&self, name: &str, along: &Value) -> Member {
+        let session = self.logs_in(&format!("dev:{name}"), along).await.expect(201);
+        Self::member_in(&session)
+    }
+
+    /// Whose session it is.
+    #[must_use]
+    pub fn member_in(session: &Value) -> Member {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Member { id: text(&session["member"]["id"]), card: String::new(), token: text(&session["access_token"]) }
+    }
+
+    /// The own profile.
+    pub async fn profile(&self, member: &Member) -> Value {
+        self.as_member(member, "GET", "/v1/me").send().await.expect(200)
+    }
+
+    /// A member as the manager sees them.
+    pub async fn picture(&self, id: &str) -> Value {
+        self.as_manager("GET", &format!("/v1/members/{id}")).send().await.expect(200)
+    }
+
+    /// A purchase of somebody whom the till names by phone or card.
+    pub async fn sells_to(&self, customer: &Value, fen: u64) -> Value {
+        let id = format!("B-{}", self.number());
+        self.sells(order(&id, customer, &self.now(), fen)).await
+    }
+
     /// A token of a role.
     #[must_use]
     pub fn token(&self, role: &str, member: Option<&str>) -> String {
