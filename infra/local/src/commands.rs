@@ -71,8 +71,10 @@ async fn perform_demo(demo: &Demo) -> Result<(), String> {
     let till = Bearer { role: "system".to_owned(), member: None, subject: Some("demo".to_owned()) };
     let token = wire::token(&host.surroundings.secret, &till)?;
     tell(&format!("Loading {} orders through {}/v1/orders ...", log.purchases.len(), host.url()));
+    host.scheduler.rest(true);
     let imported = import::run(host.address, &token, &log, Progress::on_stderr(log.purchases.len() as u64)).await?;
     tell(&told(&imported));
+    host.scheduler.rest(false);
     tell("Settling what time has changed, and proving every account ...");
     let forever = Duration::from_hours(24);
     host.app.recompute().drain(&all_shards(), forever).await.map_err(|error| format!("{error:?}"))?;

@@ -97,6 +97,8 @@ pub struct Host {
     pub surroundings: Surroundings,
     /// The app behind all functions.
     pub app: App,
+    /// The schedules.
+    pub scheduler: Arc<Scheduler>,
     standins: StandIns,
     stop: StopSource,
     tasks: JoinSet<()>,
@@ -134,8 +136,10 @@ impl Host {
             directory: data.as_ref().map(|data| data.file("")),
         };
         let product = wire::assemble(&surroundings).await.map_err(StartError)?;
+        let scheduler = Scheduler::new(&surroundings.template, &product.handlers, Arc::clone(&clock))?;
         let mut host = Self {
             app: product.app.clone(),
+            scheduler: Arc::new(scheduler),
             address,
             clock,
             table,
@@ -153,7 +157,7 @@ impl Host {
 
     fn set_going(&mut self, listener: TcpListener, product: Product) -> Result<(), StartError> {
         let template = &self.surroundings.template;
-        let scheduler = Arc::new(Scheduler::new(template, &product.handlers, Arc::clone(&self.clock))?);
+        let scheduler = Arc::clone(&self.scheduler);
         let pump = Pump::new(template, &product.handlers, &self.queues)?;
         let gateway = Gateway::new(template, product.routers)?;
         let bench = Workbench {

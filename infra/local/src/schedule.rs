@@ -1,6 +1,7 @@
 //! Fires the template's schedules by business time, so that a moved clock meets the nights it passes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use croner::Cron;
@@ -124,6 +125,7 @@ pub struct Fired {
 pub struct Scheduler {
     clock: Arc<DevClock>,
     entries: Mutex<Vec<Entry>>,
+    resting: AtomicBool,
 }
 
 impl std::fmt::Debug for Scheduler {
@@ -159,7 +161,7 @@ impl Scheduler {
                 });
             }
         }
-        Ok(Self { clock, entries: Mutex::new(entries) })
+        Ok(Self { clock, entries: Mutex::new(entries), resting: AtomicBool::new(false) })
     }
 
     /// Fires what has become due and waits until it is done.
@@ -167,6 +169,9 @@ impl Scheduler {
     /// A clock that jumps over many ticks of a schedule fires the latest one only; one that is put back fires nothing
     /// and lets the same ticks come again.
     pub async fn fire_due(&self) -> Vec<Fired> {
+        if self.resting.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
         let mut entries = self.entries.lock().await;
         let mut fired = Vec::new();
         for entry in entries.iter_mut() {
@@ -179,6 +184,12 @@ impl Scheduler {
             }
         }
         fired
+    }
+
+    /// Lets the schedules rest, or go on. For an import that runs through months in a minute: what the nights would
+    /// have done one by one, the first tick afterwards does at once, with the same outcome.
+    pub fn rest(&self, resting: bool) {
+        self.resting.store(resting, Ordering::Relaxed);
     }
 
     /// Fires whatever becomes due, until it is time to end.
