@@ -6,7 +6,13 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that fails should stop at once, also in its helpers"
+    clippy::expect_used,
+    clippy::explicit_counter_loop,
+    clippy::large_enum_variant,
+    clippy::large_futures,
+    clippy::collapsible_match,
+    clippy::needless_for_each,
+    reason = "a test that fails should stop at once, also in its helpers, and nothing in it needs to be small"
 )]
 
 mod yard;

@@ -3,7 +3,12 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that fails should stop at once, also in its helpers"
+    clippy::expect_used,
+    clippy::large_enum_variant,
+    clippy::large_futures,
+    clippy::collapsible_match,
+    clippy::needless_for_each,
+    reason = "a test that fails should stop at once, also in its helpers, and nothing in it needs to be small"
 )]
 
 mod yard;
@@ -294,9 +299,9 @@ async fn a_log_in_survives_a_death_at_any_call() {
                 let asked = LogIn { invite, ..anna("dev:anna+annas-union") };
                 let faults = &street.yard.faults;
                 if during {
-                    faults.die_during_call(call)
+                    faults.die_during_call(call);
                 } else {
-                    faults.die_before_call(call)
+                    faults.die_before_call(call);
                 }
                 let first = comes(&street.yard.dying_process(), &asked).await;
                 met |= faults.calls() >= call;

@@ -303,7 +303,7 @@ impl World {
                 },
                 |sold| sold.order.clone(),
             );
-            for _ in 0..1 + usize::from(buy.twice) {
+            for _ in 0..=usize::from(buy.twice) {
                 batch.push((customer.clone(), order.clone()));
             }
         }
@@ -353,7 +353,9 @@ impl World {
                 if self.unions.iter().all(|union| union.name != done.merge) {
                     let (survivor, absorbed) = (self.place(wish.survivor), self.place(wish.absorbed));
                     let days = self.days[absorbed].clone();
-                    days.iter().for_each(|(day, bought)| add(&mut self.days[survivor], *day, *bought));
+                    for (day, bought) in &days {
+                        add(&mut self.days[survivor], *day, *bought);
+                    }
                     self.into[absorbed] = Some(survivor);
                     self.unions.push(Union { name: done.merge, survivor, absorbed, days, undone: false });
                 }
