@@ -5,6 +5,7 @@
     clippy::indexing_slicing,
     reason = "a test that fails should stop at once, also in its helpers"
 )]
+#![allow(clippy::inconsistent_digit_grouping, reason = "money is written as yuan_fen")]
 
 use huitou::table::Cost;
 use huitou::values::Moment;

@@ -5,6 +5,7 @@
     clippy::indexing_slicing,
     reason = "a test that fails should stop at once, also in its helpers"
 )]
+#![allow(clippy::large_futures, reason = "a test holds few of them, and not for long")]
 
 mod yard;
 
@@ -284,7 +285,7 @@ async fn assert_arrived(app: &App, anna: MemberId, before: Before) {
 #[tokio::test]
 async fn a_log_in_survives_a_death_at_any_call() {
     for before in [Before::Nothing, Before::Bought, Before::Both] {
-        let mut deaths = 0;
+        let mut needed = 0;
         for call in 1..=MOST_CALLS {
             let mut met = false;
             for during in [false, true] {
@@ -294,9 +295,9 @@ async fn a_log_in_survives_a_death_at_any_call() {
                 let asked = LogIn { invite, ..anna("dev:anna+annas-union") };
                 let faults = &street.yard.faults;
                 if during {
-                    faults.die_during_call(call)
+                    faults.die_during_call(call);
                 } else {
-                    faults.die_before_call(call)
+                    faults.die_before_call(call);
                 }
                 let first = comes(&street.yard.dying_process(), &asked).await;
                 met |= faults.calls() >= call;
@@ -313,10 +314,10 @@ async fn a_log_in_survives_a_death_at_any_call() {
                 assert_arrived(&app, again.member, before).await;
             }
             if !met {
+                needed = call;
                 break;
             }
-            deaths += 1;
         }
-        assert!((3..MOST_CALLS).contains(&deaths), "{before:?}: {deaths} calls were disturbed");
+        assert!(needed > 3, "{before:?}: ran through at a death before call {needed}");
     }
 }

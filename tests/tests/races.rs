@@ -5,6 +5,7 @@
     clippy::indexing_slicing,
     reason = "a test that fails should stop at once, also in its helpers"
 )]
+#![allow(clippy::inconsistent_digit_grouping, reason = "money is written as yuan_fen")]
 
 use std::collections::BTreeSet;
 
@@ -19,7 +20,9 @@ async fn ten_of_fifty_racing_redemptions_win() {
     let answers = join_all((0..50).map(|_| house.redeems(&anna, "cash-10", 1))).await;
     let (won, lost) = told_apart(&answers, 201);
     assert_eq!((won.len(), lost.len()), (10, 40));
-    lost.iter().for_each(|answer| answer.refuses(422, "not_enough_points"));
+    for answer in lost {
+        answer.refuses(422, "not_enough_points");
+    }
     assert_eq!(house.books(&anna).await, [0, 0, 0, 0]);
     assert_whole(&house, &anna, 2 + 10).await;
 }
@@ -86,7 +89,9 @@ async fn refunds_at_once_never_give_back_more_than_was_paid() {
     let answers = join_all(ids.iter().map(|id| house.refunds(&sale, id, 30_00))).await;
     let (won, lost) = told_apart(&answers, 201);
     assert_eq!((won.len(), lost.len()), (3, 17));
-    lost.iter().for_each(|answer| answer.refuses(422, "refund_exceeds_paid"));
+    for answer in lost {
+        answer.refuses(422, "refund_exceeds_paid");
+    }
     let taken: u64 = won.iter().map(|answer| answer.json()["clawed_back"].as_u64().unwrap()).sum();
     assert_eq!((taken, house.books(&anna).await), (90, [0, 10, 0, 0]));
 
@@ -102,7 +107,9 @@ async fn holds_at_once_never_reserve_more_than_there_is() {
     let answers = join_all((0..30).map(|_| house.holds(&anna, 150, 15))).await;
     let (won, lost) = told_apart(&answers, 201);
     assert_eq!((won.len(), lost.len()), (6, 24));
-    lost.iter().for_each(|answer| answer.refuses(422, "not_enough_points"));
+    for answer in lost {
+        answer.refuses(422, "not_enough_points");
+    }
     assert_eq!(house.books(&anna).await, [100, 0, 900, 0]);
 
     let ends = won.iter().map(|hold| hold.json()).collect::<Vec<_>>();
@@ -127,7 +134,9 @@ async fn one_of_many_savings_of_the_same_settings_wins() {
     let answers = join_all((0..20).map(|_| save())).await;
     let (won, lost) = told_apart(&answers, 200);
     assert_eq!((won.len(), lost.len()), (1, 19));
-    lost.iter().for_each(|answer| answer.refuses(412, "version_moved"));
+    for answer in lost {
+        answer.refuses(412, "version_moved");
+    }
     assert_eq!(house.program().await.1, "\"2\"");
 }
 

@@ -109,10 +109,9 @@ fn add_problems(operation: &mut Operation, method: &str, allowed: Option<Allowed
         let applies = match status {
             "400" => has_body || !inputs.is_empty(),
             "401" | "403" | "404" => needs_role,
-            "409" => writes || has_body,
             "412" => inputs.contains_key("If-Match"),
             "413" | "415" => has_body,
-            "422" => writes || has_body,
+            "409" | "422" => writes || has_body,
             "428" => inputs.get("If-Match") == Some(&true),
             _ => true,
         };

@@ -134,21 +134,22 @@ impl Intake<'_> {
         let rules = Rules { now: &now, then: &then };
         let mut patience = Patience::new(self.0);
         loop {
-            let lost = match &known.hot {
-                Some(hot) => match self.book_order(hot, order, rules, by).await? {
-                    Ok((accepted, after)) => {
-                        known.hot = Some(after);
-                        return Ok(accepted);
-                    }
-                    Err(lost) => lost,
-                },
-                None => match self.book_first_order(&known.customer, order, rules, by).await? {
-                    Ok((accepted, after)) => {
-                        known.hot = after;
-                        return Ok(accepted);
-                    }
-                    Err(lost) => lost,
-                },
+            let tried = match &known.hot {
+                Some(hot) => self.book_order(hot, order, rules, by).await,
+                None => self.book_first_order(&known.customer, order, rules, by).await,
+            };
+            let lost = match tried {
+                Ok(Ok((accepted, after))) => {
+                    known.hot = Some(after);
+                    return Ok(accepted);
+                }
+                Ok(Err(lost)) => lost,
+                // What was booked before stays booked, even if it would be refused by what has changed since.
+                Err(Error::Refused(refusal)) => {
+                    let earlier = self.0.table().row(order.row()).await?;
+                    Lost::RowExists(Box::new(earlier.ok_or(refusal)?))
+                }
+                Err(other) => return Err(other),
             };
             if let Lost::RowExists(entry) = lost {
                 return self.replayed(known, *entry, order).await;
@@ -185,7 +186,7 @@ impl Intake<'_> {
         order: &Order,
         rules: Rules<'_>,
         by: &Actor,
-    ) -> Result<Result<(Accepted, Option<Hot>), Lost>, Error> {
+    ) -> Result<Result<(Accepted, Hot), Lost>, Error> {
         let Customer::Handle(handle) = customer else { return Err(Error::NotFound) };
         purchase::check(order, rules.then, self.0.now())?;
         // A known order of an unknown customer is a conflict, not a new person.
@@ -202,7 +203,7 @@ impl Intake<'_> {
         let outcome = person.write(self.0, transaction)?.commit().await?;
         let after = Hot { version: 1, ..person.hot.after(posted.account.clone()) };
         Ok(match outcome {
-            Outcome::Done => Ok((created(posted), Some(after))),
+            Outcome::Done => Ok((created(posted), after)),
             Outcome::Lost(lost) => Err(lost),
         })
     }

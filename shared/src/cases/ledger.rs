@@ -1,4 +1,4 @@
-//! The ledger: every movement of a member's points goes through [`Ledger::book`].
+//! The ledger: every movement of a member's points goes through one function, `Ledger::book`.
 
 use std::time::Duration;
 
