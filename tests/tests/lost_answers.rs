@@ -10,6 +10,7 @@
     clippy::needless_for_each,
     reason = "a test that fails should stop at once, also in its helpers, and nothing in it needs to be small"
 )]
+#![allow(clippy::large_futures, reason = "a test holds few of them, and not for long")]
 
 mod yard;
 
@@ -289,7 +290,7 @@ async fn assert_arrived(app: &App, anna: MemberId, before: Before) {
 #[tokio::test]
 async fn a_log_in_survives_a_death_at_any_call() {
     for before in [Before::Nothing, Before::Bought, Before::Both] {
-        let mut deaths = 0;
+        let mut needed = 0;
         for call in 1..=MOST_CALLS {
             let mut met = false;
             for during in [false, true] {
@@ -318,10 +319,10 @@ async fn a_log_in_survives_a_death_at_any_call() {
                 assert_arrived(&app, again.member, before).await;
             }
             if !met {
+                needed = call;
                 break;
             }
-            deaths += 1;
         }
-        assert!((3..MOST_CALLS).contains(&deaths), "{before:?}: {deaths} calls were disturbed");
+        assert!(needed > 3, "{before:?}: ran through at a death before call {needed}");
     }
 }

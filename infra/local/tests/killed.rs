@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 mod killed {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::fmt::Write as _;
     use std::io::{BufRead as _, BufReader, Read as _, Write as _};
     use std::net::TcpStream;
@@ -92,7 +92,7 @@ mod killed {
         let queues = Queues::open(Some(&data.join("queue.sqlite")), &template.queues).unwrap();
         for shard in all_shards() {
             let body = serde_json::to_string(&Task::Due { shard }).unwrap();
-            let draft = Draft { body, attributes: Default::default(), delay: None, trace: None };
+            let draft = Draft { body, attributes: BTreeMap::default(), delay: None, trace: None };
             queues.send("RecomputeQueue", &[draft]).unwrap();
         }
     }

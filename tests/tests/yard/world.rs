@@ -348,27 +348,8 @@ impl World {
                 self.remember_refund(id, refund);
                 self.remember_row(entry);
             }
-            (Call::Merge(wish), Said::Merged(Ok(done))) => {
-                // Asked again, it answers with the merge that is there.
-                if self.unions.iter().all(|union| union.name != done.merge) {
-                    let (survivor, absorbed) = (self.place(wish.survivor), self.place(wish.absorbed));
-                    let days = self.days[absorbed].clone();
-                    for (day, bought) in &days {
-                        add(&mut self.days[survivor], *day, *bought);
-                    }
-                    self.into[absorbed] = Some(survivor);
-                    self.unions.push(Union { name: done.merge, survivor, absorbed, days, undone: false });
-                }
-            }
-            (Call::Undo(_, name), Said::Undone(Ok(()))) => {
-                let union = self.unions.iter_mut().find(|union| union.name == *name).unwrap();
-                if !union.undone {
-                    union.undone = true;
-                    self.into[union.absorbed] = None;
-                    let left = &mut self.days[union.survivor];
-                    union.days.iter().for_each(|(day, bought)| take(left, *day, *bought));
-                }
-            }
+            (Call::Merge(wish), Said::Merged(Ok(done))) => self.remember_merge(wish, done),
+            (Call::Undo(_, name), Said::Undone(Ok(()))) => self.remember_undo(*name),
             (Call::Hold(..), Said::Entry(Ok(entry))) => {
                 self.holds.push(entry.row);
                 self.remember_row(entry);
@@ -398,6 +379,31 @@ impl World {
             self.orders.sort_by(|one, other| one.order.id.cmp(&other.order.id));
         }
         self.remember_row(entry);
+    }
+
+    fn remember_merge(&mut self, wish: &Wish, done: &Done) {
+        // Asked again, it answers with the merge that is there.
+        if self.unions.iter().any(|union| union.name == done.merge) {
+            return;
+        }
+        let (survivor, absorbed) = (self.place(wish.survivor), self.place(wish.absorbed));
+        let days = self.days[absorbed].clone();
+        for (day, bought) in &days {
+            add(&mut self.days[survivor], *day, *bought);
+        }
+        self.into[absorbed] = Some(survivor);
+        self.unions.push(Union { name: done.merge, survivor, absorbed, days, undone: false });
+    }
+
+    fn remember_undo(&mut self, name: RowKey) {
+        let union = self.unions.iter_mut().find(|union| union.name == name).unwrap();
+        if std::mem::replace(&mut union.undone, true) {
+            return;
+        }
+        self.into[union.absorbed] = None;
+        for (day, bought) in &union.days {
+            take(&mut self.days[union.survivor], *day, *bought);
+        }
     }
 
     fn remember_refund(&mut self, id: &ForeignId, refund: &Refund) {
