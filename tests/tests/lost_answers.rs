@@ -3,12 +3,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::expect_used,
-    clippy::large_enum_variant,
-    clippy::large_futures,
-    clippy::collapsible_match,
-    clippy::needless_for_each,
-    reason = "a test that fails should stop at once, also in its helpers, and nothing in it needs to be small"
+    reason = "a test that fails should stop at once, also in its helpers"
 )]
 #![allow(clippy::large_futures, reason = "a test holds few of them, and not for long")]
 
