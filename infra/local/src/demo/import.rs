@@ -18,6 +18,10 @@ use super::progress::Progress;
 const TILLS: usize = 8;
 /// The most that the API takes at once.
 const ORDERS_IN_A_REQUEST: usize = 25;
+/// How often an order that failed for the world's sake is sent, in all.
+const ROUNDS: u32 = 6;
+/// The pause before the second time; it doubles.
+const BREATH: Duration = Duration::from_millis(100);
 const NOON: Duration = Duration::from_hours(12);
 /// Rejections that are told in full; the others are counted.
 const REJECTIONS_KEPT: usize = 20;
@@ -78,6 +82,11 @@ struct OrderResult {
 }
 
 impl OrderResult {
+    /// Whether it failed for the world's sake only, so that it can be sent again as it is.
+    fn may_pass_later(&self) -> bool {
+        self.problem.get("status").and_then(Value::as_u64) == Some(503)
+    }
+
     fn reason(&self) -> String {
         let text = |field: &str| self.problem.get(field).and_then(Value::as_str);
         text("detail")
@@ -141,20 +150,39 @@ async fn move_clock(hand: &mut Connection, day: LocalDay) -> Result<(), String> 
 async fn send_lane(till: &mut Connection, source: &str, lane: &[&Purchase]) -> Result<Vec<OrderResult>, String> {
     let mut results = Vec::with_capacity(lane.len());
     for batch in lane.chunks(ORDERS_IN_A_REQUEST) {
-        let orders: Vec<Value> = batch.iter().map(|purchase| order(source, purchase)).collect();
-        let body = json!({ "orders": orders }).to_string();
-        let (status, answer) = till.send_patiently("POST", "/v1/orders", &body).await?;
-        if status != 200 {
-            return Err(format!("The orders were not taken: {status} {}", String::from_utf8_lossy(&answer)));
+        let mut open = batch.to_vec();
+        for round in 0..ROUNDS {
+            let answered = send_batch(till, source, &open).await?;
+            let (passing, ended): (Vec<_>, Vec<_>) = answered.into_iter().partition(OrderResult::may_pass_later);
+            results.extend(ended);
+            open.retain(|purchase| passing.iter().any(|result| result.id == purchase.order_id));
+            if open.is_empty() {
+                break;
+            }
+            if round + 1 == ROUNDS {
+                results.extend(passing);
+                break;
+            }
+            tokio::time::sleep(BREATH * 2_u32.pow(round)).await;
         }
-        let answer: Answer =
-            serde_json::from_slice(&answer).map_err(|e| format!("The answer to orders can't be read: {e}."))?;
-        if answer.results.len() != batch.len() {
-            return Err(format!("{} orders were sent, but {} answered.", batch.len(), answer.results.len()));
-        }
-        results.extend(answer.results);
     }
     Ok(results)
+}
+
+async fn send_batch(till: &mut Connection, source: &str, batch: &[&Purchase]) -> Result<Vec<OrderResult>, String> {
+    let orders: Vec<Value> = batch.iter().map(|purchase| order(source, purchase)).collect();
+    let body = json!({ "orders": orders }).to_string();
+    let (status, answer) = till.send_patiently("POST", "/v1/orders", &body).await?;
+    if status != 200 {
+        return Err(format!("The orders were not taken: {status} {}", String::from_utf8_lossy(&answer)));
+    }
+    let answer: Answer =
+        serde_json::from_slice(&answer).map_err(|e| format!("The answer to orders can't be read: {e}."))?;
+    if answer.results.len() == batch.len() {
+        Ok(answer.results)
+    } else {
+        Err(format!("{} orders were sent, but {} answered.", batch.len(), answer.results.len()))
+    }
 }
 
 fn order(source: &str, purchase: &Purchase) -> Value {
