@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{Write as _, stderr, stdout};
 use std::path::Path;
-use std::time::Duration;
 
-use huitou::cases::recompute::all_shards;
 use huitou::domain::days::Window;
 use huitou::domain::program::Shipped;
 use huitou::values::Moment;
@@ -76,8 +74,7 @@ async fn perform_demo(demo: &Demo) -> Result<(), String> {
     tell(&told(&imported));
     host.scheduler.rest(false);
     tell("Settling what time has changed, and proving every account ...");
-    let forever = Duration::from_hours(24);
-    host.app.recompute().drain(&all_shards(), forever).await.map_err(|error| format!("{error:?}"))?;
+    summary::settle(&host.app).await?;
     let mut summary = summary::add_up(&host.app).await?.json();
     if let Some(object) = summary.as_object_mut() {
         object.insert("orders".to_owned(), json!(imported.orders() - imported.rejected));

@@ -2,19 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use huitou::app::App;
 use huitou::cases::Who;
+use huitou::cases::recompute::all_shards;
 use huitou::domain::account::Membership;
 use huitou::domain::book::Book;
 use huitou::domain::posting::settled;
 use huitou::domain::rfm::value_segment;
 use huitou::table::Hot;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 /// Members read at once.
 const PAGE: i32 = 500;
+/// Longer than any settling takes.
+const FOREVER: Duration = Duration::from_hours(24);
 /// Accounts proved side by side.
 const SIDE_BY_SIDE: usize = 16;
 
@@ -88,6 +93,19 @@ impl Totals {
     }
 }
 
+/// Settles everybody whom time has changed, as the nightly schedule does, the shards side by side.
+pub async fn settle(app: &App) -> Result<(), String> {
+    let mut shards = JoinSet::new();
+    for shard in all_shards() {
+        let app = app.clone();
+        shards.spawn(async move { app.recompute().drain(&[shard], FOREVER).await });
+    }
+    while let Some(drained) = shards.join_next().await {
+        drained.map_err(|e| e.to_string())?.map_err(|e| format!("{e:?}"))?;
+    }
+    Ok(())
+}
+
 /// Adds up all accounts and proves each of them from its journal: one page of members, then one read per eight rows.
 pub async fn add_up(app: &App) -> Result<Totals, String> {
     let version = app.programs().current().await.map_err(|e| format!("{e:?}"))?;
@@ -98,14 +116,18 @@ pub async fn add_up(app: &App) -> Result<Totals, String> {
         for hot in &members {
             totals.add(hot, app, &version)?;
         }
-        let proofs = futures_util::stream::iter(members).map(|hot| async move {
-            let who = Who { member: hot.account.member, session: None, by: app.own_name() };
-            (who.member, app.ledger().proof(&who).await)
+        // Tasks of their own, so that every core has something to prove.
+        let proofs = futures_util::stream::iter(members).map(|hot| {
+            let app = app.clone();
+            tokio::spawn(async move {
+                let who = Who { member: hot.account.member, session: None, by: app.own_name() };
+                (who.member, app.ledger().proof(&who).await)
+            })
         });
         let mut proofs = proofs.buffer_unordered(SIDE_BY_SIDE);
-        while let Some((member, proven)) = proofs.next().await {
-            let proven = proven.map_err(|e| format!("{e:?}"))?;
-            if proven.proof.fault.is_some() {
+        while let Some(proven) = proofs.next().await {
+            let (member, proven) = proven.map_err(|e| e.to_string())?;
+            if proven.map_err(|e| format!("{e:?}"))?.proof.fault.is_some() {
                 totals.unproved.push(member.to_string());
             }
         }
