@@ -115,23 +115,39 @@ impl Table {
         Ok(Page { entries, next })
     }
 
-    /// All rows of a member's journal, oldest first, as stored and without judging them; stops where one is missing
-    /// or can't be read, which the proof will report. One call per eight rows.
-    pub async fn whole_journal(&self, account: &Account) -> Result<Vec<StoredRow>, Trouble> {
-        let (mut rows, mut next) = (Vec::new(), account.chain.recent.clone());
-        while !next.is_empty() {
-            let mut found = self.rows_by_key(&next).await?;
-            let mut oldest = None;
-            for key in &next {
-                let Some(row) = found.remove(key) else { break };
-                oldest = Some(row.clone());
-                rows.push(row);
+    /// All rows of several members' journals, oldest first, as stored and without judging them; a journal stops where
+    /// a row is missing or can't be read, which the proof will report. One call per hundred rows, and at least one per
+    /// eight rows of the longest journal.
+    pub async fn whole_journals(&self, accounts: &[&Account]) -> Result<Vec<Vec<StoredRow>>, Trouble> {
+        let mut journals = vec![Vec::new(); accounts.len()];
+        let mut next: Vec<Vec<RowKey>> = accounts.iter().map(|account| account.chain.recent.clone()).collect();
+        loop {
+            let mut wanted: Vec<RowKey> = next.iter().flatten().copied().collect();
+            // A row that was tampered with may name another one twice.
+            wanted.sort_unstable();
+            wanted.dedup();
+            if wanted.is_empty() {
+                break;
             }
-            let links = oldest.and_then(|row| Entry::read(row.key, &row.text).ok()).map(|entry| entry.links);
-            next = links.unwrap_or_default();
+            let mut found = self.rows_by_key(&wanted).await?;
+            for (journal, links) in journals.iter_mut().zip(&mut next) {
+                let followed = std::mem::take(links).into_iter().map_while(|key| found.remove(&key));
+                let read = journal.len();
+                journal.extend(followed);
+                let oldest = journal.last().filter(|_| journal.len() > read);
+                let entry = oldest.and_then(|row: &StoredRow| Entry::read(row.key, &row.text).ok());
+                *links = entry.map(|entry| entry.links).unwrap_or_default();
+            }
         }
-        rows.reverse();
-        Ok(rows)
+        for journal in &mut journals {
+            journal.reverse();
+        }
+        Ok(journals)
+    }
+
+    /// All rows of one member's journal, as [`Table::whole_journals`] reads them.
+    pub async fn whole_journal(&self, account: &Account) -> Result<Vec<StoredRow>, Trouble> {
+        Ok(self.whole_journals(&[account]).await?.pop().unwrap_or_default())
     }
 
     async fn rows_by_key(&self, keys: &[RowKey]) -> Result<HashMap<RowKey, StoredRow>, Trouble> {

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use huitou::app::App;
-use huitou::cases::Who;
 use huitou::cases::recompute::all_shards;
 use huitou::domain::account::Membership;
 use huitou::domain::book::Book;
 use huitou::domain::posting::settled;
+use huitou::domain::proof::prove;
 use huitou::domain::rfm::value_segment;
 use huitou::table::Hot;
 use serde_json::{Value, json};
@@ -20,8 +19,6 @@ use tokio::task::JoinSet;
 const PAGE: i32 = 500;
 /// Longer than any settling takes.
 const FOREVER: Duration = Duration::from_hours(24);
-/// Accounts proved side by side.
-const SIDE_BY_SIDE: usize = 16;
 
 /// All accounts together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,7 +103,7 @@ pub async fn settle(app: &App) -> Result<(), String> {
     Ok(())
 }
 
-/// Adds up all accounts and proves each of them from its journal: one page of members, then one read per eight rows.
+/// Adds up all accounts and proves each of them from its journal: one read per page of members, one per hundred rows.
 pub async fn add_up(app: &App) -> Result<Totals, String> {
     let version = app.programs().current().await.map_err(|e| format!("{e:?}"))?;
     let mut totals = Totals::default();
@@ -116,19 +113,11 @@ pub async fn add_up(app: &App) -> Result<Totals, String> {
         for hot in &members {
             totals.add(hot, app, &version)?;
         }
-        // Tasks of their own, so that every core has something to prove.
-        let proofs = futures_util::stream::iter(members).map(|hot| {
-            let app = app.clone();
-            tokio::spawn(async move {
-                let who = Who { member: hot.account.member, session: None, by: app.own_name() };
-                (who.member, app.ledger().proof(&who).await)
-            })
-        });
-        let mut proofs = proofs.buffer_unordered(SIDE_BY_SIDE);
-        while let Some(proven) = proofs.next().await {
-            let (member, proven) = proven.map_err(|e| e.to_string())?;
-            if proven.map_err(|e| format!("{e:?}"))?.proof.fault.is_some() {
-                totals.unproved.push(member.to_string());
+        let accounts: Vec<_> = members.iter().map(|hot| &hot.account).collect();
+        let journals = app.table().whole_journals(&accounts).await.map_err(|e| e.to_string())?;
+        for (account, rows) in accounts.into_iter().zip(&journals) {
+            if prove(account.member, rows, account).fault.is_some() {
+                totals.unproved.push(account.member.to_string());
             }
         }
         from = next;
