@@ -46,9 +46,6 @@ impl Embedded {
             }
             None => Database::memory().map_err(|e| DataError::engine("table", &e))?,
         };
-        // What this call does is set SQLite's `synchronous` to NORMAL: in WAL mode an acknowledged write survives a
-        // killed process either way, and is not paid for with one fsync each.
-        database.disable_bulk_loading().map_err(|e| DataError::engine("table", &e))?;
         let embedded = Self { database, replays: Replays::default() };
         embedded.create_missing(tables)?;
         Ok(embedded)
