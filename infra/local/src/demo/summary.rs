@@ -8,9 +8,11 @@ use huitou::app::App;
 use huitou::cases::recompute::all_shards;
 use huitou::domain::account::Membership;
 use huitou::domain::book::Book;
+use huitou::domain::facts::Facts;
 use huitou::domain::posting::settled;
 use huitou::domain::proof::prove;
-use huitou::domain::rfm::value_segment;
+use huitou::domain::segmentation::Segmentation;
+use huitou::domain::traits::Traits;
 use huitou::table::Hot;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -38,7 +40,7 @@ pub struct Totals {
     /// Members by tier.
     pub tiers: BTreeMap<String, u64>,
     /// Members by value segment, as the programme's window sees them today.
-    pub segments: BTreeMap<&'static str, u64>,
+    pub segments: BTreeMap<String, u64>,
     /// Accounts whose journal does not prove them.
     pub unproved: Vec<String>,
     /// The sum over all books of all members: zero.
@@ -69,7 +71,13 @@ impl Totals {
         })
     }
 
-    fn add(&mut self, hot: &Hot, app: &App, version: &huitou::domain::program::Version) -> Result<(), String> {
+    fn add(
+        &mut self,
+        hot: &Hot,
+        app: &App,
+        version: &huitou::domain::program::Version,
+        segmentation: &Segmentation,
+    ) -> Result<(), String> {
         let account = settled(&hot.account, version, app.now()).map_err(|e| e.to_string())?;
         let books = &account.holdings.books;
         self.issued -= books.of(Book::Issued);
@@ -83,8 +91,18 @@ impl Totals {
             self.members += 1;
             let tier = account.standing.as_ref().map_or("-", |standing| standing.tier.as_str());
             *self.tiers.entry(tier.to_owned()).or_default() += 1;
-            let segment = value_segment(&account.days, version.program.window, app.now().day()).value;
-            *self.segments.entry(segment.id()).or_default() += 1;
+            let facts = Facts {
+                days: &account.days,
+                window: version.program.window,
+                tier: account.standing.as_ref().map(|standing| &standing.tier),
+                claimed: account.membership == Membership::Claimed,
+                traits: &Traits::default(),
+                children: &[],
+            };
+            let judged = segmentation.judge(&facts, app.now().day());
+            if let Some(segment) = segmentation.entry("value", &judged) {
+                *self.segments.entry(segment.id.to_string()).or_default() += 1;
+            }
         }
         Ok(())
     }
@@ -106,12 +124,13 @@ pub async fn settle(app: &App) -> Result<(), String> {
 /// Adds up all accounts and proves each of them from its journal: one read per page of members, one per hundred rows.
 pub async fn add_up(app: &App) -> Result<Totals, String> {
     let version = app.programs().current().await.map_err(|e| format!("{e:?}"))?;
+    let segmentation = Segmentation::shipped().map_err(|e| e.to_string())?;
     let mut totals = Totals::default();
     let mut from = None;
     loop {
         let (members, next) = app.table().all_members(from, PAGE).await.map_err(|e| e.to_string())?;
         for hot in &members {
-            totals.add(hot, app, &version)?;
+            totals.add(hot, app, &version, &segmentation)?;
         }
         let accounts: Vec<_> = members.iter().map(|hot| &hot.account).collect();
         let journals = app.table().whole_journals(&accounts).await.map_err(|e| e.to_string())?;
