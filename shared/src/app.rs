@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::domain::program::Versions;
+use crate::domain::segmentation::Segmentation;
 use crate::entropy::Entropy;
 use crate::queue::Queue;
 use crate::seal::{KeyCache, LookupKey, MasterKey};
-use crate::table::{ProgramCache, Table};
+use crate::table::{Kept, Table};
 use crate::trust::cursor::CursorKey;
 use crate::trust::signature::SystemKeys;
 use crate::trust::token::TokenKeys;
@@ -49,7 +51,8 @@ pub struct Parts {
 #[derive(Debug)]
 struct Inner {
     parts: Parts,
-    programs: ProgramCache,
+    programs: Kept<Versions>,
+    segmentation: Kept<Segmentation>,
     keys: KeyCache,
 }
 
@@ -61,7 +64,12 @@ impl App {
     /// An app of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, programs: ProgramCache::default(), keys: KeyCache::default() }))
+        Self(Arc::new(Inner {
+            parts,
+            programs: Kept::default(),
+            segmentation: Kept::default(),
+            keys: KeyCache::default(),
+        }))
     }
 
     /// The time of business.
@@ -106,8 +114,12 @@ impl App {
         self.0.parts.master.as_ref()
     }
 
-    pub(crate) fn program_cache(&self) -> &ProgramCache {
+    pub(crate) fn kept_programs(&self) -> &Kept<Versions> {
         &self.0.programs
+    }
+
+    pub(crate) fn kept_segmentation(&self) -> &Kept<Segmentation> {
+        &self.0.segmentation
     }
 
     pub(crate) fn key_cache(&self) -> &KeyCache {

@@ -21,7 +21,7 @@ use huitou::domain::account::Membership;
 use huitou::domain::entry::{Entry, What};
 use huitou::domain::order::Order;
 use huitou::domain::proof::prove;
-use huitou::table::{Freshness, Hot};
+use huitou::table::{Freshness, Hot, MembersPage, ScanShard};
 use huitou::transport::{HttpTransport, Request, Response, Transport, TransportError};
 use huitou::values::{Actor, Fen, ForeignId, MemberId, OpenId, Phone, Source, UnionId};
 use local::standin::StandIns;
@@ -143,7 +143,7 @@ async fn comes(app: &App, asked: &LogIn) -> Result<LoggedIn, Error> {
 }
 
 async fn everybody(app: &App) -> Vec<Hot> {
-    let (members, next) = app.table().all_members(None, 100).await.unwrap();
+    let MembersPage { members, next, .. } = app.table().page_of_members(ScanShard::WHOLE, None, 100).await.unwrap();
     assert_eq!(next, None);
     members
 }

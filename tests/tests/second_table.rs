@@ -58,9 +58,9 @@ fn member_id(n: u8) -> MemberId {
 
 /// A movement on an account, decided but not written.
 async fn a_gift(app: &App, hot: &Hot, key: &str) -> Posted {
-    let version = app.programs().current().await.unwrap();
+    let rules = app.rulebook().await.unwrap();
     let (row, by) = (RowKey::of("gift", &[key]), Actor::parse("staff:lin").unwrap());
-    earning::adjust(&hot.account, 5, Reason::parse("kulanz").unwrap(), row, &version, app.now(), by).unwrap()
+    earning::adjust(&hot.account, 5, Reason::parse("kulanz").unwrap(), row, &rules, app.now(), by).unwrap()
 }
 
 /// How a transaction ended, with the whole of what the table showed of the reason.
@@ -147,10 +147,11 @@ async fn transactions(world: &World, transcript: &mut Transcript) {
 async fn parts(app: &App, transcript: &mut Transcript) {
     let table = app.table();
     let commit = async |part: &StoredPart| ended(table.transaction().part(part).unwrap().commit().await);
-    let tags = StoredPart::new(member_id(1), Part::Tags, "[\"vip\"]".to_owned());
-    transcript.note("tags", (commit(&tags).await, commit(&tags).await));
-    let read = table.part(member_id(1), &Part::Tags).await.unwrap().unwrap();
-    transcript.note("tags", (commit(&read).await, commit(&read).await, table.part(member_id(1), &Part::Tags).await));
+    let part = Part::Merge(RowKey::of("merge", &["1"]));
+    let merge = StoredPart::new(member_id(1), part.clone(), "{\"at\":1}".to_owned());
+    transcript.note("merge", (commit(&merge).await, commit(&merge).await));
+    let read = table.part(member_id(1), &part).await.unwrap().unwrap();
+    transcript.note("merge", (commit(&read).await, commit(&read).await, table.part(member_id(1), &part).await));
     for n in [3, 1, 2, 5, 4] {
         let at = Moment::from_millis(1_772_000_000_000 + n * 900_000_000).unwrap();
         let part = Part::Note(at, RowKey::of("note", &[&n.to_string()]));

@@ -3,13 +3,13 @@
 //! A guide sees own customers only; everybody else's are not there. The id of a merged member leads to the one who
 //! goes on.
 
-use futures_util::future::try_join4;
+use futures_util::future::try_join3;
 
 use crate::app::App;
 use crate::cases::ledger::Statement;
 use crate::cases::people::{Acquisition, Handle, Profile};
 use crate::cases::profiles::Basics;
-use crate::cases::remarks::WrittenNote;
+use crate::cases::remarks::{WrittenNote, tags};
 use crate::cases::{Error, Who};
 use crate::domain::account::Membership;
 use crate::domain::days::{Purchases, Window};
@@ -90,7 +90,7 @@ impl Customers<'_> {
         self.portrait(owner.ok_or(Error::NotFound)?, sight).await
     }
 
-    /// Everything about a member. Four calls: hot item, profile, tags, notes.
+    /// Everything about a member. Three calls: hot item, profile, notes.
     pub async fn portrait(&self, asked: MemberId, sight: &Sight) -> Result<Portrait, Error> {
         let hot = self.hot(asked).await?;
         let member = hot.account.member;
@@ -99,8 +99,8 @@ impl Customers<'_> {
         let remarks = self.0.remarks();
         let purchases = async { self.purchases(&hot).await };
         let ledger = self.0.ledger();
-        let parts = try_join4(ledger.statement_of(&hot), purchases, remarks.tags(member), remarks.notes(&opened));
-        let (statement, (lifetime, window, recency_days), tags, notes) = Box::pin(parts).await?;
+        let parts = try_join3(ledger.statement_of(&hot), purchases, remarks.notes(&opened));
+        let (statement, (lifetime, window, recency_days), notes) = Box::pin(parts).await?;
         Ok(Portrait {
             member,
             followed_from: Some(asked).filter(|asked| *asked != member),
@@ -115,7 +115,7 @@ impl Customers<'_> {
             lifetime,
             window,
             recency_days,
-            tags,
+            tags: tags(&hot.account, self.0.now()),
             notes,
         })
     }

@@ -14,6 +14,8 @@ pub mod profiles;
 pub mod programs;
 pub mod recompute;
 pub mod remarks;
+mod rulebook;
+pub mod segments;
 pub mod sign_up;
 
 use crate::domain::posting::Failure;

@@ -94,7 +94,7 @@ impl Recompute<'_> {
                 let page = self.0.table().due(*shard, self.0.now().day(), from.as_ref(), PAGE).await?;
                 let ledger = self.0.ledger();
                 let settled = futures_util::stream::iter(page.members)
-                    .map(|due| async move { ledger.settle(due).await })
+                    .map(|due| async move { ledger.settle(due.member, true).await })
                     .buffer_unordered(SIDE_BY_SIDE);
                 let settled: Vec<_> = settled.collect().await;
                 for changed in settled {

@@ -1,14 +1,16 @@
 //! The table port: the only way to what is kept.
 //!
-//! Seven tables, named for what they hold (see `template.yaml`): members' hot items, the journal, sealed profiles,
-//! identities, member keys, settings, and answered signatures. Writes that belong together go into one
+//! Tables are named for what they hold (see `template.yaml`): members' hot items, the journal, sealed profiles,
+//! identities with answered signatures, member keys, settings, and who is in which segment. Writes that belong together go into one
 //! [`Transaction`]; every write is conditional, so repeating one can't do harm.
 
 mod call;
 mod identities;
 mod journal;
 mod members;
+mod memberships;
 mod meter;
+mod pass;
 mod profiles;
 mod settings;
 mod transaction;
@@ -24,9 +26,11 @@ pub use call::Trouble;
 pub use identities::Identity;
 pub use journal::{Page, RefundTally};
 pub use members::{DUE_SHARDS, Due, DuePosition, Freshness, Hot};
+pub use memberships::{InSegment, SegmentPosition};
 pub use meter::{Cost, metered};
+pub use pass::{MembersPage, ScanShard};
 pub use profiles::{Part, StoredPart};
-pub(crate) use settings::ProgramCache;
+pub(crate) use settings::Kept;
 pub use settings::StoredVersion;
 pub use transaction::{Lost, Outcome, Transaction};
 
@@ -50,6 +54,8 @@ pub struct Names {
     pub keys: String,
     /// Programme settings by version.
     pub settings: String,
+    /// Who is in which segment, and how many are.
+    pub memberships: String,
 }
 
 impl Names {
@@ -63,6 +69,7 @@ impl Names {
             identities: name("IDENTITIES_TABLE")?,
             keys: name("MEMBER_KEYS_TABLE")?,
             settings: name("SETTINGS_TABLE")?,
+            memberships: name("MEMBERSHIPS_TABLE")?,
         })
     }
 }

@@ -112,6 +112,7 @@ fn tables_have_the_keys_and_indexes_that_the_product_counts_on() {
             "Journal: row B HASH",
             "MemberKeys: member S HASH",
             "Members: member S HASH",
+            "Memberships: segment_shard S HASH, member S RANGE",
             "Profiles: member S HASH, part S RANGE; expires",
             "Settings: subject S HASH, version N RANGE",
         ]

@@ -104,7 +104,7 @@ pub struct Segmentation {
 }
 
 /// The segments of one member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged {
     /// Those that the member is in, in order.
     pub segments: Vec<Code>,
