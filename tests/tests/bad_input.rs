@@ -400,7 +400,21 @@ async fn a_correction_is_a_whole_number_of_points_either_way() {
     assert_eq!(state(&house, &anna).await, before);
 }
 
-// --- Ids, keys and cursors ------------------------------------------------------------------------------------------
+// --- Paths, ids, keys and cursors -----------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn what_is_not_there_is_answered_like_any_other_problem() {
+    let house = a_house().await;
+    for (method, path) in
+        [("GET", "/"), ("GET", "/v1/nothing"), ("DELETE", "/v1/program"), ("PATCH", "/v1/me"), ("GET", "/v1//me")]
+    {
+        let answer = house.call(method, path).send().await;
+        answer.refuses(404, "not_found");
+        assert_eq!(answer.problem()["request_id"], answer.header("x-request-id"), "{}", answer.asked);
+    }
+    let answer = house.call("GET", "/v1/nothing").header("x-request-id", "till-7").send().await;
+    assert_eq!(answer.problem()["request_id"], "till-7");
+}
 
 #[tokio::test]
 async fn an_odd_id_in_a_path_is_not_found() {

@@ -159,7 +159,7 @@ impl Host {
         let template = &self.surroundings.template;
         let scheduler = Arc::clone(&self.scheduler);
         let pump = Pump::new(template, &product.handlers, &self.queues)?;
-        let gateway = Gateway::new(template, product.routers)?;
+        let gateway = Gateway::new(template, product.routers, product.elsewhere)?;
         let bench = Workbench {
             clock: Arc::clone(&self.clock),
             scheduler: Arc::clone(&scheduler),
