@@ -7,6 +7,7 @@
 )]
 #![allow(clippy::inconsistent_digit_grouping, reason = "money is written as yuan_fen")]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use huitou::clock::Clock as _;
@@ -22,6 +23,8 @@ struct Route {
     token: String,
     tag: Option<String>,
     good: Value,
+    /// The same with every object that may stand in it.
+    full: Value,
     /// Fields that may be left out.
     optional: &'static [&'static str],
     /// Fields of whole numbers.
@@ -47,8 +50,8 @@ impl Route {
         self.call(house).text("application/json", body).send().await
     }
 
-    /// The answer must be a no, of the whole request or of the one part of the batch.
-    fn assert_refused(&self, answer: &Answer, what: &str) {
+    /// The answer must be a no, of the whole request or of the one part of the batch; says which.
+    fn assert_refused(&self, answer: &Answer, what: &str) -> Value {
         let place = format!("{what} at {}: {} {}", answer.asked, answer.status, String::from_utf8_lossy(&answer.text));
         let problem = if self.batch.is_some() && answer.status == 200 {
             let result = answer.json()["results"][0].clone();
@@ -59,6 +62,15 @@ impl Route {
         };
         assert_problem(&problem, &place);
         assert!(matches!(problem["status"].as_u64(), Some(400 | 422)), "{place}");
+        problem
+    }
+
+    /// Whether it is the one that is described by this method and path.
+    fn is_described_as(&self, method: &str, path: &str) -> bool {
+        let alike = |(described, own): (&str, &str)| described == own || described.starts_with('{');
+        self.method == method
+            && self.path.split('/').count() == path.split('/').count()
+            && path.split('/').zip(self.path.split('/')).all(alike)
     }
 }
 
@@ -69,6 +81,7 @@ fn routes(house: &House, anna: &Member, sale: &Value, hold: &Value, program: (Va
         path: path.to_owned(),
         token: house.token(role, (role == "member").then_some(anna.id.as_str())),
         tag: None,
+        full: good.clone(),
         good,
         optional: &[],
         numbers: &[],
@@ -132,6 +145,7 @@ fn routes(house: &House, anna: &Member, sale: &Value, hold: &Value, program: (Va
         },
         Route {
             tag: Some(program.1),
+            full: with_every_setting(&program.0),
             numbers: &["hold_minutes", "welcome"],
             zero: &["welcome"],
             optional: &["currency", "actions", "welcome", "rewards", "causes"],
@@ -145,6 +159,7 @@ fn routes(house: &House, anna: &Member, sale: &Value, hold: &Value, program: (Va
         route("member", "POST", "/v1/me/phone", json!({ "phone_code": "dev:13800138000" })),
         Route {
             optional: &["phone_code", "source"],
+            full: json!({ "provider": "wechat", "code": "dev:bad", "source": { "channel": "store_qr" } }),
             ..route("member", "POST", "/v1/sessions", json!({ "provider": "wechat", "code": "dev:bad" }))
         },
         Route {
@@ -166,6 +181,14 @@ fn routes(house: &House, anna: &Member, sale: &Value, hold: &Value, program: (Va
             )
         },
     ]
+}
+
+/// Settings with everything that the shipped ones leave out.
+fn with_every_setting(program: &Value) -> Value {
+    let mut program = program.clone();
+    program["earning"]["rules"] = json!([{ "id": "toys", "percent": 300 }]);
+    program["earning"]["cap"] = json!({ "per": "day", "points": 5_000 });
+    program
 }
 
 /// A house, somebody in it, and all routes that take a body.
@@ -301,6 +324,50 @@ async fn a_value_of_another_type_is_refused() {
         }
     }
     assert_eq!(state(&house, &anna).await, before);
+}
+
+#[tokio::test]
+async fn a_list_stands_for_no_object_however_deep_inside() {
+    let (house, anna, routes) = a_scene().await;
+    let before = state(&house, &anna).await;
+    for route in &routes {
+        for place in objects(&route.full) {
+            let mut body = route.full.clone();
+            let object = body.pointer_mut(&place).unwrap();
+            *object = object.as_object().unwrap().values().cloned().collect();
+            let answer = route.send(&house, &body.to_string()).await;
+            let problem = route.assert_refused(&answer, &format!("a list at {place:?}"));
+            let wrong = &problem["errors"][0];
+            assert_eq!((&problem["code"], &wrong["pointer"]), (&json!("body_invalid"), &json!(place)), "{problem}");
+            // Not that something is missing from the list: that it is one.
+            let detail = wrong["detail"].as_str().unwrap();
+            assert!(detail.starts_with("invalid type: sequence, expected"), "{}: {detail}", answer.asked);
+        }
+        let whole = route.batch.map_or_else(|| route.full.clone(), |_| json!([route.full]));
+        route.call(&house).json(&json!([whole])).send().await.refuses(400, "body_invalid");
+    }
+    assert_eq!(state(&house, &anna).await, before);
+}
+
+#[tokio::test]
+async fn these_are_all_routes_that_take_a_body_and_all_objects_that_may_stand_in_one() {
+    let (_house, _anna, routes) = a_scene().await;
+    let description = serde_json::to_value(local::wire::document()).unwrap();
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+            if body.is_null() {
+                continue;
+            }
+            let route = routes.iter().find(|route| route.is_described_as(&method.to_uppercase(), path));
+            let route = route.unwrap_or_else(|| panic!("{method} {path} takes a body and is not tested here"));
+            let full = route.batch.map_or_else(|| route.full.clone(), |list| json!({ list: [route.full] }));
+            let there: BTreeSet<String> = objects(&full).iter().map(|place| at_any_item(place)).collect();
+            for place in described_objects(&description, body, &[]) {
+                assert!(there.contains(&place), "{method} {path}: there is no object at {place:?}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -476,6 +543,7 @@ async fn a_customer_is_named_in_exactly_one_way() {
         json!({ "name": "Anna" }),
         json!("00001"),
         json!([]),
+        json!([null, null, null, "00001"]),
     ] {
         let sale = order("C-1", &customer, &house.now(), 1_00);
         let result = house.sends(&[sale]).await.remove(0);
@@ -681,6 +749,47 @@ async fn a_code_that_wechat_does_not_know_lets_nobody_in() {
 
 fn text(body: &Map<String, Value>) -> String {
     serde_json::to_string(body).unwrap()
+}
+
+/// The places of all objects in a document, as JSON pointers.
+fn objects(document: &Value) -> Vec<String> {
+    let (own, parts): (Option<String>, Vec<(String, &Value)>) = match document {
+        Value::Object(fields) => (Some(String::new()), fields.iter().map(|(key, part)| (key.clone(), part)).collect()),
+        Value::Array(items) => (None, items.iter().enumerate().map(|(n, part)| (n.to_string(), part)).collect()),
+        _ => (None, Vec::new()),
+    };
+    let inside = |(key, part): (String, &Value)| {
+        objects(part).into_iter().map(|place| format!("/{key}{place}")).collect::<Vec<_>>()
+    };
+    own.into_iter().chain(parts.into_iter().flat_map(inside)).collect()
+}
+
+/// A place with `*` for each item of a list.
+fn at_any_item(place: &str) -> String {
+    let parts = place.split('/').map(|part| if part.parse::<usize>().is_ok() { "*" } else { part });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// The places at which a schema has an object, with `*` for each item of a list. What contains itself, in one of the
+/// schemas `above`, is followed once.
+fn described_objects(description: &Value, schema: &Value, above: &[&str]) -> BTreeSet<String> {
+    if let Some(name) = schema["$ref"].as_str() {
+        let known = above.contains(&name);
+        let target = description.pointer(name.trim_start_matches('#')).unwrap();
+        return if known {
+            BTreeSet::new()
+        } else {
+            described_objects(description, target, &[above, &[name]].concat())
+        };
+    }
+    let alternatives = schema["oneOf"].as_array().into_iter().flatten().map(|part| (String::new(), part));
+    let fields = schema["properties"].as_object().into_iter().flatten().map(|(key, part)| (format!("/{key}"), part));
+    let items = schema.get("items").map(|part| ("/*".to_owned(), part));
+    let inside = alternatives.chain(fields).chain(items).flat_map(|(place, part)| {
+        described_objects(description, part, above).into_iter().map(move |inside| format!("{place}{inside}"))
+    });
+    let own = (schema["type"] == "object").then(String::new);
+    own.into_iter().chain(inside).collect()
 }
 
 /// A text may do for a text, and yes for no; of the others the values chosen are wrong everywhere.
