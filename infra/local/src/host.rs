@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::clock::DevClock;
 use crate::data_dir::{DataDir, DataError, random_secret, secret};
 use crate::gateway::Gateway;
+use crate::in_process::Service as _;
 use crate::pump::Pump;
 use crate::queue::Queues;
 use crate::schedule::Scheduler;
