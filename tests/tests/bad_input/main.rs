@@ -1,12 +1,13 @@
 //! Whatever a client may send: a no that helps, and nothing changed.
+//!
+//! Here are the routes that take a body, and what may be wrong with one.
 #![cfg(test)]
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+mod credentials;
+mod ids;
 
-use huitou::clock::Clock as _;
-use huitou::trust::signature::{KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
-use huitou::trust::token::{Claims, Role};
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use tests::{Answer, Call, House, Member, a_house, assert_problem, order};
 
@@ -36,6 +37,11 @@ impl Route {
             Some(tag) => call.header("if-match", tag),
             None => call,
         }
+    }
+
+    /// The body that a request has, which is a batch of one where it belongs into a batch.
+    fn whole(&self, body: &Value) -> Value {
+        self.batch.map_or_else(|| body.clone(), |list| json!({ list: [body] }))
     }
 
     /// Sends the body, inside a batch of one where it belongs there.
@@ -207,8 +213,6 @@ async fn state(house: &House, member: &Member) -> Value {
     })
 }
 
-// --- Bodies ---------------------------------------------------------------------------------------------------------
-
 #[tokio::test]
 async fn a_body_that_is_no_json_is_refused() {
     let (house, anna, routes) = a_scene().await;
@@ -263,7 +267,7 @@ async fn a_body_has_to_be_sent_as_json() {
     let (house, anna, routes) = a_scene().await;
     let before = state(&house, &anna).await;
     for route in &routes {
-        let good = route.batch.map_or_else(|| route.good.clone(), |list| json!({ list: [route.good.clone()] }));
+        let good = route.whole(&route.good);
         for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "", "json"] {
             let answer = route.call(&house).text(kind, good.to_string()).send().await;
             answer.refuses(415, "not_json");
@@ -337,8 +341,7 @@ async fn a_list_stands_for_no_object_however_deep_inside() {
             let detail = wrong["detail"].as_str().unwrap();
             assert!(detail.starts_with("invalid type: sequence, expected"), "{}: {detail}", answer.asked);
         }
-        let whole = route.batch.map_or_else(|| route.full.clone(), |_| json!([route.full]));
-        route.call(&house).json(&json!([whole])).send().await.refuses(400, "body_invalid");
+        route.call(&house).json(&json!([[route.full]])).send().await.refuses(400, "body_invalid");
     }
     assert_eq!(state(&house, &anna).await, before);
 }
@@ -355,8 +358,8 @@ async fn these_are_all_routes_that_take_a_body_and_all_objects_that_may_stand_in
             }
             let route = routes.iter().find(|route| route.is_described_as(&method.to_uppercase(), path));
             let route = route.unwrap_or_else(|| panic!("{method} {path} takes a body and is not tested here"));
-            let full = route.batch.map_or_else(|| route.full.clone(), |list| json!({ list: [route.full] }));
-            let there: BTreeSet<String> = objects(&full).iter().map(|place| at_any_item(place)).collect();
+            let there: BTreeSet<String> =
+                objects(&route.whole(&route.full)).iter().map(|place| at_any_item(place)).collect();
             for place in described_objects(&description, body, &[]) {
                 assert!(there.contains(&place), "{method} {path}: there is no object at {place:?}");
             }
@@ -460,286 +463,6 @@ async fn a_correction_is_a_whole_number_of_points_either_way() {
     }
     assert_eq!(state(&house, &anna).await, before);
 }
-
-// --- Paths, ids, keys and cursors -----------------------------------------------------------------------------------
-
-#[tokio::test]
-async fn what_is_not_there_is_answered_like_any_other_problem() {
-    let house = a_house().await;
-    for (method, path) in
-        [("GET", "/"), ("GET", "/v1/nothing"), ("DELETE", "/v1/program"), ("PATCH", "/v1/me"), ("GET", "/v1//me")]
-    {
-        let answer = house.call(method, path).send().await;
-        answer.refuses(404, "not_found");
-        assert_eq!(answer.problem()["request_id"], answer.header("x-request-id"), "{}", answer.asked);
-    }
-    let answer = house.call("GET", "/v1/nothing").header("x-request-id", "till-7").send().await;
-    assert_eq!(answer.problem()["request_id"], "till-7");
-}
-
-#[tokio::test]
-async fn an_odd_id_in_a_path_is_not_found() {
-    let (house, anna, _) = a_scene().await;
-    let before = state(&house, &anna).await;
-    let long = "a".repeat(81);
-    let odd = ["%E5%90%8D", "%2F", "..%2F..%2Fme", "%22", "'", "a%20b", "%00", "%FF", "%E2%80%AE", "%25", &long, "-1"];
-    for id in odd {
-        for (role, method, path, body) in [
-            ("system", "POST", "/v1/orders/{id}/refunds", json!({ "source": "pos-1", "id": "R-1", "amount": 1 })),
-            ("system", "POST", "/v1/points/holds/{id}/capture", json!({})),
-            ("system", "POST", "/v1/points/holds/{id}/release", json!({})),
-            ("manager", "GET", "/v1/program/dry-runs/{id}", Value::Null),
-            ("manager", "GET", "/v1/members/{id}", Value::Null),
-            ("manager", "GET", "/v1/members/{id}/timeline", Value::Null),
-            ("manager", "POST", "/v1/members/{id}/tags", json!({ "add": ["素色"] })),
-            ("manager", "POST", "/v1/members/{id}/notes", json!({ "text": "试穿" })),
-            ("manager", "POST", "/v1/members/{id}/merges", json!({ "other": anna.id, "reason": "同一人" })),
-            ("manager", "DELETE", "/v1/members/{id}/merges/0", Value::Null),
-        ] {
-            let call = house.as_role(role, method, &path.replace("{id}", id)).key(&house.a_key());
-            let answer = if body.is_null() { call.send().await } else { call.json(&body).send().await };
-            assert_eq!(answer.problem()["status"], 404, "{}", answer.asked);
-        }
-        let proof = house.as_manager("GET", &format!("/v1/points/proof?member_id={id}")).send().await;
-        assert_eq!(proof.problem()["status"], 400, "{}", proof.asked);
-    }
-    assert_eq!(state(&house, &anna).await, before);
-}
-
-#[tokio::test]
-async fn an_odd_id_in_a_body_is_refused() {
-    let (house, anna, routes) = a_scene().await;
-    let before = state(&house, &anna).await;
-    let long = "a".repeat(201);
-    for route in &routes {
-        let good = route.good.as_object().unwrap();
-        let ids = ["source", "id", "member_id", "reward", "cause", "card", "other", "event", "at", "paid_at", "mode"];
-        for name in ids.into_iter().filter(|name| good.contains_key(*name)) {
-            for odd in ["", "名", "a b", "a\u{0}b", "'; DROP TABLE members; --", "\"", "a\nb", "\u{202e}x", &long] {
-                let mut body = good.clone();
-                body.insert(name.to_owned(), json!(odd));
-                route.assert_refused(&route.send(&house, &text(&body)).await, &format!("{name} is {odd:?}"));
-            }
-        }
-    }
-    assert_eq!(state(&house, &anna).await, before);
-}
-
-#[tokio::test]
-async fn a_customer_is_named_in_exactly_one_way() {
-    let (house, anna, _) = a_scene().await;
-    let before = state(&house, &anna).await;
-    for customer in [
-        json!({}),
-        json!({ "card": "00001", "member_id": anna.id }),
-        json!({ "card": null }),
-        json!({ "phone": "12" }),
-        json!({ "name": "Anna" }),
-        json!("00001"),
-        json!([]),
-        json!([null, null, null, "00001"]),
-    ] {
-        let sale = order("C-1", &customer, &house.now(), 1_00);
-        let result = house.sends(&[sale]).await.remove(0);
-        assert_eq!(result["status"], "rejected", "{customer}");
-        assert_problem(&result["problem"], &customer.to_string());
-    }
-    assert_eq!(state(&house, &anna).await, before);
-}
-
-#[tokio::test]
-async fn a_batch_has_one_to_twenty_five_parts() {
-    let (house, anna, routes) = a_scene().await;
-    let before = state(&house, &anna).await;
-    for route in &routes {
-        let Some(list) = route.batch else { continue };
-        for count in [0, 26] {
-            let body = json!({ list: vec![route.good.clone(); count] });
-            route.call(&house).json(&body).send().await.refuses(400, "batch_size");
-        }
-    }
-    assert_eq!(state(&house, &anna).await, before);
-}
-
-#[tokio::test]
-async fn what_moves_value_needs_a_sound_key() {
-    let (house, anna, _) = a_scene().await;
-    let before = state(&house, &anna).await;
-    let long = "k".repeat(81);
-    for (role, path, body) in [
-        ("member", "/v1/me/points/check-ins", json!({})),
-        ("member", "/v1/me/points/redemptions", json!({ "reward": "cash-10" })),
-        ("member", "/v1/me/points/donations", json!({ "cause": "library", "points": 1 })),
-        ("system", "/v1/points/holds", json!({ "member_id": anna.id, "points": 1 })),
-        ("manager", "/v1/points/adjustments", json!({ "member_id": anna.id, "points": 1, "reason": "补偿" })),
-        ("manager", &format!("/v1/members/{}/notes", anna.id), json!({ "text": "试穿" })),
-    ] {
-        let call = || house.call("POST", path).token(&house.token(role, Some(&anna.id))).json(&body);
-        call().send().await.refuses(400, "idempotency_key_missing");
-        for key in ["", "short", &long, "with space", "with/slash", "键键键键键键键键"] {
-            call().key(key).send().await.refuses(400, "idempotency_key_invalid");
-        }
-    }
-    assert_eq!(state(&house, &anna).await, before);
-}
-
-#[tokio::test]
-async fn a_cursor_leads_on_in_its_own_list_only() {
-    let (house, anna, _) = a_scene().await;
-    let bo = house.a_member("00002").await;
-    for _ in 0..30 {
-        let _ = house.gives(&anna, 1).await.expect(201);
-        let _ = house.gives(&bo, 1).await.expect(201);
-    }
-    let timeline = format!("/v1/members/{}/timeline", anna.id);
-    let cursor = |answer: Answer| answer.expect(200)["next"].as_str().unwrap().to_owned();
-    let mine = cursor(house.as_member(&anna, "GET", "/v1/me/points/entries").send().await);
-    let hers = cursor(house.as_member(&bo, "GET", "/v1/me/points/entries").send().await);
-    let staffs = cursor(house.as_manager("GET", &timeline).send().await);
-    let read = |cursor: String| house.as_member(&anna, "GET", &format!("/v1/me/points/entries?cursor={cursor}")).send();
-    let _ = read(mine.clone()).await.expect(200);
-    for place in [0, 1, mine.len() / 2, mine.len() - 2] {
-        let other = if mine.as_bytes()[place] == b'A' { "B" } else { "A" };
-        let mut changed = mine.clone();
-        changed.replace_range(place..=place, other);
-        read(changed).await.refuses(400, "cursor_invalid");
-        read(mine[..place].to_owned()).await.refuses(400, "cursor_invalid");
-    }
-    for made_up in [hers, staffs, "%E5%90%8D".to_owned(), "A".repeat(3_000), format!("{mine}%3D")] {
-        read(made_up).await.refuses(400, "cursor_invalid");
-    }
-    house.as_manager("GET", &format!("{timeline}?cursor={mine}")).send().await.refuses(400, "cursor_invalid");
-    for query in ["page=2", &format!("cursor={mine}&cursor={mine}"), &format!("cursor={mine}&limit=1000")] {
-        let path = format!("/v1/me/points/entries?{query}");
-        house.as_member(&anna, "GET", &path).send().await.refuses(400, "query_invalid");
-    }
-}
-
-// --- Tokens and signatures ------------------------------------------------------------------------------------------
-
-#[tokio::test]
-async fn a_token_that_is_not_ours_or_not_valid_is_refused() {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-    let (house, anna, _) = a_scene().await;
-    let before = state(&house, &anna).await;
-    let other_house = a_house().await;
-    let tokens = &house.host.app.parts().tokens;
-    let now = house.host.clock.wall();
-    let manager =
-        |issued, expires| Claims { role: Role::Manager, subject: "wang".to_owned(), sessions: 0, issued, expires };
-    let long_ago = huitou::values::Moment::from_millis(now.millis() - 86_400_000).unwrap();
-    let expired = tokens.issue(&manager(long_ago, long_ago.plus(Duration::from_hours(1))));
-    let not_yet = tokens.issue(&manager(now.plus(Duration::from_hours(1)), now.plus(Duration::from_hours(2))));
-    let good = house.token("manager", None);
-    let parts: Vec<&str> = good.split('.').collect();
-    let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
-    let payload = String::from_utf8(URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
-    let member = house.token("member", Some(&anna.id));
-    let promoted = {
-        let parts: Vec<&str> = member.split('.').collect();
-        let payload = String::from_utf8(URL_SAFE_NO_PAD.decode(parts[1]).unwrap()).unwrap();
-        let payload = payload.replace("\"role\":\"member\"", "\"role\":\"manager\"");
-        format!("{}.{}.{}", parts[0], encoded(&payload), parts[2])
-    };
-    let bad = [
-        expired,
-        not_yet,
-        other_house.token("manager", None),
-        promoted,
-        format!("{}.{}.{}", encoded(r#"{"alg":"none","typ":"JWT"}"#), parts[1], parts[2]),
-        format!("{}.{}.", encoded(r#"{"alg":"none"}"#), parts[1]),
-        format!("{}.{}.", parts[0], parts[1]),
-        format!("{}.{}", parts[0], parts[1]),
-        format!("{}.{}.{}", parts[0], encoded(&payload.replace("manager", "system")), parts[2]),
-        format!("{good}x"),
-        good[..good.len() - 1].to_owned(),
-        "garbage".to_owned(),
-        "a.b.c".to_owned(),
-        "a".repeat(8_000),
-        String::new(),
-        "名".to_owned(),
-    ];
-    for token in bad {
-        let answer = house.call("GET", "/v1/program").token(&token).send().await;
-        let problem = answer.problem();
-        assert_eq!(answer.status, 401, "{token}");
-        assert!(matches!(problem["code"].as_str(), Some("token_invalid" | "token_missing")), "{problem}");
-        let adjust = house.call("POST", "/v1/points/adjustments").token(&token).key(&house.a_key());
-        let body = json!({ "member_id": anna.id, "points": 1, "reason": "补偿" });
-        assert_eq!(adjust.json(&body).send().await.problem()["status"], 401, "{token}");
-    }
-    for header in [good.clone(), format!("Basic {good}"), format!("Token {good}"), "Bearer".to_owned()] {
-        let call = house.call("GET", "/v1/program").header("authorization", &header);
-        call.send().await.refuses(401, "token_missing");
-    }
-    house.call("GET", "/v1/program").token(&member).send().await.refuses(403, "role_not_allowed");
-    let _ = house.call("GET", "/v1/program").token(&good).send().await.expect(200);
-    assert_eq!(state(&house, &anna).await, before);
-}
-
-#[tokio::test]
-async fn a_signature_holds_for_one_request_at_one_time() {
-    let (house, anna, _) = a_scene().await;
-    let secret = house.till_secret();
-    let now = house.host.clock.wall().seconds();
-    let paid_at = house.now();
-    let body = |n: u32| json!({ "orders": [order(&format!("S-{n}"), &json!({ "card": "00001" }), &paid_at, 1_00)] });
-    let unsigned = |n: u32| house.call("POST", "/v1/orders").json(&body(n));
-    let before = state(&house, &anna).await;
-    let refused = [
-        ("too old", unsigned(1).signed("dev-till", &secret, now - 400)),
-        ("from the future", unsigned(1).signed("dev-till", &secret, now + 400)),
-        ("of an unknown key", unsigned(1).signed("dev-shop", &secret, now)),
-        ("by another secret", unsigned(1).signed("dev-till", &"x".repeat(44), now)),
-        ("over another body", unsigned(1).signed("dev-till", &secret, now).changed(body(2).to_string())),
-        ("for another path", unsigned(1).signed("dev-till", &secret, now).redirected("/v1/orders?x=1")),
-        ("for another route", unsigned(1).signed("dev-till", &secret, now).redirected("/v1/events")),
-        ("without a key", unsigned(1).header(TIMESTAMP_HEADER, &now.to_string()).header(SIGNATURE_HEADER, "v1=00")),
-        ("without a signature", unsigned(1).header(KEY_HEADER, "dev-till")),
-        ("beside a good token", unsigned(1).token(&house.token("system", None)).signed("dev-till", &secret, now - 400)),
-        ("given twice", unsigned(1).signed("dev-till", &secret, now).header(KEY_HEADER, "dev-till")),
-    ];
-    for (what, call) in refused {
-        let answer = call.send().await;
-        assert_eq!(answer.problem()["code"], "signature_invalid", "{what}");
-        assert_eq!(answer.status, 401, "{what}");
-    }
-    assert_eq!(state(&house, &anna).await, before);
-
-    let right = unsigned(3).signed("dev-till", &secret, now);
-    assert_eq!(right.clone().send().await.expect(200)["results"][0]["status"], "created");
-    let once = state(&house, &anna).await;
-    for _ in 0..3 {
-        right.clone().send().await.refuses(401, "signature_replayed");
-    }
-    assert_eq!(state(&house, &anna).await, once);
-    let again = unsigned(3).signed("dev-till", &secret, now - 1).send().await;
-    let result = again.expect(200)["results"][0].clone();
-    assert_eq!(result["status"], "replayed", "the content may come again, signed anew: {result}");
-    assert_eq!(state(&house, &anna).await, once);
-}
-
-#[tokio::test]
-async fn a_signature_is_for_systems_only() {
-    let (house, anna, _) = a_scene().await;
-    for path in ["/v1/me/points", "/v1/program", &format!("/v1/points/proof?member_id={}", anna.id)] {
-        house.signs(house.call("GET", path)).send().await.refuses(403, "role_not_allowed");
-    }
-}
-
-#[tokio::test]
-async fn a_code_that_wechat_does_not_know_lets_nobody_in() {
-    let house = a_house().await;
-    let long = "c".repeat(5_000);
-    for code in ["", " ", "unknown", "名", "a\u{0}b", "../../x", &long] {
-        let answer = house.call("POST", "/v1/sessions").json(&json!({ "provider": "wechat", "code": code }));
-        assert!((400..500).contains(&answer.send().await.problem()["status"].as_u64().unwrap()), "{code:?}");
-    }
-}
-
-// --- Helpers --------------------------------------------------------------------------------------------------------
 
 fn text(body: &Map<String, Value>) -> String {
     serde_json::to_string(body).unwrap()
