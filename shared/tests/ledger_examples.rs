@@ -1,11 +1,5 @@
 //! The ledger's rules by worked examples: one sentence about the product each, with figures to check by hand.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that fails should stop at once, also in its helpers"
-)]
-#![allow(clippy::inconsistent_digit_grouping, reason = "money is written as yuan_fen")]
+#![cfg(test)]
 
 use std::sync::Arc;
 

@@ -1,11 +1,5 @@
 //! What requests cost at the table, as the header of every answer tells: the budgets are promises.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that fails should stop at once, also in its helpers"
-)]
-#![allow(clippy::inconsistent_digit_grouping, reason = "money is written as yuan_fen")]
+#![cfg(test)]
 
 use huitou::table::Cost;
 use huitou::values::Moment;

@@ -1,10 +1,5 @@
 //! WeChat hangs, refuses or loses answers, and the process dies on the way: nobody becomes half a member.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that fails should stop at once, also in its helpers"
-)]
+#![cfg(test)]
 #![allow(clippy::large_futures, reason = "a test holds few of them, and not for long")]
 
 mod yard;

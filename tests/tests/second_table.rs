@@ -1,11 +1,6 @@
 //! The same story on the embedded table and on another implementation of DynamoDB, which `HUITOU_TABLE_ENDPOINT`
 //! names: every answer, every row and every account must be the same to the last byte.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that fails should stop at once, also in its helpers"
-)]
+#![cfg(test)]
 #![allow(clippy::large_futures, reason = "a test holds few of them, and not for long")]
 
 mod yard;

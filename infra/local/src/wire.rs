@@ -63,6 +63,8 @@ pub struct Product {
     pub app: App,
     /// Each function's router, by the function's name in the template.
     pub routers: Vec<(String, Router)>,
+    /// Says of what no function is listed for that it is not there, with a request id and a line in the log.
+    pub elsewhere: Router,
     /// The handlers of functions that a queue or a schedule calls.
     pub handlers: Handlers,
 }
@@ -147,6 +149,7 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
     app.programs().current().await.map_err(|error| format!("The programme's settings can't be read: {error:?}."))?;
     Ok(Product {
         routers: routers.collect(),
+        elsewhere: edge::service(&app, OpenApiRouter::new()),
         handlers: Handlers::from([("SegmentRecompute".to_owned(), recompute)]),
         app,
     })

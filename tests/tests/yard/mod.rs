@@ -21,7 +21,7 @@ use huitou::transport::{HttpTransport, Transport};
 use huitou::values::Moment;
 use huitou::wechat::{WeChat, WeChatSettings};
 use local::clock::DevClock;
-use local::in_process::Faults;
+use local::in_process::{Faults, Service as _};
 use local::queue::Queues;
 use local::standin::{WECHAT_APP_ID, WECHAT_SECRET};
 use local::table::Embedded;
