@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod book;
+pub mod clv;
 pub mod days;
 pub mod earning;
 pub mod entry;
