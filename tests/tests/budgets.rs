@@ -61,12 +61,26 @@ async fn a_purchase_of_a_customer_with_twenty_purchase_days_costs_the_same() {
 }
 
 #[tokio::test]
-async fn a_purchase_that_raises_the_tier_pays_for_the_new_review_in_the_due_index() {
+async fn a_purchase_that_raises_the_tier_costs_no_more_because_a_segment_is_due_before_the_review() {
     let house = a_house().await;
     let anna = house.a_member("00001").await;
     let _ = house.buys(&anna, 990_00).await;
-    assert_costs(&sale(&house, json!({ "member_id": anna.id }), json!([])).await, 2, 1.0, 6.0);
     assert_costs(&sale(&house, json!({ "member_id": anna.id }), json!([])).await, 2, 1.0, 4.0);
+    assert_eq!(house.points(&anna).await["tier"], "silver");
+}
+
+/// Two units for every membership written or deleted, and for the counts.
+#[tokio::test]
+async fn a_purchase_that_changes_segments_pays_for_that_change_alone() {
+    let house = a_house().await;
+    let anna = house.a_member("00001").await;
+    let _ = house.bought(&anna, "2026-02-20T12:00:00+08:00", 440_00).await;
+    // The second purchase day: out of `new`, into `potential` and `literal.potential`.
+    let second = sale(&house, json!({ "member_id": anna.id }), json!([])).await;
+    let moved = house.journal(&anna).await.concat()[0].clone();
+    let moves = moved["entered"].as_array().unwrap().len() + moved["left"].as_array().unwrap().len();
+    assert_costs(&second, 2, 1.0, 4.0 + 2.0 + 2.0 * f64::from(u32::try_from(moves).unwrap()));
+    assert_eq!((&moved["left"][0], &moved["entered"][1]), (&json!("new"), &json!("potential")), "{moved}");
 }
 
 #[tokio::test]
