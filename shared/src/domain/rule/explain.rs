@@ -113,7 +113,7 @@ impl Relation {
 
 impl Unit {
     /// A number of this unit in words, English and Chinese.
-    fn said(self, number: u64) -> (String, String) {
+    pub(super) fn said(self, number: u64) -> (String, String) {
         let written = self.written(number);
         match self {
             Self::Days if number == 1 => ("1 day".into(), "1天".into()),
