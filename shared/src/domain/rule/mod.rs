@@ -24,7 +24,7 @@ pub(in crate::domain) use grid::Grid;
 pub use grid::{MOST_CELLS, Region};
 pub use judge::Sets;
 pub use test::{Among, Relation, Test};
-pub use vocabulary::{SetWords, Vocabulary, is_taken};
+pub use vocabulary::{SetWords, Vocabulary, is_taken, words};
 
 /// The longest text of a rule, in bytes.
 pub const MOST_BYTES: usize = 4_096;

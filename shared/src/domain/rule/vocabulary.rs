@@ -79,6 +79,12 @@ pub(super) const EVENTS: [(&str, &str, super::Event); 9] = [
     ("size_return", "尺码退货", super::Event::SizeReturn),
 ];
 
+/// Every field and event with its Chinese names.
+pub fn words() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let fields = FIELDS.iter().flat_map(|(english, chinese)| chinese.iter().map(|chinese| (*english, *chinese)));
+    fields.chain(EVENTS.iter().map(|(english, chinese, _)| (*english, *chinese)))
+}
+
 /// The canonical English name of a field or set; the name itself when it has none.
 pub(super) fn canonical(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
@@ -113,7 +119,7 @@ impl Vocabulary {
 
 /// Up to three words that are much like this one, the nearest first.
 pub(super) fn near<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Vec<String> {
-    const LIKE: f64 = 0.7;
+    const LIKE: f64 = 0.65;
     const AS_GOOD_AS_THE_BEST: f64 = 0.1;
     let mut like: Vec<(f64, &str)> = known.map(|known| (strsim::jaro_winkler(word, known), known)).collect();
     like.retain(|(likeness, _)| *likeness >= LIKE);
