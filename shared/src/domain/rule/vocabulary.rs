@@ -36,6 +36,9 @@ pub struct Vocabulary {
     pub health: bool,
 }
 
+/// Keywords, which stand for a word of their own only in quotes; the same as `reserved` of the grammar.
+pub(super) const KEYWORDS: [&str; 6] = ["and", "or", "not", "in", "between", "everyone"];
+
 /// Fields: the English name, which is canonical, and its Chinese synonyms.
 pub(super) const FIELDS: [(&str, &[&str]); 16] = [
     ("recency", &["最近购买", "最近"]),
@@ -59,7 +62,6 @@ pub(super) const FIELDS: [(&str, &[&str]); 16] = [
 /// Whether a set can't have this name, because a field or a keyword has it.
 #[must_use]
 pub fn is_taken(name: &str) -> bool {
-    const KEYWORDS: [&str; 6] = ["and", "or", "not", "in", "between", "everyone"];
     KEYWORDS.contains(&name) || FIELDS.iter().any(|(english, _)| *english == name)
 }
 

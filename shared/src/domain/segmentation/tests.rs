@@ -294,18 +294,30 @@ fn the_health_score_adds_up_and_sinks_by_time_alone() {
 #[expect(clippy::print_stdout, reason = "a measurement that nobody can read is none")]
 fn what_judging_costs() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let members: Vec<_> = (0..2_000).map(|_| history().new_tree(&mut runner).unwrap().current()).collect();
-    let segmentation = shipped();
-    let rounds = 50;
-    let mut segments = 0;
-    let begun = std::time::Instant::now();
-    for round in 0..rounds {
-        for (days, traits) in &members {
-            let window = Window::Days(365);
-            let facts = Facts { days, window, tier: None, claimed: true, traits, children: &[] };
-            segments += segmentation.judge(&facts, day(500 + round)).segments.len();
-        }
+    let usual: Vec<_> = (0..2_000).map(|_| history().new_tree(&mut runner).unwrap().current()).collect();
+    let mut days = PurchaseDays::default();
+    for n in 0..300 {
+        days.buy(day(n), Fen::yuan(50));
     }
-    let judged = u128::from(rounds) * 2_000;
-    println!("{} ns a member, {} segments in all", begun.elapsed().as_nanos() / judged, segments);
+    let daily = vec![(days, Traits::default())];
+    let segmentation = shipped();
+    for (whose, members, rounds) in [("with up to 8 purchase days", usual, 50), ("with 300", daily, 300)] {
+        let begun = std::time::Instant::now();
+        let mut segments = 0;
+        for round in 0..rounds {
+            for (days, traits) in &members {
+                let window = Window::Days(365);
+                let facts = Facts { days, window, tier: None, claimed: true, traits, children: &[] };
+                segments += segmentation.judge(&facts, day(500 + round)).segments.len();
+            }
+        }
+        let judged = u128::from(rounds) * u128::try_from(members.len()).unwrap();
+        println!("{} ns a member {whose}, {segments} segments in all", begun.elapsed().as_nanos() / judged);
+    }
+    let begun = std::time::Instant::now();
+    shipped();
+    println!("{} us to read the shipped segmentation", begun.elapsed().as_micros());
+    let begun = std::time::Instant::now();
+    assert_eq!(segmentation.flaws(), []);
+    println!("{} us to check it", begun.elapsed().as_micros());
 }
