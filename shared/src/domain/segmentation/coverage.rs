@@ -2,11 +2,14 @@
 
 use std::collections::VecDeque;
 
-use super::{Mode, Segmentation, Set};
+use super::{Mode, Segment, Segmentation, Set};
 use crate::domain::program::Flaw;
 use crate::domain::rule::{Comparison, Grid, MOST_CELLS, Number, Region, Rule, Sets, Text};
 use crate::domain::verdict::Verdict;
 use crate::values::Code;
+
+/// At most so many overlaps of one set are told of.
+const MOST_OVERLAPS: usize = 20;
 
 /// What the check of one set found.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
@@ -88,23 +91,30 @@ impl Segmentation {
             (0..grid.size()).map(|number| self.held(set, &grid, &grid.cell(number))).collect();
         found.cells = cells.iter().flatten().count();
         found.gaps = grid.regions(&cells.iter().map(|held| held.map(|held| held == 0)).collect::<Vec<_>>());
-        for (n, entry) in self.entries(set).enumerate() {
-            let is_first =
-                |held: &u128| *held & super::bit(n) != 0 && held.trailing_zeros() == super::bit(n).trailing_zeros();
-            if !cells.iter().flatten().any(is_first) {
-                found.unreachable.push(entry.id.clone());
-            }
-            let later = self.entries(set).enumerate().skip(n + 1);
-            found.overlaps.extend(later.filter_map(|(m, other)| {
-                let trivial = entry.rule == Rule::Everyone || other.rule == Rule::Everyone;
-                let both = super::bit(n) | super::bit(m);
-                let wanted: Vec<_> = cells.iter().map(|held| held.map(|held| held & both == both)).collect();
-                let regions = if trivial && set.mode == Mode::FirstMatch { Vec::new() } else { grid.regions(&wanted) };
-                let overlap = Overlap { first: entry.id.clone(), second: other.id.clone(), regions };
-                (!overlap.regions.is_empty()).then_some(overlap)
-            }));
-        }
+        // The lowest bit is the entry that the list answers with.
+        let answers =
+            |n: usize| cells.iter().flatten().any(|held| super::bit(n).trailing_zeros() == held.trailing_zeros());
+        let unreachable = self.entries(set).enumerate().filter(|(n, _)| !answers(*n));
+        found.unreachable = unreachable.map(|(_, entry)| entry.id.clone()).collect();
+        found.overlaps = self.overlaps(set, &grid, &cells);
         found
+    }
+
+    /// The pairs of entries that hold at once, at most [`MOST_OVERLAPS`] of them.
+    fn overlaps(&self, set: &Set, grid: &Grid, cells: &[Option<u128>]) -> Vec<Overlap> {
+        let told = |entry: &Segment| set.mode == Mode::ExactlyOne || entry.rule != Rule::Everyone;
+        let entries: Vec<_> = self.entries(set).enumerate().filter(|(_, entry)| told(entry)).collect();
+        let pairs =
+            entries.iter().enumerate().flat_map(|(at, one)| entries.iter().skip(at + 1).map(move |other| (one, other)));
+        let overlap = |((n, one), (m, other)): (&(usize, &Segment), &(usize, &Segment))| {
+            let both = super::bit(*n) | super::bit(*m);
+            if !cells.iter().flatten().any(|held| held & both == both) {
+                return None;
+            }
+            let wanted: Vec<_> = cells.iter().map(|held| held.map(|held| held & both == both)).collect();
+            Some(Overlap { first: one.id.clone(), second: other.id.clone(), regions: grid.regions(&wanted) })
+        };
+        pairs.filter_map(overlap).take(MOST_OVERLAPS).collect()
     }
 
     /// All comparisons that decide about a set, also those of the sets and the score to which its rules refer.

@@ -320,4 +320,11 @@ fn what_judging_costs() {
     let begun = std::time::Instant::now();
     assert_eq!(segmentation.flaws(), []);
     println!("{} us to check it", begun.elapsed().as_micros());
+    let rule = |n: u64| format!("recency >= {n} and frequency >= {} and money >= {n} yuan and tenure > {n}", n % 8);
+    let rules: Vec<_> = (0..99).map(|n| (format!("e{n}"), rule(n % 14))).collect();
+    let rules: Vec<_> = rules.iter().map(|(id, rule)| (id.as_str(), rule.as_str())).collect();
+    let widest = set_of("exactly_one", &rules);
+    let begun = std::time::Instant::now();
+    let found = coverage(&widest);
+    println!("{} us to check {} cells, {:?}", begun.elapsed().as_micros(), found.cells, found.unchecked);
 }
