@@ -8,6 +8,7 @@
 //!   only that something was bought at all, because its width is a setting;
 //! - a wider window holds at least what a narrower one does, and lifetime at least what any does;
 //! - there are at least as many orders as days with one, at most w such days in w days, and money is basket × orders;
+//! - units of something were bought inside a window only if recency is below it;
 //! - `recency(any)` is at most any other `recency(...)` of an event.
 //!
 //! The bounds are checked in pairs, so a cell that only three fields together rule out is still looked at.
@@ -15,7 +16,7 @@
 use super::field::Number;
 use super::{Comparison, Event, Measure, Rule, Sets, Text, Unit, vocabulary};
 use crate::domain::days::Window;
-use crate::domain::traits::{AgeBand, Reply};
+use crate::domain::traits::Reply;
 use crate::values::{Code, Name};
 
 /// The most cells that are looked at.
@@ -109,7 +110,6 @@ impl Grid {
         let all: Option<usize> = match text {
             Text::Member => Some(2),
             Text::Answer(_) => Some(Reply::ALL.len()),
-            Text::Child => Some(AgeBand::ALL.len()),
             _ => None,
         };
         if all.is_none_or(|all| words.len() < all) {
