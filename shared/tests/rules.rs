@@ -387,3 +387,37 @@ fn a_rule_may_only_refer_to_sets_that_it_is_told_of() {
     let own = Vocabulary { sets: vec![SetWords { id: code("mood"), entries: vec![code("mood.good")] }], health: false };
     assert_eq!(Rule::parse("mood = good", &own).unwrap().to_string(), "mood = good");
 }
+
+/// The blocks of a page that are marked with this word, as lines.
+fn blocks<'a>(page: &'a str, word: &str) -> Vec<Vec<&'a str>> {
+    let begins = format!("```{word}\n");
+    let blocks = page.split(&begins).skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks.map(|block| block.lines().collect()).collect()
+}
+
+#[test]
+fn every_example_of_the_two_pages_is_read_as_it_says() {
+    let pages = [include_str!("../src/domain/rule/LANGUAGE.md"), include_str!("../src/domain/rule/LANGUAGE.zh-CN.md")];
+    let mut rules = Vec::new();
+    for page in pages {
+        for line in blocks(page, "rule").into_iter().flatten() {
+            let rule = Rule::parse(line, &vocabulary());
+            assert!(rule.is_ok(), "{line}: {}", rule.unwrap_err());
+            rules.push((line, rule.unwrap()));
+        }
+        for block in blocks(page, "refused") {
+            let error = Rule::parse(block[0], &vocabulary()).unwrap_err();
+            assert!(block[1] == error.to_string() || block[1] == error.chinese(), "{} or {}", error, error.chinese());
+        }
+    }
+    assert!(rules.len() > 40, "the pages have lost their examples");
+    assert_eq!(rules[0].1.to_string(), rules[0].0);
+}
+
+#[test]
+fn every_word_of_the_language_stands_on_the_chinese_page() {
+    let page = include_str!("../src/domain/rule/LANGUAGE.zh-CN.md");
+    for (english, chinese) in huitou::domain::rule::words() {
+        assert!(page.contains(english) && page.contains(chinese), "{english}, {chinese}");
+    }
+}

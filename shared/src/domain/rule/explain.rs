@@ -4,6 +4,7 @@ use super::vocabulary::{EVENTS, chinese};
 use super::{Comparison, Event, Number, Relation, Rule, Sets, Test, Unit};
 use crate::domain::days::Window;
 use crate::domain::facts::Facts;
+use crate::domain::verdict::Verdict;
 use crate::values::LocalDay;
 
 /// What one comparison found.
@@ -35,32 +36,25 @@ impl Rule {
 
 impl Comparison {
     fn explain(&self, facts: &Facts<'_>, sets: &Sets<'_>, on: LocalDay) -> Finding {
-        let verdict = self.judge(facts, sets, on);
-        let (field, found, found_chinese) = match self {
+        let Verdict { value: holds, until } = self.judge(facts, sets, on);
+        let (field, found, said) = match self {
             Self::Number(number, _) => {
-                let value = number.of(facts, sets, on);
-                let unit = number.unit();
-                (number.to_string(), value.map(|v| unit.written(v)), value.map(|v| unit.said(v).1))
+                let (value, unit) = (number.of(facts, sets, on), number.unit());
+                let unknown = ("unknown".to_owned(), "未知".to_owned());
+                (number.to_string(), value.map(|v| unit.written(v)), value.map_or(unknown, |v| unit.said(v)))
             }
             Self::Text(text, _) => {
                 let words = text.of(facts, sets, on);
                 let found = (!words.is_empty()).then(|| words.join(", "));
-                (text.to_string(), found.clone(), found.map(|words| words.replace(", ", "、")))
+                let nothing = ("nothing".to_owned(), "空".to_owned());
+                (text.to_string(), found.clone(), found.map_or(nothing, |found| (found, words.join("、"))))
             }
         };
-        let said = match self {
-            Self::Number(number, _) => number.of(facts, sets, on).map(|value| number.unit().said(value).0),
-            Self::Text(..) => found.clone(),
-        };
-        let (yes, ja) = if verdict.value { ("holds", "符合") } else { ("does not hold", "不符合") };
-        let english = format!("{field} is {}: `{self}` {yes}", said.as_deref().unwrap_or("unknown"));
-        let chinese = format!(
-            "{}为{}，条件“{}”{ja}",
-            self.field_chinese(),
-            found_chinese.as_deref().unwrap_or("空"),
-            self.chinese()
-        );
-        Finding { field, wanted: self.to_string(), found, holds: verdict.value, until: verdict.until, english, chinese }
+        let wanted = self.to_string();
+        let english = format!("{field} is {}: `{wanted}` {}", said.0, if holds { "holds" } else { "does not hold" });
+        let outcome = if holds { "符合" } else { "不符合" };
+        let chinese = format!("{}为{}，条件“{}”{outcome}", self.field_chinese(), said.1, self.chinese());
+        Finding { field, wanted, found, holds, until, english, chinese }
     }
 
     fn field_chinese(&self) -> String {
@@ -113,7 +107,7 @@ impl Relation {
 
 impl Unit {
     /// A number of this unit in words, English and Chinese.
-    fn said(self, number: u64) -> (String, String) {
+    pub(super) fn said(self, number: u64) -> (String, String) {
         let written = self.written(number);
         match self {
             Self::Days if number == 1 => ("1 day".into(), "1天".into()),

@@ -10,6 +10,7 @@
 mod error;
 mod explain;
 mod field;
+mod grid;
 mod judge;
 mod parse;
 mod print;
@@ -18,10 +19,12 @@ mod vocabulary;
 
 pub use error::{Detail, RuleError};
 pub use explain::Finding;
-pub use field::{Event, Measure, Number, Text, Unit, Units};
+pub use field::{Event, Kind, Measure, Number, Text, Unit, Units};
+pub(in crate::domain) use grid::Grid;
+pub use grid::{MOST_CELLS, Region};
 pub use judge::Sets;
 pub use test::{Among, Relation, Test};
-pub use vocabulary::{SetWords, Vocabulary, is_taken};
+pub use vocabulary::{SetWords, Vocabulary, is_taken, words};
 
 /// The longest text of a rule, in bytes.
 pub const MOST_BYTES: usize = 4_096;

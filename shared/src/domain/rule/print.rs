@@ -3,13 +3,17 @@
 use std::fmt;
 
 use super::field::Kind;
-use super::vocabulary::{EVENTS, short};
+use super::vocabulary::{EVENTS, KEYWORDS, short};
 use super::{Among, Comparison, Event, Number, Rule, Test, Text, Unit};
 use crate::domain::days::Window;
 use crate::values::Code;
 
-/// Words that stand for themselves only in quotes.
-const RESERVED: [&str; 6] = ["and", "or", "not", "in", "between", "everyone"];
+/// Stored and shown as its canonical text; to be read with the vocabulary that it refers to.
+impl serde::Serialize for Rule {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,7 +151,7 @@ impl Text {
 fn quoted(word: &str) -> String {
     let starts = word.starts_with(|c: char| c.is_ascii_alphabetic());
     let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-    let reserved = RESERVED.iter().any(|reserved| word.eq_ignore_ascii_case(reserved));
+    let reserved = KEYWORDS.iter().any(|keyword| word.eq_ignore_ascii_case(keyword));
     if starts && plain && !reserved {
         word.to_owned()
     } else {

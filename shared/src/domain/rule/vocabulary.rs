@@ -36,6 +36,9 @@ pub struct Vocabulary {
     pub health: bool,
 }
 
+/// Keywords, which stand for a word of their own only in quotes; the same as `reserved` of the grammar.
+pub(super) const KEYWORDS: [&str; 6] = ["and", "or", "not", "in", "between", "everyone"];
+
 /// Fields: the English name, which is canonical, and its Chinese synonyms.
 pub(super) const FIELDS: [(&str, &[&str]); 16] = [
     ("recency", &["最近购买", "最近"]),
@@ -59,7 +62,6 @@ pub(super) const FIELDS: [(&str, &[&str]); 16] = [
 /// Whether a set can't have this name, because a field or a keyword has it.
 #[must_use]
 pub fn is_taken(name: &str) -> bool {
-    const KEYWORDS: [&str; 6] = ["and", "or", "not", "in", "between", "everyone"];
     KEYWORDS.contains(&name) || FIELDS.iter().any(|(english, _)| *english == name)
 }
 
@@ -78,6 +80,12 @@ pub(super) const EVENTS: [(&str, &str, super::Event); 9] = [
     ("any", "任何", super::Event::Anything),
     ("size_return", "尺码退货", super::Event::SizeReturn),
 ];
+
+/// Every field and event with its Chinese names.
+pub fn words() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let fields = FIELDS.iter().flat_map(|(english, chinese)| chinese.iter().map(|chinese| (*english, *chinese)));
+    fields.chain(EVENTS.iter().map(|(english, chinese, _)| (*english, *chinese)))
+}
 
 /// The canonical English name of a field or set; the name itself when it has none.
 pub(super) fn canonical(name: &str) -> String {
@@ -113,7 +121,7 @@ impl Vocabulary {
 
 /// Up to three words that are much like this one, the nearest first.
 pub(super) fn near<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Vec<String> {
-    const LIKE: f64 = 0.7;
+    const LIKE: f64 = 0.65;
     const AS_GOOD_AS_THE_BEST: f64 = 0.1;
     let mut like: Vec<(f64, &str)> = known.map(|known| (strsim::jaro_winkler(word, known), known)).collect();
     like.retain(|(likeness, _)| *likeness >= LIKE);

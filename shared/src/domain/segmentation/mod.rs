@@ -22,6 +22,7 @@
 //!   while there still is a sign of life; high potential is a score of 50 and more short of `high_value`.
 //! - `churn.*`: the plan's churn nodes.
 
+mod coverage;
 mod draft;
 mod explain;
 #[cfg(test)]
@@ -29,6 +30,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use coverage::{Coverage, Overlap};
 pub use draft::{Draft, Flaws, PartDraft, SegmentDraft, SetDraft, StepDraft};
 pub use explain::Explained;
 
