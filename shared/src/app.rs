@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::domain::clv::Model;
 use crate::domain::program::Versions;
 use crate::domain::segmentation::Segmentation;
 use crate::entropy::Entropy;
@@ -44,6 +45,8 @@ pub struct Parts {
     /// For how long settings that were read may judge before they are read again: the time within which a new
     /// version reaches every running instance.
     pub settings_fresh_for: Duration,
+    /// Within what time every running instance judges by settings that were saved: nothing where there is only one.
+    pub instances_follow_within: Duration,
     /// The name under which the product itself writes into journals.
     pub own_name: Actor,
 }
@@ -53,6 +56,7 @@ struct Inner {
     parts: Parts,
     programs: Kept<Versions>,
     segmentation: Kept<Segmentation>,
+    model: Kept<Option<Arc<Model>>>,
     keys: KeyCache,
 }
 
@@ -68,6 +72,7 @@ impl App {
             parts,
             programs: Kept::default(),
             segmentation: Kept::default(),
+            model: Kept::default(),
             keys: KeyCache::default(),
         }))
     }
@@ -120,6 +125,10 @@ impl App {
 
     pub(crate) fn kept_segmentation(&self) -> &Kept<Segmentation> {
         &self.0.segmentation
+    }
+
+    pub(crate) fn kept_model(&self) -> &Kept<Option<Arc<Model>>> {
+        &self.0.model
     }
 
     pub(crate) fn key_cache(&self) -> &KeyCache {

@@ -198,7 +198,7 @@ async fn reads(world: &World, transcript: &mut Transcript) {
 /// Versions of settings.
 async fn settings(app: &App, transcript: &mut Transcript) {
     let table = app.table();
-    let version = |version, text: &str| StoredVersion { subject: "trial".to_owned(), version, text: text.to_owned() };
+    let version = |version, text: &str| StoredVersion::new("trial".to_owned(), version, text.to_owned());
     for (number, text) in [(2, "two"), (1, "one"), (10, "ten"), (2, "two again")] {
         let saved = table.transaction().version(&version(number, text)).unwrap().commit().await;
         transcript.note("version", ended(saved));

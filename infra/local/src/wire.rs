@@ -126,6 +126,7 @@ pub fn routes() -> Vec<(&'static str, OpenApiRouter<App>)> {
         ("Points", points::routes()),
         ("Orders", orders::routes()),
         ("Customers", customers::routes()),
+        ("Segments", segments::routes()),
         ("SegmentRecompute", segment_recompute::routes()),
     ]
 }
@@ -180,6 +181,7 @@ pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
         bearer_systems: true,
         // One process is all there is: what it saves, it knows.
         settings_fresh_for: Duration::from_hours(24),
+        instances_follow_within: Duration::ZERO,
         own_name: Actor::parse("huitou").map_err(wrong)?,
     })
 }

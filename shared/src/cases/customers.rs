@@ -129,18 +129,19 @@ impl Customers<'_> {
         links: Option<Vec<RowKey>>,
         least: usize,
     ) -> Result<Page, Error> {
-        let member = self.reach(asked, sight).await?;
+        let member = self.reach(asked, sight).await?.account.member;
         self.0.ledger().entries(&Who { member, session: None, by: by.clone() }, links, least).await
     }
 
     /// The member behind an id, if the one who asks may see them. One call, two for a guide.
-    pub(crate) async fn reach(&self, asked: MemberId, sight: &Sight) -> Result<MemberId, Error> {
-        let member = self.hot(asked).await?.account.member;
+    pub(crate) async fn reach(&self, asked: MemberId, sight: &Sight) -> Result<Hot, Error> {
+        let hot = self.hot(asked).await?;
+        let member = hot.account.member;
         if let Sight::Own(_) = sight {
             let part = self.0.table().part(member, &Part::Profile).await?.ok_or(Error::NotFound)?;
             sight.check(&Profile::read(&part)?)?;
         }
-        Ok(member)
+        Ok(hot)
     }
 
     async fn hot(&self, asked: MemberId) -> Result<Hot, Error> {

@@ -194,7 +194,7 @@ impl DryRuns<'_> {
 
     async fn keep(&self, record: &Record) -> Result<(), Error> {
         let text = serde_json::to_string(record).map_err(|e| Error::Defect(e.to_string()))?;
-        let version = StoredVersion { subject: subject(record.result.id), version: 1, text };
+        let version = StoredVersion::new(subject(record.result.id), 1, text);
         Ok(self.0.table().put_version(&version).await?)
     }
 

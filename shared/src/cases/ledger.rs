@@ -62,6 +62,17 @@ pub struct Proven {
     pub balance: Balance,
 }
 
+/// What settling a member came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resettled {
+    /// There was nothing to write.
+    Same,
+    /// Only the due index knew another day.
+    Dated,
+    /// Something had changed.
+    Changed,
+}
+
 /// Something decided on an account.
 pub(crate) trait Decide: Fn(&Account, &Rulebook) -> Result<Posted, Failure> {}
 impl<F: Fn(&Account, &Rulebook) -> Result<Posted, Failure>> Decide for F {}
@@ -187,21 +198,23 @@ impl Ledger<'_> {
     /// Writes down what time and the rules in force have made of a member. Two calls, and what a change of segments
     /// writes; one when there is nothing to write.
     ///
-    /// `only_due` leaves alone a member whose day has not come. True when anything had changed.
-    pub async fn settle(&self, member: MemberId, only_due: bool) -> Result<bool, Error> {
+    /// `only_due` leaves alone a member whose day has not come.
+    pub async fn settle(&self, member: MemberId, only_due: bool) -> Result<Resettled, Error> {
         let mut patience = Patience::new(self.0);
         loop {
-            let Some(hot) = self.0.table().member(member, Freshness::Latest).await? else { return Ok(false) };
+            let Some(hot) = self.0.table().member(member, Freshness::Latest).await? else {
+                return Ok(Resettled::Same);
+            };
             if only_due && hot.due_on.is_none_or(|day| day > self.0.now().day()) {
-                return Ok(false);
+                return Ok(Resettled::Same);
             }
             let rules = self.0.rulebook().await?;
             let settled = settlement(&hot.account, &rules, self.0.now(), self.0.own_name()).map_err(defect)?;
             let transaction = self.0.table().transaction();
             let (transaction, changed) = match &settled {
-                Settled::Same(due_on) if *due_on == hot.due_on => return Ok(false),
-                Settled::Same(due_on) => (transaction.member(&Hot { due_on: *due_on, ..hot })?, false),
-                Settled::Moved(posted) => (transaction.settlement(&hot, posted)?, true),
+                Settled::Same(due_on) if *due_on == hot.due_on => return Ok(Resettled::Same),
+                Settled::Same(due_on) => (transaction.member(&Hot { due_on: *due_on, ..hot })?, Resettled::Dated),
+                Settled::Moved(posted) => (transaction.settlement(&hot, posted)?, Resettled::Changed),
             };
             if let Outcome::Done = transaction.commit().await? {
                 return Ok(changed);

@@ -6,9 +6,12 @@
 
 pub mod customers;
 pub mod dry_run;
+pub mod full_pass;
 pub mod intake;
 pub mod ledger;
+pub mod lifetime_values;
 pub mod merges;
+pub mod passes;
 pub mod people;
 pub mod profiles;
 pub mod programs;
@@ -42,6 +45,8 @@ pub enum Error {
     PhoneCode(LoginError),
     /// What was read has been changed by somebody else since.
     VersionMoved,
+    /// What is to be changed is there, and the version on which the change builds was not named.
+    VersionMissing,
     /// Settings that can't be used, with every flaw named.
     Flawed(Vec<crate::domain::program::Flaw>),
     /// The world fails: try again later.

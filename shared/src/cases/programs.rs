@@ -106,7 +106,7 @@ fn stored(version: &Version) -> Result<StoredVersion, Error> {
     let stored =
         Stored { effective_from: version.effective_from, by: version.by.clone(), program: version.program.clone() };
     let text = serde_json::to_string(&stored).map_err(defect)?;
-    Ok(StoredVersion { subject: SUBJECT.to_owned(), version: version.version, text })
+    Ok(StoredVersion::new(SUBJECT.to_owned(), version.version, text))
 }
 
 fn defect(error: impl std::fmt::Display) -> Error {

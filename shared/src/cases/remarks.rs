@@ -80,7 +80,7 @@ impl Remarks<'_> {
         remove: &[Name],
         by: &Actor,
     ) -> Result<Vec<Name>, Error> {
-        let member = self.0.customers().reach(asked, sight).await?;
+        let member = self.0.customers().reach(asked, sight).await?.account.member;
         let who = Who { member, session: None, by: by.clone() };
         let (rules, now) = (self.0.rulebook().await?, self.0.now());
         let mut patience = Patience::new(self.0);
@@ -100,7 +100,7 @@ impl Remarks<'_> {
 
     /// Writes a note once, however often it is asked for with the same key. Three calls, five when asked again.
     pub async fn note(&self, who: &Who, sight: &Sight, key: &str, note: &Note) -> Result<WrittenNote, Error> {
-        let member = self.0.customers().reach(who.member, &Sight::All).await?;
+        let member = self.0.customers().reach(who.member, &Sight::All).await?.account.member;
         let opened = self.0.people().open(member, Freshness::Recent).await?;
         sight.check(&opened.profile)?;
         let id = RowKey::of("note", &[&member.to_string(), who.by.as_str(), key]);

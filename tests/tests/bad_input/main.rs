@@ -151,7 +151,21 @@ fn routes(house: &House, anna: &Member, sale: &Value, hold: &Value, program: (Va
             optional: &["currency", "actions", "welcome", "rewards", "causes"],
             ..route("manager", "PUT", "/v1/program", program.0)
         },
-        route("manager", "POST", "/v1/segments/recompute", json!({ "mode": "due" })),
+        Route { optional: &["as_of"], ..route("manager", "POST", "/v1/segments/recompute", json!({ "mode": "due" })) },
+        Route {
+            optional: &["entries", "mode"],
+            full: json!({ "entries": [{ "id": "x", "name": "某", "rule": "everyone" }], "mode": "first_match" }),
+            ..route("operator", "POST", "/v1/segments/check", json!({ "rule": "everyone" }))
+        },
+        Route {
+            optional: &["english", "rule", "entries", "mode"],
+            full: json!({ "name": "某组", "entries": [{ "id": "x", "name": "某", "rule": "everyone" }] }),
+            ..route("operator", "PUT", "/v1/segments/somebody", json!({ "name": "某", "rule": "everyone" }))
+        },
+        Route {
+            optional: &["rule"],
+            ..route("operator", "POST", "/v1/segments/dormant/preview", json!({ "rule": "everyone" }))
+        },
         Route {
             optional: &["name", "city", "birthday", "gender"],
             ..route("member", "PUT", "/v1/me", json!({ "name": "安娜", "city": "上海", "birthday": "1990-01-31" }))

@@ -140,6 +140,7 @@ impl Yard {
             cursors: parts.cursors.clone(),
             bearer_systems: parts.bearer_systems,
             settings_fresh_for: parts.settings_fresh_for,
+            instances_follow_within: parts.instances_follow_within,
             own_name: parts.own_name.clone(),
         })
     }
