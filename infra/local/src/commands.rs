@@ -16,6 +16,7 @@ use crate::demo::client::Connection;
 use crate::demo::csv;
 use crate::demo::import::{self, Imported};
 use crate::demo::log::{Log, cdnow_path, read_cdnow};
+use crate::demo::migration::{self, Placing};
 use crate::demo::progress::Progress;
 use crate::demo::summary;
 use crate::host::{Host, Options};
@@ -61,7 +62,7 @@ fn read_text(path: &Path) -> Result<String, String> {
 }
 
 async fn perform_demo(demo: &Demo) -> Result<(), String> {
-    let log = read_log(demo)?;
+    let log = read_log(demo)?.until(demo.run.host.clock.map(Moment::day));
     let host = start(&at_its_beginning(&demo.run, &log)).await?;
     if demo.run.programme.is_none() {
         wire::install_programme(&host.app, &demo_programme()?).await?;
@@ -69,22 +70,32 @@ async fn perform_demo(demo: &Demo) -> Result<(), String> {
     let till = Bearer { role: "system".to_owned(), member: None, subject: Some("demo".to_owned()) };
     let token = wire::token(&host.surroundings.secret, &till)?;
     tell(&format!("Loading {} orders through {}/v1/orders ...", log.purchases.len(), host.url()));
+    // The nights in between would be done one after the other, and all of them is what the settling below does.
     host.scheduler.rest(true);
+    let before = Placing::read(&host.app).await?;
     let imported = import::run(host.address, &token, &log, Progress::on_stderr(log.purchases.len() as u64)).await?;
     tell(&told(&imported));
-    host.scheduler.rest(false);
+    if let Some(clock) = demo.run.host.clock {
+        host.clock.set(clock);
+    }
     tell("Settling what time has changed, and proving every account ...");
     summary::settle(&host.app).await?;
     let mut summary = summary::add_up(&host.app).await?.json();
+    let moves = before.moves(&Placing::read(&host.app).await?);
+    host.scheduler.rest(false);
     if let Some(object) = summary.as_object_mut() {
         object.insert("orders".to_owned(), json!(imported.orders() - imported.rejected));
         object.insert("customers".to_owned(), json!(imported.customers));
         object.insert("seconds".to_owned(), json!(imported.elapsed.as_secs()));
+        object.insert("moves".to_owned(), json!(moves));
     }
     if demo.json {
         print(&summary.to_string());
     } else {
         print(&summary::for_people(&summary));
+        if !moves.is_empty() {
+            print(&format!("\n  moved between value segments since the run before{}", migration::for_people(&moves)));
+        }
     }
     if demo.exit {
         host.stop().await;

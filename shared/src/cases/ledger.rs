@@ -19,6 +19,9 @@ use crate::values::{Code, LocalDay, MemberId, Points, Reason, RowKey, SomePoints
 /// How long a movement keeps trying while others change the same account.
 const PATIENCE: Duration = Duration::from_secs(12);
 
+/// Rounds that a movement has at least, however slow the table is.
+const FEWEST_ROUNDS: u32 = 3;
+
 /// How often a read follows an account that was merged into another one.
 const MOST_MERGES: usize = 8;
 
@@ -323,7 +326,7 @@ impl<'a> Patience<'a> {
     }
 
     pub(crate) async fn wait(&mut self) -> Result<(), Error> {
-        if tokio::time::Instant::now() >= self.until {
+        if tokio::time::Instant::now() >= self.until && self.round >= FEWEST_ROUNDS {
             return Err(Error::Unavailable("too many changes at once on one account".into()));
         }
         self.round += 1;

@@ -49,6 +49,13 @@ impl Log {
         purchases.sort_by_key(|p| p.day);
         Self { source, purchases, bad_lines }
     }
+
+    /// The log as it was at the end of a day; all of it without one.
+    #[must_use]
+    pub fn until(mut self, last: Option<LocalDay>) -> Self {
+        self.purchases.retain(|purchase| last.is_none_or(|last| purchase.day <= last));
+        self
+    }
 }
 
 /// Where the CDNOW log lies in the source tree that this program was built from.

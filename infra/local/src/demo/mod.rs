@@ -4,5 +4,6 @@ pub mod client;
 pub mod csv;
 pub mod import;
 pub mod log;
+pub mod migration;
 pub mod progress;
 pub mod summary;
