@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::domain::desk::DeskVersion;
+use crate::domain::program::Versions;
 use crate::entropy::Entropy;
 use crate::queue::Queue;
 use crate::seal::{KeyCache, LookupKey, MasterKey};
-use crate::table::{ProgramCache, Table};
+use crate::table::{SettingsCache, Table};
 use crate::trust::cursor::CursorKey;
 use crate::trust::signature::SystemKeys;
 use crate::trust::token::TokenKeys;
@@ -49,7 +51,8 @@ pub struct Parts {
 #[derive(Debug)]
 struct Inner {
     parts: Parts,
-    programs: ProgramCache,
+    programs: SettingsCache<Versions>,
+    desk: SettingsCache<DeskVersion>,
     keys: KeyCache,
 }
 
@@ -61,7 +64,8 @@ impl App {
     /// An app of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, programs: ProgramCache::default(), keys: KeyCache::default() }))
+        let (programs, desk) = (SettingsCache::default(), SettingsCache::default());
+        Self(Arc::new(Inner { parts, programs, desk, keys: KeyCache::default() }))
     }
 
     /// The time of business.
@@ -106,8 +110,12 @@ impl App {
         self.0.parts.master.as_ref()
     }
 
-    pub(crate) fn program_cache(&self) -> &ProgramCache {
+    pub(crate) fn program_cache(&self) -> &SettingsCache<Versions> {
         &self.0.programs
+    }
+
+    pub(crate) fn desk_cache(&self) -> &SettingsCache<DeskVersion> {
+        &self.0.desk
     }
 
     pub(crate) fn key_cache(&self) -> &KeyCache {

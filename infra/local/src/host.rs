@@ -278,7 +278,8 @@ mod tests {
         let (status, moved) = ask(&host, "POST", "/dev/clock", json!({ "now": "1998-06-30T23:00:00+08:00" })).await;
         assert_eq!((status, &moved["fired"]), (200, &json!([])));
         let (_, moved) = ask(&host, "POST", "/dev/clock", json!({ "advance_seconds": 7200 })).await;
-        assert_eq!(moved["fired"], json!([{ "schedule": "Nightly", "at": "1998-07-01T00:05:00+08:00" }]));
+        let fired = moved["fired"].as_array().unwrap();
+        assert!(fired.contains(&json!({ "schedule": "Nightly", "at": "1998-07-01T00:05:00+08:00" })), "{moved}");
         let (_, shown) = ask(&host, "GET", "/dev/clock", Value::Null).await;
         assert!(shown["now"].as_str().unwrap().starts_with("1998-07-01T01:00"));
         for wrong in [json!({}), json!({ "now": "yesterday" }), json!({ "then": 1 })] {

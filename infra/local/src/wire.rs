@@ -125,6 +125,7 @@ pub fn routes() -> Vec<(&'static str, OpenApiRouter<App>)> {
         ("Orders", orders::routes()),
         ("Customers", customers::routes()),
         ("SegmentRecompute", segment_recompute::routes()),
+        ("Tickets", tickets::routes()),
     ]
 }
 
@@ -142,12 +143,18 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
         let handler: Handler = Arc::new(move |event| Box::pin(segment_recompute::handle(app.clone(), event)));
         handler
     };
+    let clocks = {
+        let app = app.clone();
+        let handler: Handler = Arc::new(move |event| Box::pin(tickets::handle(app.clone(), event)));
+        handler
+    };
     let routers = routes().into_iter().map(|(name, routes)| (name.to_owned(), edge::service(&app, routes)));
-    // The programme is read once before the first request, so that a damaged one is told at the start.
+    // Settings are read once before the first request, so that damaged ones are told at the start.
     app.programs().current().await.map_err(|error| format!("The programme's settings can't be read: {error:?}."))?;
+    app.desks().current().await.map_err(|error| format!("The desk's settings can't be read: {error:?}."))?;
     Ok(Product {
         routers: routers.collect(),
-        handlers: Handlers::from([("SegmentRecompute".to_owned(), recompute)]),
+        handlers: Handlers::from([("SegmentRecompute".to_owned(), recompute), ("Tickets".to_owned(), clocks)]),
         app,
     })
 }

@@ -5,6 +5,7 @@
 //! half done.
 
 pub mod customers;
+pub mod desks;
 pub mod dry_run;
 pub mod intake;
 pub mod ledger;
@@ -15,6 +16,9 @@ pub mod programs;
 pub mod recompute;
 pub mod remarks;
 pub mod sign_up;
+pub mod surveys;
+pub mod ticket_boards;
+pub mod tickets;
 
 use crate::domain::posting::Failure;
 use crate::domain::refusal::Refusal;

@@ -5,8 +5,11 @@
 //! as one [`entry::Entry`], and [`account::Account::apply`] is the only way from one state to the next.
 
 pub mod account;
+pub mod board;
 pub mod book;
+pub mod calendar;
 pub mod days;
+pub mod desk;
 pub mod earning;
 pub mod entry;
 pub mod facts;
@@ -18,7 +21,11 @@ pub mod proof;
 pub mod purchase;
 pub mod refusal;
 pub mod rfm;
+pub mod sla;
 pub mod spending;
+pub mod survey;
+pub mod tally;
+pub mod ticket;
 pub mod tier;
 pub mod traits;
 pub mod verdict;

@@ -30,6 +30,7 @@ const MEMBER: Allowed = Allowed::Roles(&[Member]);
 const SYSTEM: Allowed = Allowed::Roles(&[System]);
 const MANAGER: Allowed = Allowed::Roles(&[Manager]);
 const SERVICE: Allowed = Allowed::Roles(&[Guide, Agent, Manager]);
+const DESK: Allowed = Allowed::Roles(&[Agent, Manager]);
 const STAFF: Allowed = Allowed::Roles(&[Guide, Agent, Operator, Manager]);
 
 /// Every route and who may call it.
@@ -66,6 +67,22 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("POST", "/v1/members/{id}/merges", MANAGER),
     ("DELETE", "/v1/members/{id}/merges/{merge}", MANAGER),
     ("POST", "/v1/segments/recompute", MANAGER),
+    ("POST", "/v1/me/tickets", MEMBER),
+    ("GET", "/v1/me/tickets", MEMBER),
+    ("GET", "/v1/me/tickets/{id}", MEMBER),
+    ("POST", "/v1/me/tickets/{id}/messages", MEMBER),
+    ("POST", "/v1/me/tickets/{id}/close", MEMBER),
+    ("POST", "/v1/surveys/{token}", Allowed::Anybody),
+    ("POST", "/v1/tickets", Allowed::Roles(&[System, Guide, Agent, Manager])),
+    ("GET", "/v1/tickets", DESK),
+    ("POST", "/v1/tickets/next", DESK),
+    ("GET", "/v1/tickets/{id}", DESK),
+    ("PUT", "/v1/tickets/{id}", DESK),
+    ("POST", "/v1/tickets/{id}/messages", DESK),
+    ("POST", "/v1/tickets/{id}/merges", DESK),
+    ("GET", "/v1/desk", DESK),
+    ("PUT", "/v1/desk", MANAGER),
+    ("GET", "/v1/reports/tickets", MANAGER),
 ];
 
 /// Who may call the route with this method and path pattern.

@@ -1,7 +1,7 @@
 //! The table port: the only way to what is kept.
 //!
-//! Seven tables, named for what they hold (see `template.yaml`): members' hot items, the journal, sealed profiles,
-//! identities, member keys, settings, and answered signatures. Writes that belong together go into one
+//! Tables named for what they hold (see `template.yaml`): members' hot items, the journal, sealed profiles,
+//! identities with answered signatures, member keys, settings, tickets. Writes that belong together go into one
 //! [`Transaction`]; every write is conditional, so repeating one can't do harm.
 
 mod call;
@@ -11,6 +11,7 @@ mod members;
 mod meter;
 mod profiles;
 mod settings;
+mod tickets;
 mod transaction;
 
 use std::collections::HashMap;
@@ -26,8 +27,9 @@ pub use journal::{Page, RefundTally};
 pub use members::{DUE_SHARDS, Due, DuePosition, Freshness, Hot};
 pub use meter::{Cost, metered};
 pub use profiles::{Part, StoredPart};
-pub(crate) use settings::ProgramCache;
+pub(crate) use settings::SettingsCache;
 pub use settings::StoredVersion;
+pub use tickets::{Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition};
 pub use transaction::{Lost, Outcome, Transaction};
 
 use meter::{Kind, count};
@@ -48,8 +50,11 @@ pub struct Names {
     pub identities: String,
     /// Members' wrapped data keys, without point-in-time recovery: a destroyed key must not come back.
     pub keys: String,
-    /// Programme settings by version.
+    /// Settings by version.
     pub settings: String,
+    /// Tickets with their records, and what is counted about them. A table of their own: nothing else is read by
+    /// queue, and nothing else has clocks that are looked at every minute.
+    pub tickets: String,
 }
 
 impl Names {
@@ -63,6 +68,7 @@ impl Names {
             identities: name("IDENTITIES_TABLE")?,
             keys: name("MEMBER_KEYS_TABLE")?,
             settings: name("SETTINGS_TABLE")?,
+            tickets: name("TICKETS_TABLE")?,
         })
     }
 }

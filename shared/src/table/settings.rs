@@ -7,7 +7,6 @@ use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
 use super::meter::{Kind, count};
 use super::{Item, Table, Trouble, get_number, get_text, number, text};
-use crate::domain::program::Versions;
 use crate::values::Moment;
 
 /// One stored version of one kind of settings.
@@ -22,6 +21,12 @@ pub struct StoredVersion {
 }
 
 impl StoredVersion {
+    fn read(subject: &str, item: &Item) -> Result<Self, Trouble> {
+        let content = get_text(item, "content").ok_or_else(|| Trouble::defect("settings have no content"))?;
+        let version = get_number(item, "version").ok_or_else(|| Trouble::defect("settings have no version"))?;
+        Ok(Self { subject: subject.to_owned(), version, text: content.to_owned() })
+    }
+
     pub(super) fn item(&self) -> Item {
         Item::from([
             ("subject".into(), text(&self.subject)),
@@ -31,19 +36,25 @@ impl StoredVersion {
     }
 }
 
-/// The versions last read, shared by all requests of one process.
-#[derive(Debug, Default)]
-pub(crate) struct ProgramCache(Mutex<Option<(Moment, Arc<Versions>)>>);
+/// Settings last read, shared by all requests of one process.
+#[derive(Debug)]
+pub(crate) struct SettingsCache<T>(Mutex<Option<(Moment, Arc<T>)>>);
 
-impl ProgramCache {
-    pub(crate) fn get(&self, wall: Moment, fresh_for: Duration) -> Option<Arc<Versions>> {
+impl<T> Default for SettingsCache<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T> SettingsCache<T> {
+    pub(crate) fn get(&self, wall: Moment, fresh_for: Duration) -> Option<Arc<T>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (read, versions) = kept.as_ref()?;
-        (wall.since(*read) < fresh_for).then(|| Arc::clone(versions))
+        let (read, settings) = kept.as_ref()?;
+        (wall.since(*read) < fresh_for).then(|| Arc::clone(settings))
     }
 
-    pub(crate) fn put(&self, wall: Moment, versions: &Arc<Versions>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((wall, Arc::clone(versions)));
+    pub(crate) fn put(&self, wall: Moment, settings: &Arc<T>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((wall, Arc::clone(settings)));
     }
 
     pub(crate) fn forget(&self) {
@@ -69,12 +80,27 @@ impl Table {
             .await
             .map_err(|e| Trouble::of(&e))?;
         count(Kind::Read, answer.consumed_capacity());
-        let read = |item: &Item| {
-            let content = get_text(item, "content").ok_or_else(|| Trouble::defect("settings have no content"))?;
-            let version = get_number(item, "version").ok_or_else(|| Trouble::defect("settings have no version"))?;
-            Ok(StoredVersion { subject: subject.to_owned(), version, text: content.to_owned() })
-        };
-        answer.items().iter().map(read).collect()
+        answer.items().iter().map(|item| StoredVersion::read(subject, item)).collect()
+    }
+
+    /// The newest version of a subject. One call.
+    pub async fn newest_version(&self, subject: &str) -> Result<Option<StoredVersion>, Trouble> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.names.settings)
+            .key_condition_expression("#s = :s")
+            .expression_attribute_names("#s", "subject")
+            .expression_attribute_values(":s", text(subject))
+            .scan_index_forward(false)
+            .limit(1)
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| Trouble::of(&e))?;
+        count(Kind::Read, answer.consumed_capacity());
+        answer.items().first().map(|item| StoredVersion::read(subject, item)).transpose()
     }
 
     /// Writes a record of settings over whatever was there. One call.

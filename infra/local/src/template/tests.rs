@@ -24,6 +24,7 @@ fn every_function_has_the_name_of_its_crate() {
             ("Points", "points"),
             ("SegmentRecompute", "segment-recompute"),
             ("SignUp", "sign-up"),
+            ("Tickets", "tickets"),
         ]
     );
 }
@@ -71,6 +72,14 @@ fn the_nightly_schedule_runs_five_past_midnight_in_china() {
 }
 
 #[test]
+fn the_clocks_of_tickets_are_looked_at_every_minute() {
+    let template = shipped();
+    let schedules = &template.function("Tickets").unwrap().schedules;
+    let expressions: Vec<_> = schedules.iter().map(|schedule| schedule.expression.as_str()).collect();
+    assert_eq!(expressions, ["rate(1 minute)"]);
+}
+
+#[test]
 fn the_recompute_queue_feeds_its_function_and_gives_up_into_its_dead_letters() {
     let template = shipped();
     let function = template.function("SegmentRecompute").unwrap();
@@ -114,11 +123,16 @@ fn tables_have_the_keys_and_indexes_that_the_product_counts_on() {
             "Members: member S HASH",
             "Profiles: member S HASH, part S RANGE; expires",
             "Settings: subject S HASH, version N RANGE",
+            "TicketTable: ticket S HASH, part S RANGE",
         ]
     );
     let members = template.tables.iter().find(|t| t.name == "Members").unwrap();
     let due = members.indexes.first().unwrap();
     assert_eq!((due.name.as_str(), due.projection.as_str()), ("due", "KEYS_ONLY"));
+    let tickets = template.tables.iter().find(|t| t.name == "TicketTable").unwrap();
+    let indexes: Vec<_> =
+        tickets.indexes.iter().map(|index| (index.name.as_str(), index.projection.as_str())).collect();
+    assert_eq!(indexes, [("mine", "ALL"), ("queue", "ALL"), ("assigned", "ALL"), ("due", "KEYS_ONLY")]);
 }
 
 #[test]
