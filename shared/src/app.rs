@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::domain::desk::DeskVersion;
 use crate::domain::program::Versions;
 use crate::entropy::Entropy;
+use crate::objects::Objects;
 use crate::queue::Queue;
 use crate::seal::{KeyCache, LookupKey, MasterKey};
 use crate::table::{SettingsCache, Table};
@@ -31,6 +32,8 @@ pub struct Parts {
     pub master: Arc<dyn MasterKey>,
     /// Hashes identities.
     pub lookup: LookupKey,
+    /// Files of members.
+    pub objects: Arc<dyn Objects>,
     /// WeChat.
     pub wechat: WeChat,
     /// Signs session tokens.

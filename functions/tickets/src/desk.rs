@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
 use huitou::app::App;
+use huitou::cases::tickets::Said;
 use huitou::domain::ticket::{Channel, Handling, Kind, Priority, State as Standing};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, IfMatch, Json, Key, Query};
@@ -69,8 +70,8 @@ pub(crate) async fn open(
     };
     let matter = matter(kind, channel.unwrap_or(usual), priority, order, product, return_reason);
     let who = caller.on(member_id);
-    let whole = app.tickets().open(&who, &caller.sight(), key.as_str(), matter, &text).await?;
-    Ok(with_tag(whole.stored.version, DeskWholeTicket::from(whole), StatusCode::CREATED))
+    let whole = app.tickets().open(&who, &caller.sight(), key.as_str(), matter, Said::from(&text)).await?;
+    Ok(with_tag(whole.stored.version, DeskWholeTicket::of(&app, whole)?, StatusCode::CREATED))
 }
 
 /// Which tickets, and where their list goes on.
@@ -153,7 +154,7 @@ pub(crate) async fn take_next(
 #[utoipa::path(get, path = "/v1/tickets/{id}", tag = "tickets", params(("id" = TicketId, Path)), responses((status = 200, body = DeskWholeTicket)))]
 pub(crate) async fn show(State(app): State<App>, _: Caller, Ids(id): Ids<TicketId>) -> Result<Response, Problem> {
     let whole = app.tickets().read(id).await?;
-    Ok(with_tag(whole.stored.version, DeskWholeTicket::from(whole), StatusCode::OK))
+    Ok(with_tag(whole.stored.version, DeskWholeTicket::of(&app, whole)?, StatusCode::OK))
 }
 
 /// What is decided about a ticket; what is left out stays as it is.

@@ -4,6 +4,7 @@
 //! them; the desk sees everything. A schedule looks at the clocks every minute and touches those tickets only whose
 //! time has come.
 
+mod attachments;
 mod board;
 mod desk;
 mod matter;
@@ -31,6 +32,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(mine::show))
         .routes(routes!(mine::write))
         .routes(routes!(mine::close))
+        .routes(routes!(attachments::announce))
         .routes(routes!(surveys::answer))
         .routes(routes!(desk::open))
         .routes(routes!(desk::list))

@@ -5,6 +5,7 @@ use axum::extract::State;
 use http::StatusCode;
 use huitou::app::App;
 use huitou::cases::customers::Sight;
+use huitou::cases::tickets::Said;
 use huitou::domain::ticket::{Channel, Kind};
 use huitou::manners::caller::Me;
 use huitou::manners::extract::{Ids, Json, Key, Query};
@@ -33,6 +34,9 @@ pub(crate) struct OpenTicket {
     product: Option<Product>,
     /// Why something is sent back: a code of the desk's settings.
     return_reason: Option<Code>,
+    /// Files that were announced and uploaded, at most five.
+    #[serde(default)]
+    attachments: Vec<String>,
 }
 
 /// Open a ticket. Safe to repeat with the same key.
@@ -43,9 +47,11 @@ pub(crate) async fn open(
     Key(key): Key,
     Json(asked): Json<OpenTicket>,
 ) -> Result<(StatusCode, Answer<MyWholeTicket>), Problem> {
-    let OpenTicket { kind, text, order, product, return_reason } = asked;
+    let OpenTicket { kind, text, order, product, return_reason, attachments } = asked;
+    let attachments = app.attachments().accept(me.member, &attachments).await?;
+    let said = Said { text: &text, attachments };
     let matter = matter(kind, Channel::MiniProgram, None, order, product, return_reason);
-    let whole = app.tickets().open(&me, &Sight::All, key.as_str(), matter, &text).await?;
+    let whole = app.tickets().open(&me, &Sight::All, key.as_str(), matter, said).await?;
     Ok((StatusCode::CREATED, Answer(MyWholeTicket::of(&app, whole)?)))
 }
 
@@ -99,6 +105,9 @@ pub(crate) async fn show(
 pub(crate) struct WriteMessage {
     /// 1 to 1000 characters.
     text: Note,
+    /// Files that were announced and uploaded, at most five.
+    #[serde(default)]
+    attachments: Vec<String>,
 }
 
 /// Write in an own ticket. One that was resolved or closed is reopened, within the time for that. Safe to repeat with
@@ -111,8 +120,10 @@ pub(crate) async fn write(
     Key(key): Key,
     Json(message): Json<WriteMessage>,
 ) -> Result<(StatusCode, Answer<MyMessage>), Problem> {
-    let read = app.tickets().member_writes(&me, id, key.as_str(), &message.text).await?;
-    let message = MyMessage::of(read).ok_or_else(Problem::defect)?;
+    let attachments = app.attachments().accept(me.member, &message.attachments).await?;
+    let said = Said { text: &message.text, attachments };
+    let read = app.tickets().member_writes(&me, id, key.as_str(), said).await?;
+    let message = MyMessage::of(&app, me.member, read)?.ok_or_else(Problem::defect)?;
     Ok((StatusCode::CREATED, Answer(message)))
 }
 

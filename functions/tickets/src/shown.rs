@@ -3,9 +3,11 @@
 use huitou::app::App;
 use huitou::cases::Error;
 use huitou::cases::tickets::{Read, Whole};
+use huitou::domain::attachment::{Attachment, Media};
 use huitou::domain::sla::{Alarm, ClockName, Fired, SlaClock};
 use huitou::domain::survey::Scores;
 use huitou::domain::ticket::{Channel, Ending, Kind, Priority, State, Ticket, What};
+use huitou::objects::Link;
 use huitou::table::StoredTicket;
 use huitou::values::{Actor, Code, MemberId, Moment, Reason, TicketId};
 use serde::Serialize;
@@ -66,14 +68,16 @@ impl MyWholeTicket {
         let ticket = &whole.stored.ticket;
         let token = app.surveys().token(ticket)?;
         let survey = token.zip(ticket.survey.as_ref());
+        let messages = whole.records.into_iter().map(|read| MyMessage::of(app, ticket.member, read));
+        let messages = messages.filter_map(Result::transpose).collect::<Result<_, _>>()?;
         Ok(Self {
             ticket: ticket.into(),
+            messages,
             survey: survey.map(|(token, survey)| OpenSurvey {
                 path: format!("/v1/surveys/{token}"),
                 token,
                 expires_at: survey.expires_at,
             }),
-            messages: whole.records.into_iter().filter_map(MyMessage::of).collect(),
         })
     }
 }
@@ -99,6 +103,25 @@ pub(crate) enum Speaker {
     Service,
 }
 
+/// A file, to be fetched by its link.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct AttachedFile {
+    #[serde(rename = "type")]
+    media: Media,
+    bytes: u32,
+    /// Counts until then; a new one comes with every answer.
+    url: String,
+    expires_at: Moment,
+}
+
+fn files(app: &App, member: MemberId, read: &Read) -> Result<Vec<AttachedFile>, Error> {
+    let file = |attachment: &Attachment| {
+        let Link { url, expires_at } = app.attachments().link(member, attachment)?;
+        Ok(AttachedFile { media: attachment.media, bytes: attachment.bytes, url, expires_at })
+    };
+    read.record.attachments.iter().map(file).collect()
+}
+
 /// Something that was said.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct MyMessage {
@@ -107,16 +130,21 @@ pub(crate) struct MyMessage {
     from: Speaker,
     /// As it was written: to be shown as text, never as markup.
     text: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attachments: Vec<AttachedFile>,
 }
 
 impl MyMessage {
-    pub(crate) fn of(read: Read) -> Option<Self> {
+    /// What was said; none for a record of anything else.
+    pub(crate) fn of(app: &App, member: MemberId, read: Read) -> Result<Option<Self>, Error> {
+        let attachments = files(app, member, &read)?;
         let record = read.record;
         if !matches!(record.what, What::Opened | What::MemberWrote | What::StaffWrote) {
-            return None;
+            return Ok(None);
         }
         let from = if record.by.as_str() == "member" { Speaker::Me } else { Speaker::Service };
-        Some(Self { number: record.number, at: record.at, from, text: read.text? })
+        let (number, at) = (record.number, record.at);
+        Ok(read.text.map(|text| Self { number, at, from, text, attachments }))
     }
 }
 
@@ -243,10 +271,14 @@ pub(crate) struct DeskWholeTicket {
     records: Vec<ShownRecord>,
 }
 
-impl From<Whole> for DeskWholeTicket {
-    fn from(whole: Whole) -> Self {
-        let ticket = DeskTicket::from(&whole.stored);
-        Self { ticket, records: whole.records.into_iter().map(ShownRecord::from).collect() }
+impl DeskWholeTicket {
+    pub(crate) fn of(app: &App, whole: Whole) -> Result<Self, Error> {
+        let (ticket, member) = (DeskTicket::from(&whole.stored), whole.stored.ticket.member);
+        let shown = |read: Read| {
+            let attachments = files(app, member, &read)?;
+            Ok(ShownRecord { attachments, ..ShownRecord::from(read) })
+        };
+        Ok(Self { ticket, records: whole.records.into_iter().map(shown).collect::<Result<_, Error>>()? })
     }
 }
 
@@ -263,6 +295,8 @@ pub(crate) struct ShownRecord {
     /// As it was written: to be shown as text, never as markup. Absent when the member was erased.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    attachments: Vec<AttachedFile>,
     /// From which state.
     #[serde(skip_serializing_if = "Option::is_none")]
     moved_from: Option<State>,
@@ -340,6 +374,7 @@ impl From<Read> for ShownRecord {
             what: Happened::Opened,
             shared: record.what.is_shared(),
             text: read.text,
+            attachments: Vec::new(),
             moved_from: record.moved.map(|(from, _)| from),
             moved_to: record.moved.map(|(_, to)| to),
             fired: record.fired,

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::clock::DevClock;
 use crate::data_dir::{DataDir, DataError, random_secret, secret};
 use crate::gateway::Gateway;
+use crate::objects::LocalObjects;
 use crate::pump::Pump;
 use crate::queue::Queues;
 use crate::schedule::Scheduler;
@@ -131,6 +132,7 @@ impl Host {
             table: Embedded::client(table.http_client()),
             queues: Queues::client(queues.http_client()),
             clock: Arc::clone(&clock),
+            objects: LocalObjects::new(file("objects"), &format!("http://{address}"), secret),
             wechat_url: standins.wechat_url(),
             secret,
             directory: data.as_ref().map(|data| data.file("")),
@@ -168,7 +170,9 @@ impl Host {
             table: self.table.clone(),
         };
         let sweeping = remove_expired(self.table.clone(), template.tables.clone(), Arc::clone(&self.clock));
-        let app = workbench::router(bench).fallback(move |request: Request| gateway.clone().answer(request));
+        let app = workbench::router(bench)
+            .merge(self.surroundings.objects.router())
+            .fallback(move |request: Request| gateway.clone().answer(request));
         self.tasks.spawn(serve(listener, app, self.stop.listen()));
         self.tasks.spawn(pump.run(self.stop.listen()));
         let stop = self.stop.listen();

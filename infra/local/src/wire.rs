@@ -29,6 +29,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::clock::DevClock;
 use crate::description;
 use crate::handler::{Handler, Handlers};
+use crate::objects::LocalObjects;
 use crate::standin::{WECHAT_APP_ID, WECHAT_SECRET};
 use crate::template::Template;
 
@@ -49,6 +50,8 @@ pub struct Surroundings {
     pub queues: aws_sdk_sqs::Client,
     /// Business time, and real time.
     pub clock: Arc<DevClock>,
+    /// Files of members.
+    pub objects: LocalObjects,
     /// What stands for `https://api.weixin.qq.com`.
     pub wechat_url: String,
     /// From which this host derives its secrets; the same as long as its data directory lives.
@@ -177,6 +180,7 @@ pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
         entropy: Arc::new(SystemEntropy),
         master: master_key(surroundings)?,
         lookup: secrets.lookup().map_err(wrong)?,
+        objects: Arc::new(surroundings.objects.clone()),
         wechat: WeChat::new(settings, Arc::new(HttpTransport::new())),
         tokens: secrets.tokens().map_err(wrong)?,
         systems: secrets.systems().map_err(wrong)?,

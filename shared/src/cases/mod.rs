@@ -4,6 +4,7 @@
 //! else was faster it decides anew on what is there now; when the deadline comes first it says so and leaves nothing
 //! half done.
 
+pub mod attachments;
 pub mod customers;
 pub mod desks;
 pub mod dry_run;

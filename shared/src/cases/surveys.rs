@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::cases::Error;
 use crate::cases::ledger::Patience;
-use crate::cases::tickets::write;
+use crate::cases::tickets::{Said, write};
 use crate::domain::desk::Desk;
 use crate::domain::refusal::Refusal;
 use crate::domain::survey::{Consequence, Scores};
@@ -66,14 +66,14 @@ impl Surveys<'_> {
                 None => None,
             };
             if let Some(opened) = &opened {
-                self.0.tickets().seal(opened, &mut step, words)?;
+                self.0.tickets().seal(opened, &mut step, words.map(Said::from).as_ref())?;
             }
             let consequence = scores.consequence(&version.desk.survey);
             let mut follow_up = None;
             if consequence == Consequence::FollowUp {
                 let mut opening = self.follow_up(&step.ticket, round, &version.desk)?;
                 if let Some(opened) = &opened {
-                    self.0.tickets().seal(opened, &mut opening, words)?;
+                    self.0.tickets().seal(opened, &mut opening, words.map(Said::from).as_ref())?;
                 }
                 let act = Act::IsFollowedBy(opening.ticket.id);
                 let noted = step.ticket.act(act, own.clone(), &version.desk, &own, now)?;

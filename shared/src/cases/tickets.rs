@@ -14,6 +14,7 @@ use crate::cases::customers::Sight;
 use crate::cases::ledger::Patience;
 use crate::cases::people::Opened;
 use crate::cases::{Error, Who};
+use crate::domain::attachment::Attachment;
 use crate::domain::desk::{Desk, DeskVersion};
 use crate::domain::refusal::Refusal;
 use crate::domain::tally::Figures;
@@ -33,6 +34,21 @@ const DUE_AT_ONCE: i32 = 100;
 /// How often a member is followed who was merged into another one.
 const MOST_MERGES: usize = 8;
 
+/// What somebody writes.
+#[derive(Clone, Debug)]
+pub struct Said<'a> {
+    /// The text.
+    pub text: &'a Note,
+    /// Files, as they were accepted.
+    pub attachments: Vec<Attachment>,
+}
+
+impl<'a> From<&'a Note> for Said<'a> {
+    fn from(text: &'a Note) -> Self {
+        Self { text, attachments: Vec::new() }
+    }
+}
+
 /// A record with its text in clear.
 #[derive(Clone, Debug)]
 pub struct Read {
@@ -40,6 +56,13 @@ pub struct Read {
     pub record: Record,
     /// What was written; none when nothing was, or when the member's key is gone.
     pub text: Option<String>,
+}
+
+impl Read {
+    fn says(&self, said: Option<&Said<'_>>) -> bool {
+        let attachments = said.map_or(&[][..], |said| &said.attachments);
+        self.text.as_deref() == said.map(|said| said.text.as_str()) && self.record.attachments == attachments
+    }
 }
 
 /// A ticket with everything that the reader may see.
@@ -65,7 +88,7 @@ struct Doing<'a> {
     act: Act,
     by: Actor,
     /// What was written, if anything.
-    text: Option<&'a Note>,
+    said: Option<Said<'a>>,
     /// Makes a repeated request find what its first delivery did.
     key: Option<RowKey>,
     /// The version that the caller has seen, where the decision builds on it.
@@ -76,7 +99,7 @@ struct Doing<'a> {
 
 impl Doing<'_> {
     fn of(act: Act, by: &Actor) -> Self {
-        Self { act, by: by.clone(), text: None, key: None, builds_on: None, opened: None }
+        Self { act, by: by.clone(), said: None, key: None, builds_on: None, opened: None }
     }
 }
 
@@ -102,7 +125,14 @@ impl App {
 impl Tickets<'_> {
     /// Opens a ticket for a member, once however often it is asked for with the same key. Two calls; three when asked
     /// again.
-    pub async fn open(&self, who: &Who, sight: &Sight, key: &str, matter: Matter, text: &Note) -> Result<Whole, Error> {
+    pub async fn open(
+        &self,
+        who: &Who,
+        sight: &Sight,
+        key: &str,
+        matter: Matter,
+        said: Said<'_>,
+    ) -> Result<Whole, Error> {
         let version = self.0.desks().current().await?;
         let opened = self.of_member(who, sight).await?;
         let id = TicketId::of("ticket", &[&opened.member.to_string(), who.by.as_str(), key]);
@@ -110,7 +140,7 @@ impl Tickets<'_> {
         loop {
             let (desk, now) = (&version.desk, self.0.now());
             let mut step = Ticket::open(id, opened.member, matter.clone(), who.by.clone(), desk, now)?;
-            self.seal(&opened, &mut step, Some(text))?;
+            self.seal(&opened, &mut step, Some(&said))?;
             let transaction = write(self.0.table().transaction(), 0, &step)?;
             if let Outcome::Done = transaction.commit().await? {
                 let stored = StoredTicket { ticket: step.ticket, version: 1 };
@@ -118,7 +148,7 @@ impl Tickets<'_> {
             }
             if let Some((stored, records)) = self.0.table().ticket_and_records(id, Side::Shared).await? {
                 let whole = whole(stored, records, Some(&opened))?;
-                let same = whole.records.first().is_some_and(|read| read.text.as_deref() == Some(text.as_str()))
+                let same = whole.records.first().is_some_and(|read| read.says(Some(&said)))
                     && whole.stored.ticket.kind == matter.kind;
                 return if same { Ok(whole) } else { Err(Error::ReusedKey) };
             }
@@ -158,10 +188,10 @@ impl Tickets<'_> {
     }
 
     /// A message of the member. Three calls; five when asked again.
-    pub async fn member_writes(&self, who: &Who, id: TicketId, key: &str, text: &Note) -> Result<Read, Error> {
+    pub async fn member_writes(&self, who: &Who, id: TicketId, key: &str, said: Said<'_>) -> Result<Read, Error> {
         let opened = self.0.people().own(who, Freshness::Recent).await?;
         let key = Some(RowKey::of("message", &[&who.member.to_string(), key]));
-        let doing = Doing { text: Some(text), key, opened: Some(opened), ..Doing::of(Act::MemberWrites, &who.by) };
+        let doing = Doing { said: Some(said), key, opened: Some(opened), ..Doing::of(Act::MemberWrites, &who.by) };
         let (_, read) = self.carry_out(id, doing, |ticket| owned(ticket, who.member)).await?;
         Ok(read)
     }
@@ -337,7 +367,7 @@ impl Tickets<'_> {
 
     async fn desk_writes(&self, by: &Actor, id: TicketId, key: &str, text: &Note, act: Act) -> Result<Read, Error> {
         let key = Some(RowKey::of("desk-message", &[by.as_str(), key]));
-        let doing = Doing { text: Some(text), key, ..Doing::of(act, by) };
+        let doing = Doing { said: Some(text.into()), key, ..Doing::of(act, by) };
         Ok(self.carry_out(id, doing, |_| Ok(())).await?.1)
     }
 
@@ -356,7 +386,7 @@ impl Tickets<'_> {
             if doing.builds_on.is_some_and(|seen| seen != stored.version) {
                 return Err(Error::VersionMoved);
             }
-            if doing.text.is_some() && doing.opened.is_none() {
+            if doing.said.is_some() && doing.opened.is_none() {
                 doing.opened = Some(self.0.people().open(stored.ticket.member, Freshness::Recent).await?);
             }
             let step = match self.decide(&stored.ticket, &doing, &version, may_ask) {
@@ -372,7 +402,7 @@ impl Tickets<'_> {
                 Outcome::Done => {
                     let stored = StoredTicket { ticket: step.ticket, version: stored.version + 1 };
                     let record = step.records.into_iter().last().ok_or_else(|| Error::Defect("nothing done".into()))?;
-                    return Ok((stored, Read { record, text: doing.text.map(|text| text.as_str().to_owned()) }));
+                    return Ok((stored, Read { record, text: doing.said.map(|said| said.text.as_str().to_owned()) }));
                 }
                 Outcome::Lost(lost) => {
                     if let Some(done) = self.replay(id, &doing).await? {
@@ -392,7 +422,7 @@ impl Tickets<'_> {
             step = step.without_survey(ticket);
         }
         if let Some(opened) = &doing.opened {
-            self.seal(opened, &mut step, doing.text)?;
+            self.seal(opened, &mut step, doing.said.as_ref())?;
         }
         Ok(step)
     }
@@ -406,15 +436,16 @@ impl Tickets<'_> {
         let read = whole.records.into_iter().find(|read| read.record.number == number);
         let read = read.ok_or_else(|| Error::Defect("a record that was made is missing".into()))?;
         let noted = matches!(doing.act, Act::StaffNotes) == (read.record.what == What::StaffNoted);
-        let same = noted && read.text.as_deref() == doing.text.map(Note::as_str);
+        let same = noted && read.says(doing.said.as_ref());
         if same { Ok(Some((whole.stored, read))) } else { Err(Error::ReusedKey) }
     }
 
     /// Seals what was written into the last record.
-    pub(crate) fn seal(self, opened: &Opened, step: &mut Step, text: Option<&Note>) -> Result<(), Error> {
+    pub(crate) fn seal(self, opened: &Opened, step: &mut Step, said: Option<&Said<'_>>) -> Result<(), Error> {
         let id = step.ticket.id;
-        if let (Some(record), Some(text)) = (step.records.last_mut(), text) {
-            record.sealed = Some(opened.seal(self.0, &place(id, record.number), text.as_str())?);
+        if let (Some(record), Some(said)) = (step.records.last_mut(), said) {
+            record.sealed = Some(opened.seal(self.0, &place(id, record.number), said.text.as_str())?);
+            record.attachments.clone_from(&said.attachments);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! as one [`entry::Entry`], and [`account::Account::apply`] is the only way from one state to the next.
 
 pub mod account;
+pub mod attachment;
 pub mod board;
 pub mod book;
 pub mod calendar;

@@ -122,6 +122,22 @@ pub enum Refusal {
     UnknownReturnReason,
     /// The settings promise nothing for such a ticket.
     NoPolicy,
+    /// More attachments than a message may have.
+    TooManyAttachments {
+        /// The most.
+        most: usize,
+    },
+    /// A file that is empty or too large for its type.
+    AttachmentTooLarge {
+        /// The most bytes.
+        most: u32,
+    },
+    /// The attachment was never announced, or by somebody else.
+    AttachmentUnknown,
+    /// The file was not uploaded.
+    AttachmentMissing,
+    /// The file is not what was announced.
+    AttachmentFalse,
     /// The survey was answered before.
     SurveyUsed,
     /// The survey's time is over.

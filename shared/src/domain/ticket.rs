@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::attachment::Attachment;
 use super::desk::Desk;
 use super::refusal::Refusal;
 use super::sla::{Alarm, ClockName, Fired, SlaClock};
@@ -403,6 +404,9 @@ pub struct Record {
     /// What was written, sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<String>,
+    /// What was attached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
 }
 
 /// What an act does.
@@ -591,7 +595,17 @@ impl<'a> Work<'a> {
             _ => {}
         }
         let number = ticket.records;
-        self.step.records.push(Record { number, at, by, what, moved, fired, why, sealed: None });
+        self.step.records.push(Record {
+            number,
+            at,
+            by,
+            what,
+            moved,
+            fired,
+            why,
+            sealed: None,
+            attachments: Vec::new(),
+        });
     }
 
     /// Lets clocks fire and the ticket close by itself, as far as that is due.

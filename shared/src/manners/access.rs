@@ -72,6 +72,7 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("GET", "/v1/me/tickets/{id}", MEMBER),
     ("POST", "/v1/me/tickets/{id}/messages", MEMBER),
     ("POST", "/v1/me/tickets/{id}/close", MEMBER),
+    ("POST", "/v1/me/attachments", MEMBER),
     ("POST", "/v1/surveys/{token}", Allowed::Anybody),
     ("POST", "/v1/tickets", Allowed::Roles(&[System, Guide, Agent, Manager])),
     ("GET", "/v1/tickets", DESK),

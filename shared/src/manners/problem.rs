@@ -395,6 +395,31 @@ impl From<Refusal> for Problem {
                 "The settings of the desk promise nothing for such a ticket; save them with a last policy for all.",
                 "服务时限未设置",
             ),
+            Refusal::TooManyAttachments { most } => Self::rule(
+                "too_many_attachments",
+                format!("A message may have at most {most} attachments."),
+                "附件过多",
+            ),
+            Refusal::AttachmentTooLarge { most } => Self::rule(
+                "attachment_too_large",
+                format!("A file of this type may have 1 to {most} bytes."),
+                "附件大小不符合要求",
+            ),
+            Refusal::AttachmentUnknown => Self::rule(
+                "attachment_unknown",
+                "An attachment must be named as POST /v1/me/attachments gave it to the same member.",
+                "附件无效，请重新上传",
+            ),
+            Refusal::AttachmentMissing => Self::rule(
+                "attachment_missing",
+                "The file was not uploaded; PUT it to its link first.",
+                "附件未上传成功，请重试",
+            ),
+            Refusal::AttachmentFalse => Self::rule(
+                "attachment_false",
+                "The file is not of the type and size that were announced.",
+                "附件类型不符，请重新上传",
+            ),
             Refusal::SurveyUsed => {
                 Self::conflict("survey_used", "This link counts once, and it was used.", "您已提交过评价")
             }
