@@ -7,6 +7,7 @@
 mod attachments;
 mod board;
 mod desk;
+mod faq;
 mod matter;
 mod mine;
 mod settings;
@@ -33,6 +34,8 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(mine::write))
         .routes(routes!(mine::close))
         .routes(routes!(attachments::announce))
+        .routes(routes!(faq::ask))
+        .routes(routes!(faq::outcome))
         .routes(routes!(surveys::answer))
         .routes(routes!(desk::open))
         .routes(routes!(desk::list))

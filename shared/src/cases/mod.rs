@@ -16,6 +16,7 @@ pub mod profiles;
 pub mod programs;
 pub mod recompute;
 pub mod remarks;
+pub mod self_service;
 pub mod sign_up;
 pub mod surveys;
 pub mod ticket_boards;

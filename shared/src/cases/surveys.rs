@@ -103,6 +103,7 @@ impl Surveys<'_> {
             line: about.line.clone(),
             return_reason: None,
             follows: Some(about.id),
+            handed_over: false,
         };
         Ok(Ticket::open(id, about.member, matter, self.0.own_name(), desk, self.0.now())?)
     }

@@ -43,6 +43,8 @@ pub struct TicketBoard {
     pub satisfaction: Satisfaction,
     /// Product lines that complaints name, most complaints first.
     pub lines: Vec<LineFigure>,
+    /// Questions that members looked up answers to before they opened a ticket.
+    pub self_service: SelfServiceFigures,
     /// What there is to do now, by department and priority.
     pub queues: Vec<QueueFigure>,
 }
@@ -107,6 +109,29 @@ pub struct Satisfaction {
     pub csat_hundredths: Option<u64>,
     /// The net promoter score: percent of 9 and 10 less percent of 0 to 6, -100 to 100.
     pub nps: Option<i64>,
+}
+
+/// Questions that members looked up answers to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct SelfServiceFigures {
+    /// Questions asked.
+    pub asked: u64,
+    /// Those to which there was any answer.
+    pub answered: u64,
+    /// Members said that it helped.
+    pub solved: u64,
+    /// Members said that it did not help, and opened a ticket.
+    pub unsolved: u64,
+    /// Solved per ten thousand of which members said the one or the other; the target is 7000.
+    pub solved_per_10000: u64,
+}
+
+impl SelfServiceFigures {
+    fn of(figures: &Figures) -> Self {
+        let [asked, answered, solved, unsolved] =
+            ["asked", "answered", "solved", "unsolved"].map(|name| figures.get(&format!("faq.{name}")));
+        Self { asked, answered, solved, unsolved, solved_per_10000: per_10000(solved, solved + unsolved) }
+    }
 }
 
 /// Complaints about a product line.
@@ -178,6 +203,7 @@ impl TicketBoard {
             complaints_by_hour: (0..24).map(|hour| figures.get(&format!("complaints.{hour:02}"))).collect(),
             satisfaction: Satisfaction::of(figures),
             lines: line_figures(lines),
+            self_service: SelfServiceFigures::of(figures),
             queues,
         }
     }
@@ -335,6 +361,9 @@ mod tests {
             ("nps.10", 2),
             ("nps.03", 1),
             ("nps.08", 1),
+            ("faq.asked", 9),
+            ("faq.solved", 3),
+            ("faq.unsolved", 1),
         ] {
             figures.raise(name, by);
         }
@@ -347,5 +376,6 @@ mod tests {
         let reasons: Vec<_> = board.return_reasons.iter().map(|r| (r.reason.as_str(), r.count)).collect();
         assert_eq!(reasons, [("flaw", 3), ("too_small", 3), ("color", 2)]);
         assert_eq!((board.satisfaction.csat_hundredths, board.satisfaction.nps), (Some(425), Some(25)));
+        assert_eq!((board.self_service.asked, board.self_service.solved_per_10000), (9, 7_500));
     }
 }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
+use super::faq::{self, FaqEntry};
 use super::program::Flaw;
 use super::sla::Policy;
 use super::survey::SurveySettings;
@@ -71,6 +72,9 @@ pub struct Desk {
     pub return_reasons: Vec<ReturnReason>,
     /// The survey.
     pub survey: SurveySettings,
+    /// Questions that there are answers to.
+    #[serde(default)]
+    pub faq: Vec<FaqEntry>,
 }
 
 /// One version of the settings.
@@ -151,6 +155,7 @@ impl Desk {
         let calendar = self.calendar.flaws().into_iter();
         flaws.extend(calendar.map(|f| Flaw { pointer: format!("/calendar{}", f.pointer), ..f }));
         flaws.extend(self.survey.flaws());
+        flaws.extend(faq::flaws(&self.faq));
         flaws
     }
 

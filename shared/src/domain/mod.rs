@@ -14,6 +14,7 @@ pub mod desk;
 pub mod earning;
 pub mod entry;
 pub mod facts;
+pub mod faq;
 pub mod merge;
 pub mod order;
 pub mod posting;

@@ -138,6 +138,8 @@ pub enum Refusal {
     AttachmentMissing,
     /// The file is not what was announced.
     AttachmentFalse,
+    /// The search is none that was given to the member.
+    SearchUnknown,
     /// The survey was answered before.
     SurveyUsed,
     /// The survey's time is over.

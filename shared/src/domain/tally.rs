@@ -30,6 +30,15 @@ pub enum Tally {
     Answered(Scores),
     /// Something was sent back for this reason.
     Returned(Code),
+    /// Answers were looked up.
+    Searched {
+        /// Whether there were any.
+        answered: bool,
+    },
+    /// Answers that were looked up helped.
+    SolvedAlone,
+    /// They did not help, and a ticket was opened.
+    HandedOver,
 }
 
 /// The upper ends of the spans by which durations are counted, in minutes, with their names.
@@ -66,6 +75,11 @@ impl Tally {
                 let nps = scores.nps.map(|nps| (format!("nps.{:02}", nps.number()), 1));
                 [(format!("csat.{}", scores.csat.number()), 1)].into_iter().chain(nps).collect()
             }
+            Self::Searched { answered } => {
+                vec![("faq.asked".to_owned(), 1), ("faq.answered".to_owned(), u64::from(*answered))]
+            }
+            Self::SolvedAlone => vec![("faq.solved".to_owned(), 1)],
+            Self::HandedOver => vec![("faq.unsolved".to_owned(), 1)],
             Self::Returned(reason) => vec![(format!("returned.{reason}"), 1)],
         }
     }

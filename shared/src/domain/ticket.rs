@@ -201,6 +201,8 @@ pub struct Matter {
     pub return_reason: Option<Code>,
     /// The ticket that this one follows up; the member does not see it then.
     pub follows: Option<TicketId>,
+    /// Whether answers were looked up before, and did not help.
+    pub handed_over: bool,
 }
 
 /// A ticket. What people wrote is not in here but sealed beside it.
@@ -487,6 +489,7 @@ impl Ticket {
         };
         let mut work = Work::on(&ticket, desk, now);
         work.step.tallies.push(Tally::Opened(matter.kind, hour_of(now)));
+        work.step.tallies.extend(matter.handed_over.then_some(Tally::HandedOver));
         work.step.tallies.extend(ticket.return_reason.map(Tally::Returned));
         work.record(What::Opened, by, None);
         Ok(work.step)
@@ -954,6 +957,7 @@ mod tests {
             line: None,
             return_reason: None,
             follows: None,
+            handed_over: false,
         }
     }
 

@@ -73,6 +73,8 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("POST", "/v1/me/tickets/{id}/messages", MEMBER),
     ("POST", "/v1/me/tickets/{id}/close", MEMBER),
     ("POST", "/v1/me/attachments", MEMBER),
+    ("POST", "/v1/me/faq", MEMBER),
+    ("POST", "/v1/me/faq/outcomes", MEMBER),
     ("POST", "/v1/surveys/{token}", Allowed::Anybody),
     ("POST", "/v1/tickets", Allowed::Roles(&[System, Guide, Agent, Manager])),
     ("GET", "/v1/tickets", DESK),

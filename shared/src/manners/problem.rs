@@ -420,6 +420,11 @@ impl From<Refusal> for Problem {
                 "The file is not of the type and size that were announced.",
                 "附件类型不符，请重新上传",
             ),
+            Refusal::SearchUnknown => Self::rule(
+                "search_unknown",
+                "A search must be sent back as POST /v1/me/faq gave it to the same member.",
+                "查询已失效，请重新提问",
+            ),
             Refusal::SurveyUsed => {
                 Self::conflict("survey_used", "This link counts once, and it was used.", "您已提交过评价")
             }

@@ -17,7 +17,7 @@ pub use day::LocalDay;
 pub use moment::Moment;
 pub use name::{
     Actor, Card, Category, Code, Currency, ForeignId, IdempotencyKey, InviteCode, MemberId, Name, Note, OpenId, Phone,
-    Reason, RowKey, Sku, Source, UnionId,
+    Question, Reason, RowKey, Sku, Source, UnionId,
 };
 pub use ticket::TicketId;
 
