@@ -304,6 +304,27 @@ async fn what_staff_and_the_member_write_at_once_is_all_there_once() {
     assert_eq!(whole["state"], state);
 }
 
+#[tokio::test]
+async fn tickets_that_are_counted_together_can_be_merged_when_both_are_late() {
+    let (house, anna) = a_house_with_anna().await;
+    let counted_with = |ticket: &Value| {
+        let id = huitou::values::TicketId::parse(ticket["id"].as_str().unwrap()).unwrap();
+        id.shard(huitou::table::TALLY_SHARDS)
+    };
+    let first = opens(&house, &anna, "quality", "开胶").await;
+    let mut again = opens(&house, &anna, "quality", "开胶").await;
+    while counted_with(&again) != counted_with(&first) {
+        again = opens(&house, &anna, "quality", "开胶").await;
+    }
+    house.host.scheduler.rest(true);
+    house.it_is("2026-03-03T17:00:00+08:00").await;
+    let path = path(&again, "/merges");
+    let merge = house.as_role("agent", "POST", &path).json(&json!({ "into": first["id"], "reason": "重复" }));
+    let _ = merge.send().await.expect(200);
+    let board = house.as_manager("GET", "/v1/reports/tickets").send().await.expect(200);
+    assert_eq!(board["breaches"][0]["count"], 2);
+}
+
 // --- Clocks ---------------------------------------------------------------------------------------------------------
 
 #[tokio::test]
@@ -465,6 +486,20 @@ async fn nobody_is_asked_twice_within_two_weeks_nor_about_spam() {
     assert_eq!(decides(&house, &spam, &json!({ "spam": true })).await.expect(200)["ending"], "spam");
     assert_eq!(mine(&house, &anna, &spam).await.expect(200)["survey"], Value::Null);
     assert!(asked(opens(&house, &anna, "price", "贵").await).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_tickets_that_are_closed_at_once_ask_once() {
+    let (house, anna) = a_house_with_anna().await;
+    let mut opened = Vec::new();
+    for n in 0..10 {
+        opened.push(opens(&house, &anna, "price", &format!("贵{n}")).await);
+    }
+    let closed = join_all(opened.iter().map(|ticket| closes(&house, &anna, ticket))).await;
+    let asked = closed.iter().filter(|answer| answer.expect(200)["survey"].is_object()).count();
+    assert_eq!(asked, 1);
+    let board = house.as_manager("GET", "/v1/reports/tickets").send().await.expect(200);
+    assert_eq!((&board["satisfaction"]["asked"], &board["resolution"]["count"]), (&json!(1), &json!(10)));
 }
 
 // --- Attachments ----------------------------------------------------------------------------------------------------

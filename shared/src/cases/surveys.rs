@@ -80,10 +80,9 @@ impl Surveys<'_> {
                 step = Step { ticket: noted.ticket, records: [step.records, noted.records].concat(), ..step };
                 follow_up = Some(opening);
             }
-            let mut transaction = write(self.0.table().transaction(), stored.version, &step)?;
-            if let Some(opening) = &follow_up {
-                transaction = write(transaction, 0, opening)?;
-            }
+            let opening = follow_up.as_ref().map(|opening| (0, opening));
+            let steps: Vec<(u64, &Step)> = [(stored.version, &step)].into_iter().chain(opening).collect();
+            let transaction = write(self.0.table().transaction(), &steps)?;
             if let Outcome::Done = transaction.commit().await? {
                 return Ok(consequence);
             }

@@ -4,6 +4,7 @@
 //! ticket, on condition of its version, with the record of what happened; when somebody else was faster the domain
 //! decides anew on what is there now.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::try_join;
@@ -17,13 +18,13 @@ use crate::cases::{Error, Who};
 use crate::domain::attachment::Attachment;
 use crate::domain::desk::{Desk, DeskVersion};
 use crate::domain::refusal::Refusal;
-use crate::domain::tally::Figures;
+use crate::domain::tally::Tally;
 use crate::domain::ticket::{Act, Handling, Matter, Record, State, Step, Ticket, What};
 use crate::table::{
     Freshness, Lost, Outcome, Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition,
     Transaction,
 };
-use crate::values::{Actor, Code, MemberId, Note, Reason, RowKey, TicketId};
+use crate::values::{Actor, Code, LocalDay, MemberId, Note, Reason, RowKey, TicketId};
 
 /// Tickets on a page.
 const PAGE: i32 = 20;
@@ -141,7 +142,7 @@ impl Tickets<'_> {
             let (desk, now) = (&version.desk, self.0.now());
             let mut step = Ticket::open(id, opened.member, matter.clone(), who.by.clone(), desk, now)?;
             self.seal(&opened, &mut step, Some(&said))?;
-            let transaction = write(self.0.table().transaction(), 0, &step)?;
+            let transaction = write(self.0.table().transaction(), &[(0, &step)])?;
             if let Outcome::Done = transaction.commit().await? {
                 let stored = StoredTicket { ticket: step.ticket, version: 1 };
                 return whole(stored, step.records, Some(&opened));
@@ -259,7 +260,7 @@ impl Tickets<'_> {
                 let act = stored.ticket.act(Act::StaffTakes, by.clone(), desk, &self.0.own_name(), self.0.now());
                 // Time may have closed it, or sent it to another queue.
                 let Some(step) = act.ok().filter(|step| step.ticket.queue == *department) else { continue };
-                let transaction = write(self.0.table().transaction(), stored.version, &step)?;
+                let transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
                 if let Outcome::Done = transaction.commit().await? {
                     let stored = StoredTicket { ticket: step.ticket, version: stored.version + 1 };
                     return Ok(Attempt::Taken(Box::new(stored)));
@@ -296,8 +297,8 @@ impl Tickets<'_> {
             let (desk, own, now) = (&version.desk, &self.0.own_name(), self.0.now());
             let first = ends.ticket.act(Act::MergesInto(into, why.clone()), by.clone(), desk, own, now)?;
             let second = goes_on.ticket.act(Act::TakesIn(duplicate, why.clone()), by.clone(), desk, own, now)?;
-            let transaction = write(self.0.table().transaction(), ends.version, &first)?;
-            let transaction = write(transaction, goes_on.version, &second)?;
+            let steps = [(ends.version, &first), (goes_on.version, &second)];
+            let transaction = write(self.0.table().transaction(), &steps)?;
             if let Outcome::Done = transaction.commit().await? {
                 return Ok(StoredTicket { ticket: second.ticket, version: goes_on.version + 1 });
             }
@@ -339,7 +340,7 @@ impl Tickets<'_> {
         loop {
             let Some(stored) = self.0.table().ticket(id, Freshness::Latest).await? else { return Ok(false) };
             let Some(step) = self.due_step(&stored.ticket, &version.desk).await? else { return Ok(false) };
-            let transaction = write(self.0.table().transaction(), stored.version, &step)?;
+            let transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
             if let Outcome::Done = transaction.commit().await? {
                 return Ok(true);
             }
@@ -394,7 +395,7 @@ impl Tickets<'_> {
                 // A repeated request may be refused by what its first delivery did.
                 Err(refused) => return self.replay(id, &doing).await?.ok_or(refused),
             };
-            let mut transaction = write(self.0.table().transaction(), stored.version, &step)?;
+            let mut transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
             if let Some(key) = doing.key {
                 transaction = transaction.done(id, key, step.ticket.records)?;
             }
@@ -480,25 +481,34 @@ fn owned(ticket: &Ticket, member: MemberId) -> Result<(), Error> {
     if ticket.member == member && !ticket.is_internal() { Ok(()) } else { Err(Error::NotFound) }
 }
 
-/// Adds a step to a transaction: the ticket over the version read, its records, what is counted, the survey.
-pub(crate) fn write<'t>(mut transaction: Transaction<'t>, version: u64, step: &Step) -> Result<Transaction<'t>, Error> {
-    let ticket = &step.ticket;
-    transaction = transaction.ticket(&StoredTicket { ticket: ticket.clone(), version })?;
-    for record in &step.records {
-        transaction = transaction.record(ticket.id, record)?;
+/// Adds steps of different tickets, each over the version read, to a transaction: the tickets, their records, what is
+/// counted, surveys.
+pub(crate) fn write<'t>(mut transaction: Transaction<'t>, steps: &[(u64, &Step)]) -> Result<Transaction<'t>, Error> {
+    // A counter may stand once in a transaction, however many tickets raise it.
+    let mut counters = BTreeMap::<(LocalDay, u8), Vec<Tally>>::new();
+    for (version, step) in steps {
+        let ticket = &step.ticket;
+        transaction = transaction.ticket(&StoredTicket { ticket: ticket.clone(), version: *version })?;
+        for record in &step.records {
+            transaction = transaction.record(ticket.id, record)?;
+        }
+        if let Some((survey, pause)) = ticket.survey.as_ref().zip(step.asks) {
+            transaction = transaction.asked(ticket.member, survey.asked_at, survey.asked_at.minus(pause))?;
+        }
+        // The desk's own tickets are no matters of members and are not counted as such.
+        if ticket.is_internal() {
+            continue;
+        }
+        let (day, shard) = (ticket.opened_at.day(), ticket.id.shard(TALLY_SHARDS));
+        if !step.tallies.is_empty() {
+            counters.entry((day, shard)).or_default().extend(step.tallies.iter().cloned());
+        }
+        if let (0, Some(line)) = (*version, &ticket.line) {
+            transaction = transaction.line(day, shard, line, ticket.kind.is_complaint())?;
+        }
     }
-    let (day, shard) = (ticket.opened_at.day(), ticket.id.shard(TALLY_SHARDS));
-    // The desk's own tickets are no matters of members and are not counted as such.
-    let counted = !ticket.is_internal();
-    if counted && !step.tallies.is_empty() {
-        let figures: Figures = step.tallies.iter().collect();
-        transaction = transaction.figures(day, shard, &figures)?;
-    }
-    if let (true, 0, Some(line)) = (counted, version, &ticket.line) {
-        transaction = transaction.line(day, shard, line, ticket.kind.is_complaint())?;
-    }
-    if let Some((survey, pause)) = ticket.survey.as_ref().zip(step.asks) {
-        transaction = transaction.asked(ticket.member, survey.asked_at, survey.asked_at.minus(pause))?;
+    for ((day, shard), tallies) in counters {
+        transaction = transaction.figures(day, shard, &tallies.iter().collect())?;
     }
     Ok(transaction)
 }
