@@ -193,11 +193,35 @@ async fn a_type_goes_to_its_department_and_the_most_urgent_comes_first() {
     assert_eq!(own["items"].as_array().unwrap().len(), 2);
     let _ = decides(&house, &high, &json!({ "state": "resolved" })).await.expect(200);
     assert_eq!(queue(&house, "after_sales").await, ids(&[&normal, &low, &urgent]));
-    for (query, code) in
-        [("", "list_unclear"), ("?department=a&assignee=me", "list_unclear"), ("?x=1", "query_invalid")]
-    {
+    for (query, code) in [("?department=a&assignee=me", "list_unclear"), ("?x=1", "query_invalid")] {
         house.as_manager("GET", &format!("/v1/tickets{query}")).send().await.refuses(400, code);
     }
+}
+
+#[tokio::test]
+async fn the_queues_of_all_departments_follow_one_another_page_by_page() {
+    let (house, anna) = a_house_with_anna().await;
+    assert_eq!(house.as_manager("GET", "/v1/tickets").send().await.expect(200), json!({ "items": [] }));
+    for kind in ["suggestion", "account", "account"] {
+        let _ = opens(&house, &anna, kind, "在吗").await;
+    }
+    for n in 0..21 {
+        let _ = opens(&house, &anna, "quality", &format!("开胶{n}")).await;
+    }
+    let (mut departments, mut path, mut calls) = (Vec::new(), "/v1/tickets".to_owned(), Vec::new());
+    loop {
+        let answer = house.as_manager("GET", &path).send().await;
+        let page = answer.expect(200);
+        calls.push(answer.cost().calls);
+        let items = page["items"].as_array().unwrap();
+        departments.extend(items.iter().map(|ticket| ticket["department"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/v1/tickets?cursor={next}");
+    }
+    let wanted = [("after_sales", 21), ("products", 1), ("membership", 2)];
+    let wanted: Vec<&str> = wanted.iter().flat_map(|(name, count)| vec![*name; *count]).collect();
+    assert_eq!(departments, wanted);
+    assert_eq!(calls, [1, 1, 2, 1, 1], "logistics has nothing to do and costs a call, management ends the list");
 }
 
 #[tokio::test]

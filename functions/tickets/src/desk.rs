@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
 use huitou::app::App;
-use huitou::cases::tickets::Said;
+use huitou::cases::tickets::{QueuePosition, Said};
 use huitou::domain::ticket::{Channel, Handling, Kind, Priority, State as Standing};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, IfMatch, Json, Key, Query};
@@ -17,6 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::matter::{OrderOf, Product, matter};
 use crate::shown::{DeskTicket, DeskWholeTicket, ShownRecord};
+
+/// The lists of this file, as cursors name them.
+const QUEUES: &str = "tickets";
 
 /// An answer that carries the version on which the next decision builds.
 fn with_tag(version: u64, answer: impl Serialize, status: StatusCode) -> Response {
@@ -74,7 +77,8 @@ pub(crate) async fn open(
     Ok(with_tag(whole.stored.version, DeskWholeTicket::of(&app, whole)?, StatusCode::CREATED))
 }
 
-/// Which tickets, and where their list goes on.
+/// Which tickets, and where their list goes on. Without a department and an assignee: all queues, one department after
+/// the other.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
@@ -84,23 +88,6 @@ pub(crate) struct Which {
     assignee: Option<Actor>,
     /// The cursor of the page before.
     cursor: Option<String>,
-}
-
-impl Which {
-    fn read(self, caller: &Caller) -> Option<(TicketList, String)> {
-        match (self.department, self.assignee) {
-            (Some(department), None) => {
-                let name = format!("tickets/department/{department}");
-                Some((TicketList::Queue(department), name))
-            }
-            (None, Some(assignee)) => {
-                let actor = if assignee.as_str() == "me" { caller.actor.clone() } else { assignee };
-                let name = format!("tickets/assignee/{actor}");
-                Some((TicketList::AssignedTo(actor), name))
-            }
-            _ => None,
-        }
-    }
 }
 
 /// A page of tickets.
@@ -113,18 +100,34 @@ pub(crate) struct DeskTickets {
     next: Option<String>,
 }
 
-/// A department's queue, or what somebody works on, most urgent first.
+/// The queues of all departments, a department's queue, or what somebody works on, each most urgent first.
 #[utoipa::path(get, path = "/v1/tickets", tag = "tickets", params(Which), responses((status = 200, body = DeskTickets)))]
 pub(crate) async fn list(
     State(app): State<App>,
     caller: Caller,
-    Query(mut which): Query<Which>,
+    Query(which): Query<Which>,
 ) -> Result<Answer<DeskTickets>, Problem> {
-    let (cursor, owner) = (which.cursor.take(), caller.actor.as_str());
-    let (list, name) = which
-        .read(&caller)
-        .ok_or_else(|| Problem::malformed("list_unclear", "Name exactly one of department and assignee."))?;
-    let cursors = &app.parts().cursors;
+    let (cursors, owner, cursor) = (&app.parts().cursors, caller.actor.as_str(), which.cursor);
+    let (list, name) = match (which.department, which.assignee) {
+        (None, None) => {
+            let from = cursor.map(|text| cursors.open::<QueuePosition>(QUEUES, owner, &text)).transpose()?;
+            let (tickets, next) = app.tickets().queues(from).await?;
+            let next = next.map(|position| cursors.seal(QUEUES, owner, &position)).transpose()?;
+            return Ok(Answer(DeskTickets { items: tickets.iter().map(DeskTicket::from).collect(), next }));
+        }
+        (Some(department), None) => {
+            let name = format!("{QUEUES}/department/{department}");
+            (TicketList::Queue(department), name)
+        }
+        (None, Some(assignee)) => {
+            let actor = if assignee.as_str() == "me" { caller.actor.clone() } else { assignee };
+            let name = format!("{QUEUES}/assignee/{actor}");
+            (TicketList::AssignedTo(actor), name)
+        }
+        (Some(_), Some(_)) => {
+            return Err(Problem::malformed("list_unclear", "Name at most one of department and assignee."));
+        }
+    };
     let from = cursor.map(|text| cursors.open::<TicketPosition>(&name, owner, &text)).transpose()?;
     let page = app.tickets().list(&list, from.as_ref()).await?;
     let next = page.next.map(|position| cursors.seal(&name, owner, &position)).transpose()?;

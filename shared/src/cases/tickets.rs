@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::try_join;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::app::App;
@@ -30,6 +32,8 @@ use crate::values::{Actor, Code, LocalDay, MemberId, Note, Reason, RowKey, Ticke
 const PAGE: i32 = 20;
 /// Tickets that are looked at when somebody takes the next one.
 const CANDIDATES: i32 = 10;
+/// Due tickets that are worked on side by side.
+const SIDE_BY_SIDE: usize = 8;
 /// Due tickets that are read at once.
 const DUE_AT_ONCE: i32 = 100;
 /// How often a member is followed who was merged into another one.
@@ -73,6 +77,13 @@ pub struct Whole {
     pub stored: StoredTicket,
     /// Its records in their order.
     pub records: Vec<Read>,
+}
+
+/// Where the queues of all departments go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueuePosition {
+    department: Code,
+    within: Option<TicketPosition>,
 }
 
 /// What time has done to tickets.
@@ -160,6 +171,31 @@ impl Tickets<'_> {
     /// A page of a list of tickets. One call.
     pub async fn list(&self, list: &TicketList, from: Option<&TicketPosition>) -> Result<TicketPage, Error> {
         Ok(self.0.table().tickets(list, from, PAGE).await?)
+    }
+
+    /// A page of the queues of all departments, one after the other in the order of the settings. One call, and one
+    /// more for every department before it that has nothing to do.
+    pub async fn queues(
+        &self,
+        from: Option<QueuePosition>,
+    ) -> Result<(Vec<StoredTicket>, Option<QueuePosition>), Error> {
+        let version = self.0.desks().current().await?;
+        let departments: Vec<&Code> = version.desk.departments.iter().map(|department| &department.id).collect();
+        let (first, mut within) = from.map_or((None, None), |from| (Some(from.department), from.within));
+        let start = first.map_or(0, |first| departments.iter().position(|id| **id == first).unwrap_or(0));
+        let mut left = departments.into_iter().skip(start).peekable();
+        while let Some(department) = left.next() {
+            let page = self.list(&TicketList::Queue(department.clone()), within.take().as_ref()).await?;
+            let next = match (page.next, left.peek()) {
+                (Some(within), _) => Some(QueuePosition { department: department.clone(), within: Some(within) }),
+                (None, Some(next)) => Some(QueuePosition { department: (*next).clone(), within: None }),
+                (None, None) => None,
+            };
+            if !page.tickets.is_empty() || next.is_none() {
+                return Ok((page.tickets, next));
+            }
+        }
+        Ok((Vec::new(), None))
     }
 
     /// A page of the member's own tickets, newest first. One call, and beside it the one that every session is
@@ -315,8 +351,12 @@ impl Tickets<'_> {
             while Instant::now() < until {
                 let due = self.0.table().due_tickets(shard, self.0.now(), DUE_AT_ONCE).await?;
                 let before = sum.changed;
-                for id in &due {
-                    match self.settle(*id).await {
+                let settled = futures_util::stream::iter(due.iter().copied())
+                    .map(|id| async move { (id, self.settle(id).await) })
+                    .buffer_unordered(SIDE_BY_SIDE);
+                let settled: Vec<_> = settled.collect().await;
+                for (id, outcome) in settled {
+                    match outcome {
                         Ok(changed) => sum.changed += u64::from(changed),
                         Err(error) => {
                             tracing::error!(ticket = %id, ?error, "a ticket's clocks were not looked at");
