@@ -202,14 +202,14 @@ async fn dies_at_every_call(scores: Scores) {
     calm.lives(None).await;
     let wanted = calm.in_essence().await;
     let mut deaths = 0;
-    for n in 0..LIFE.len() {
+    for (n, (_, event)) in LIFE.into_iter().enumerate() {
         for call in 1.. {
             let mut died = false;
             for death in [Death::Before(call), Death::During(call)] {
                 let mut troubled = Life::new(scores).await;
                 died |= troubled.lives(Some((n, death))).await;
                 let come_out = troubled.in_essence().await;
-                assert_eq!(come_out, wanted, "{:?} with {death:?}", LIFE[n].1);
+                assert_eq!(come_out, wanted, "{event:?} with {death:?}");
             }
             if !died {
                 break;

@@ -318,6 +318,9 @@ pub(crate) struct ShownRecord {
     /// The priority since.
     #[serde(skip_serializing_if = "Option::is_none")]
     priority: Option<Priority>,
+    /// The type since.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<Kind>,
     /// The other ticket.
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket: Option<TicketId>,
@@ -382,6 +385,7 @@ impl From<Read> for ShownRecord {
             assignee: None,
             department: None,
             priority: None,
+            kind: None,
             ticket: None,
             csat: None,
             nps: None,
@@ -392,8 +396,9 @@ impl From<Read> for ShownRecord {
             What::StaffWrote => Happened::StaffWrote,
             What::MemberClosed => Happened::MemberClosed,
             What::StaffNoted => Happened::Noted,
-            What::Handled { assignee, department, priority, kind: _ } => {
-                (shown.assignee, shown.department, shown.priority) = (assignee, Some(department), Some(priority));
+            What::Handled { assignee, department, priority, kind } => {
+                (shown.assignee, shown.department) = (assignee, Some(department));
+                (shown.priority, shown.kind) = (Some(priority), Some(kind));
                 Happened::Handled
             }
             What::Taken => Happened::Taken,
