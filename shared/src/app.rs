@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::domain::clv::Model;
 use crate::domain::desk::DeskVersion;
 use crate::domain::program::Versions;
+use crate::domain::segmentation::Segmentation;
 use crate::entropy::Entropy;
 use crate::objects::Objects;
 use crate::queue::Queue;
 use crate::seal::{KeyCache, LookupKey, MasterKey};
-use crate::table::{SettingsCache, Table};
+use crate::table::{Kept, Table};
 use crate::trust::cursor::CursorKey;
 use crate::trust::signature::SystemKeys;
 use crate::trust::token::TokenKeys;
@@ -47,6 +49,8 @@ pub struct Parts {
     /// For how long settings that were read may judge before they are read again: the time within which a new
     /// version reaches every running instance.
     pub settings_fresh_for: Duration,
+    /// Within what time every running instance judges by settings that were saved: nothing where there is only one.
+    pub instances_follow_within: Duration,
     /// The name under which the product itself writes into journals.
     pub own_name: Actor,
 }
@@ -54,8 +58,10 @@ pub struct Parts {
 #[derive(Debug)]
 struct Inner {
     parts: Parts,
-    programs: SettingsCache<Versions>,
-    desk: SettingsCache<DeskVersion>,
+    programs: Kept<Versions>,
+    segmentation: Kept<Segmentation>,
+    model: Kept<Option<Arc<Model>>>,
+    desk: Kept<DeskVersion>,
     keys: KeyCache,
 }
 
@@ -67,8 +73,14 @@ impl App {
     /// An app of these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let (programs, desk) = (SettingsCache::default(), SettingsCache::default());
-        Self(Arc::new(Inner { parts, programs, desk, keys: KeyCache::default() }))
+        Self(Arc::new(Inner {
+            parts,
+            programs: Kept::default(),
+            segmentation: Kept::default(),
+            model: Kept::default(),
+            desk: Kept::default(),
+            keys: KeyCache::default(),
+        }))
     }
 
     /// The time of business.
@@ -113,11 +125,19 @@ impl App {
         self.0.parts.master.as_ref()
     }
 
-    pub(crate) fn program_cache(&self) -> &SettingsCache<Versions> {
+    pub(crate) fn kept_programs(&self) -> &Kept<Versions> {
         &self.0.programs
     }
 
-    pub(crate) fn desk_cache(&self) -> &SettingsCache<DeskVersion> {
+    pub(crate) fn kept_segmentation(&self) -> &Kept<Segmentation> {
+        &self.0.segmentation
+    }
+
+    pub(crate) fn kept_model(&self) -> &Kept<Option<Arc<Model>>> {
+        &self.0.model
+    }
+
+    pub(crate) fn kept_desk(&self) -> &Kept<DeskVersion> {
         &self.0.desk
     }
 

@@ -2,12 +2,7 @@
 //!
 //! Two worlds live through the same, one of them undisturbed. Whatever goes wrong in the other one, what was asked is
 //! asked again and comes to the same: nothing happens twice, nothing acknowledged is lost, nothing half done remains.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that fails should stop at once, also in its helpers"
-)]
+#![cfg(test)]
 #![allow(clippy::large_futures, reason = "a test holds few of them, and not for long")]
 
 mod yard;

@@ -1,11 +1,5 @@
 //! Customers as guides, agents and managers see them: look-up, picture, remarks, timeline and merges.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that fails should stop at once, also in its helpers"
-)]
-#![allow(clippy::inconsistent_digit_grouping, reason = "money is written as yuan_fen")]
+#![cfg(test)]
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};

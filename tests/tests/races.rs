@@ -1,11 +1,5 @@
 //! Many at once: what is counted once alone is counted once in a crowd.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that fails should stop at once, also in its helpers"
-)]
-#![allow(clippy::inconsistent_digit_grouping, reason = "money is written as yuan_fen")]
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 

@@ -1,11 +1,5 @@
 //! Sign-up as mini programs see it: who comes in by WeChat, and what members tell about themselves.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that fails should stop at once, also in its helpers"
-)]
-#![allow(clippy::inconsistent_digit_grouping, reason = "money is written as yuan_fen")]
+#![cfg(test)]
 
 use std::collections::BTreeSet;
 

@@ -166,7 +166,7 @@ impl Life {
             let (_, records) = app.table().ticket_and_records(*id, Side::All).await.unwrap().unwrap();
             follow_ups.extend(bare(records));
         }
-        let tags = app.remarks().tags(self.member).await.unwrap();
+        let tags = app.customers().portrait(self.member, &Sight::All).await.unwrap().tags;
         let mut figures = Figures::default();
         let (from, until) = (LocalDay::FIRST, LocalDay::LAST);
         for (_, day) in app.table().ticket_figures(from, until).await.unwrap() {

@@ -4,10 +4,11 @@ use axum::Json as Answer;
 use axum::extract::State;
 use http::StatusCode;
 use huitou::app::App;
+use huitou::domain::traits::Tag;
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, Json, Key};
 use huitou::manners::problem::Problem;
-use huitou::values::{MemberId, Name, Note};
+use huitou::values::{LocalDay, MemberId, Name, Note};
 use serde::{Deserialize, Serialize};
 
 use crate::portrait::ShownNote;
@@ -20,6 +21,9 @@ pub(crate) struct Retag {
     add: Vec<Name>,
     #[serde(default)]
     remove: Vec<Name>,
+    /// The first day on which the tags that are added no longer hold; without it they stay.
+    #[serde(default)]
+    until: Option<LocalDay>,
 }
 
 /// The tags of a member.
@@ -37,7 +41,8 @@ pub(crate) async fn tag(
     Ids(id): Ids<MemberId>,
     Json(retag): Json<Retag>,
 ) -> Result<Answer<Tags>, Problem> {
-    let tags = app.remarks().tag(id, &caller.sight(), &retag.add, &retag.remove).await?;
+    let add: Vec<Tag> = retag.add.into_iter().map(|name| Tag { name, until: retag.until }).collect();
+    let tags = app.remarks().tag(id, &caller.sight(), &add, &retag.remove, &caller.actor).await?;
     Ok(Answer(Tags { tags }))
 }
 

@@ -4,6 +4,7 @@ use axum::Json as Answer;
 use axum::extract::State;
 use http::StatusCode;
 use huitou::app::App;
+use huitou::domain::order::ReturnReason;
 use huitou::domain::purchase::Refund;
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, Json};
@@ -22,6 +23,9 @@ pub(crate) struct RefundIn {
     id: ForeignId,
     /// What was given back, in fen.
     amount: SomeFen,
+    /// Why the goods came back.
+    #[serde(default)]
+    reason: Option<ReturnReason>,
 }
 
 /// Take back exactly the points that the money given back had earned, at the rule of the order's day.
@@ -32,7 +36,7 @@ pub(crate) async fn refund(
     Ids(order): Ids<ForeignId>,
     Json(refund): Json<RefundIn>,
 ) -> Result<(StatusCode, Answer<Movement>), Problem> {
-    let asked = Refund { id: refund.id, amount: refund.amount.fen() };
+    let asked = Refund { id: refund.id, amount: refund.amount.fen(), reason: refund.reason };
     let entry = app.intake().refund(&refund.source, &order, &asked, &caller.actor).await?;
     Ok((StatusCode::CREATED, Answer(entry.into())))
 }

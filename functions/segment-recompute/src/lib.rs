@@ -7,11 +7,17 @@ use std::time::Duration;
 
 use axum::Json as Answer;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
 use huitou::app::App;
+use huitou::cases::Error;
+use huitou::cases::full_pass::Progress;
 use huitou::cases::recompute::{Drained, Task, all_shards};
 use huitou::manners::batch;
+use huitou::manners::caller::Caller;
 use huitou::manners::extract::Json;
 use huitou::manners::problem::Problem;
+use huitou::values::LocalDay;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
@@ -25,7 +31,7 @@ const REQUEST: Duration = Duration::from_secs(15);
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(recompute))
+    OpenApiRouter::new().routes(routes!(recompute, progress))
 }
 
 /// What to recompute.
@@ -33,22 +39,45 @@ pub fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Recompute {
     /// Which members.
-    mode: Mode,
+    mode: Whom,
+    /// The day as of which is judged: today, when left out; no other day can be asked for.
+    as_of: Option<LocalDay>,
 }
 
 /// Which members are recomputed.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Mode {
+pub(crate) enum Whom {
     /// Those whom time alone has changed by today.
     Due,
+    /// Everybody.
+    Full,
 }
 
-/// Settle everybody whom time has changed by now. Call again until `finished`.
-#[utoipa::path(post, path = "/v1/segments/recompute", tag = "recompute", request_body = Recompute, responses((status = 200, body = Drained)))]
-pub(crate) async fn recompute(State(app): State<App>, Json(what): Json<Recompute>) -> Result<Answer<Drained>, Problem> {
-    let Mode::Due = what.mode;
-    Ok(Answer(app.recompute().drain(&all_shards(), REQUEST).await?))
+/// Settle everybody whom time has changed by now (`due`: call again until `finished`), or judge everybody anew (`full`).
+///
+/// A full pass goes through the queue, in parallel parts; while one is under way by the same rules, it is joined.
+#[utoipa::path(post, path = "/v1/segments/recompute", tag = "recompute", request_body = Recompute, responses((status = 200, body = Drained), (status = 202, body = Progress)))]
+pub(crate) async fn recompute(
+    State(app): State<App>,
+    caller: Caller,
+    Json(what): Json<Recompute>,
+) -> Result<Response, Problem> {
+    let today = app.now().day();
+    if what.as_of.is_some_and(|day| day != today) {
+        let detail = format!("Members are as they are today; leave as_of out, or send {today}.");
+        return Err(Problem::rule("as_of_not_today", detail, "只能按当天计算"));
+    }
+    Ok(match what.mode {
+        Whom::Due => Answer(app.recompute().drain(&all_shards(), REQUEST).await?).into_response(),
+        Whom::Full => (StatusCode::ACCEPTED, Answer(app.full_pass().start(&caller.actor).await?)).into_response(),
+    })
+}
+
+/// How far the newest full pass has come, and what it has found.
+#[utoipa::path(get, path = "/v1/segments/recompute", tag = "recompute", responses((status = 200, body = Progress)))]
+pub(crate) async fn progress(State(app): State<App>, _: Caller) -> Result<Answer<Progress>, Problem> {
+    Ok(Answer(app.full_pass().progress().await?))
 }
 
 /// Takes the events of the queue and of the schedule.
@@ -63,6 +92,16 @@ pub async fn handle(app: App, event: Value) -> Result<Value, String> {
         };
         return batch::process(event, MESSAGE + Duration::from_secs(5), work).await;
     }
-    app.recompute().enqueue_due().await.map_err(|error| format!("{error:?}"))?;
+    Box::pin(scheduled(&app, event.get("mode").and_then(Value::as_str))).await.map_err(|error| format!("{error:?}"))?;
     Ok(Value::Null)
+}
+
+/// What a schedule asks for.
+async fn scheduled(app: &App, mode: Option<&str>) -> Result<(), Error> {
+    if mode == Some("fit") {
+        return app.lifetime_values().start(app.own_name()).await;
+    }
+    app.recompute().enqueue_due().await?;
+    // Settings that took effect since the last pass.
+    app.full_pass().start_if_rules_changed(&app.own_name()).await
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::Method;
-use huitou::manners::problem::Problem;
 use tower::ServiceExt as _;
 
 use crate::template::{Template, TemplateError};
@@ -20,6 +19,7 @@ pub struct Gateway(Arc<Inner>);
 struct Inner {
     listed: Vec<Listed>,
     routers: Vec<Router>,
+    elsewhere: Router,
 }
 
 #[derive(Debug)]
@@ -38,8 +38,9 @@ enum Part {
 }
 
 impl Gateway {
-    /// Puts each function's router behind the routes that the template lists for that function.
-    pub fn new(template: &Template, routers: Vec<(String, Router)>) -> Result<Self, TemplateError> {
+    /// Puts each function's router behind the routes that the template lists for that function, and `elsewhere` behind
+    /// everything else.
+    pub fn new(template: &Template, routers: Vec<(String, Router)>, elsewhere: Router) -> Result<Self, TemplateError> {
         let mut listed = Vec::new();
         for function in template.functions.iter().filter(|f| !f.routes.is_empty()) {
             let router = routers.iter().position(|(name, _)| *name == function.logical);
@@ -53,15 +54,14 @@ impl Gateway {
         }
         // The most exact route comes first, as the API gateway chooses: a literal beats any part, which beats the rest.
         listed.sort_by_key(|route| route.parts.iter().map(Part::vagueness).collect::<Vec<_>>());
-        Ok(Self(Arc::new(Inner { listed, routers: routers.into_iter().map(|(_, router)| router).collect() })))
+        let routers = routers.into_iter().map(|(_, router)| router).collect();
+        Ok(Self(Arc::new(Inner { listed, routers, elsewhere })))
     }
 
     /// Answers a request as the listed function does, or that there is no such route.
     pub async fn answer(self, request: Request) -> Result<Response, Infallible> {
-        match self.router_for(request.method(), request.uri().path()) {
-            Some(router) => router.clone().oneshot(request).await,
-            None => Ok(no_such_route()),
-        }
+        let router = self.router_for(request.method(), request.uri().path()).unwrap_or(&self.0.elsewhere);
+        router.clone().oneshot(request).await
     }
 
     fn router_for(&self, method: &Method, path: &str) -> Option<&Router> {
@@ -109,14 +109,11 @@ impl Part {
     }
 }
 
-fn no_such_route() -> Response {
-    Problem::not_found().into_response()
-}
-
 #[cfg(test)]
 mod tests {
     use axum::extract::{MatchedPath, Path};
     use axum::routing::{get, post};
+    use http::StatusCode;
     use http_body_util::BodyExt as _;
 
     use super::*;
@@ -149,7 +146,8 @@ Resources:
             .route("/v1/secret", get(|| async { "never listed" }));
         let two = Router::new().route("/v1/members/lookup", get(|| async { "two" }));
         let template = Template::parse(TEMPLATE).unwrap();
-        Gateway::new(&template, vec![("Two".to_owned(), two), ("One".to_owned(), one)]).unwrap()
+        let elsewhere = Router::new().fallback(|| async { StatusCode::MISDIRECTED_REQUEST });
+        Gateway::new(&template, vec![("Two".to_owned(), two), ("One".to_owned(), one)], elsewhere).unwrap()
     }
 
     async fn ask(method: &str, path: &str) -> (u16, String) {
@@ -181,16 +179,14 @@ Resources:
             ("GET", "/"),
             ("HEAD", "/v1/members/m1"),
         ] {
-            let (status, body) = ask(method, path).await;
-            assert_eq!(status, 404, "{method} {path}");
-            assert!(body.contains("\"code\":\"not_found\""), "{body}");
+            assert_eq!(ask(method, path).await.0, 421, "{method} {path} is for elsewhere");
         }
     }
 
     #[test]
     fn a_function_with_routes_needs_a_router() {
         let template = Template::parse(TEMPLATE).unwrap();
-        let refusal = Gateway::new(&template, Vec::new()).unwrap_err().to_string();
+        let refusal = Gateway::new(&template, Vec::new(), Router::new()).unwrap_err().to_string();
         assert!(refusal.contains("has no router"), "{refusal}");
     }
 }

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 use crate::clock::DevClock;
 use crate::data_dir::{DataDir, DataError, random_secret, secret};
 use crate::gateway::Gateway;
+use crate::in_process::Service as _;
 use crate::objects::LocalObjects;
 use crate::pump::Pump;
 use crate::queue::Queues;
@@ -161,7 +162,7 @@ impl Host {
         let template = &self.surroundings.template;
         let scheduler = Arc::clone(&self.scheduler);
         let pump = Pump::new(template, &product.handlers, &self.queues)?;
-        let gateway = Gateway::new(template, product.routers)?;
+        let gateway = Gateway::new(template, product.routers, product.elsewhere)?;
         let bench = Workbench {
             clock: Arc::clone(&self.clock),
             scheduler: Arc::clone(&scheduler),

@@ -27,8 +27,8 @@ pub use faults::{Fault, Faults};
 const MAX_BODY: usize = 16 * 1024 * 1024;
 const TARGET: &str = "x-amz-target";
 
-/// An AWS service that answers JSON requests.
-pub trait Service: Debug + Send + Sync + 'static {
+/// An AWS service that answers JSON requests. Clones are the same service.
+pub trait Service: Clone + Debug + Send + Sync + 'static {
     /// The content type of its answers.
     const CONTENT_TYPE: &'static str;
     /// The error type by which it asks a client to slow down.
@@ -36,7 +36,42 @@ pub trait Service: Debug + Send + Sync + 'static {
 
     /// Answers one request for an operation, as `GetItem`.
     fn answer(self: Arc<Self>, operation: String, body: Bytes) -> impl Future<Output = Answer> + Send;
+
+    /// An HTTP client for the AWS SDK whose every request is answered here, without a socket.
+    #[must_use]
+    fn http_client(&self) -> SharedHttpClient {
+        self.faulty_http_client(Faults::none())
+    }
+
+    /// The same, but with a client that meets `faults`.
+    #[must_use]
+    fn faulty_http_client(&self, faults: Faults) -> SharedHttpClient {
+        let connector = SharedHttpConnector::new(Connector { service: Arc::new(self.clone()), faults });
+        http_client_fn(move |_, _| connector.clone())
+    }
+
+    /// `POST /` with `X-Amz-Target`, for tools and processes outside.
+    fn router(&self) -> Router {
+        let service = Arc::new(self.clone());
+        Router::new().route("/", post(over_http::<Self>)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(service)
+    }
 }
+
+/// A client of an SDK over an HTTP client of a [`Service`]; it does not sign, for nobody looks.
+macro_rules! client {
+    ($sdk:ident, $http_client:expr) => {
+        $sdk::Client::from_conf(
+            $sdk::Config::builder()
+                .behavior_version($sdk::config::BehaviorVersion::latest())
+                .region($sdk::config::Region::from_static($crate::template::LOCAL_REGION))
+                .endpoint_url("http://in-process.localhost")
+                .allow_no_auth()
+                .http_client($http_client)
+                .build(),
+        )
+    };
+}
+pub(crate) use client;
 
 /// What a service says to one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,24 +97,6 @@ impl Answer {
         let body = serde_json::json!({ "__type": kind, "message": message });
         Self { status, body: body.to_string().into(), query_error: None }
     }
-}
-
-/// An HTTP client for the AWS SDK whose every request is answered by `service`, in this process.
-#[must_use]
-pub fn http_client<S: Service>(service: Arc<S>) -> SharedHttpClient {
-    faulty_http_client(service, Faults::default())
-}
-
-/// The same, but with a client that loses what `faults` tells it to lose.
-#[must_use]
-pub fn faulty_http_client<S: Service>(service: Arc<S>, faults: Faults) -> SharedHttpClient {
-    let connector = SharedHttpConnector::new(Connector { service, faults });
-    http_client_fn(move |_, _| connector.clone())
-}
-
-/// `POST /` with `X-Amz-Target`, for tools and processes outside.
-pub fn router<S: Service>(service: Arc<S>) -> Router {
-    Router::new().route("/", post(over_http::<S>)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(service)
 }
 
 #[derive(Debug)]

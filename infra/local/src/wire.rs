@@ -66,6 +66,8 @@ pub struct Product {
     pub app: App,
     /// Each function's router, by the function's name in the template.
     pub routers: Vec<(String, Router)>,
+    /// Says of what no function is listed for that it is not there, with a request id and a line in the log.
+    pub elsewhere: Router,
     /// The handlers of functions that a queue or a schedule calls.
     pub handlers: Handlers,
 }
@@ -127,6 +129,7 @@ pub fn routes() -> Vec<(&'static str, OpenApiRouter<App>)> {
         ("Points", points::routes()),
         ("Orders", orders::routes()),
         ("Customers", customers::routes()),
+        ("Segments", segments::routes()),
         ("SegmentRecompute", segment_recompute::routes()),
         ("Tickets", tickets::routes()),
     ]
@@ -157,6 +160,7 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
     app.desks().current().await.map_err(|error| format!("The desk's settings can't be read: {error:?}."))?;
     Ok(Product {
         routers: routers.collect(),
+        elsewhere: edge::service(&app, OpenApiRouter::new()),
         handlers: Handlers::from([("SegmentRecompute".to_owned(), recompute), ("Tickets".to_owned(), clocks)]),
         app,
     })
@@ -188,6 +192,7 @@ pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
         bearer_systems: true,
         // One process is all there is: what it saves, it knows.
         settings_fresh_for: Duration::from_hours(24),
+        instances_follow_within: Duration::ZERO,
         own_name: Actor::parse("huitou").map_err(wrong)?,
     })
 }

@@ -18,6 +18,7 @@ use serde_json::{Map, json};
 use tower::ServiceExt as _;
 
 use crate::clock::DevClock;
+use crate::in_process::Service as _;
 use crate::queue::Queues;
 use crate::schedule::Scheduler;
 use crate::standin::Outbox;

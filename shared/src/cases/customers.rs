@@ -3,13 +3,13 @@
 //! A guide sees own customers only; everybody else's are not there. The id of a merged member leads to the one who
 //! goes on.
 
-use futures_util::future::try_join4;
+use futures_util::future::try_join3;
 
 use crate::app::App;
 use crate::cases::ledger::Statement;
 use crate::cases::people::{Acquisition, Handle, Profile};
 use crate::cases::profiles::Basics;
-use crate::cases::remarks::WrittenNote;
+use crate::cases::remarks::{WrittenNote, tags};
 use crate::cases::{Error, Who};
 use crate::domain::account::Membership;
 use crate::domain::days::{Purchases, Window};
@@ -90,7 +90,7 @@ impl Customers<'_> {
         self.portrait(owner.ok_or(Error::NotFound)?, sight).await
     }
 
-    /// Everything about a member. Four calls: hot item, profile, tags, notes.
+    /// Everything about a member. Three calls: hot item, profile, notes.
     pub async fn portrait(&self, asked: MemberId, sight: &Sight) -> Result<Portrait, Error> {
         let hot = self.hot(asked).await?;
         let member = hot.account.member;
@@ -99,8 +99,8 @@ impl Customers<'_> {
         let remarks = self.0.remarks();
         let purchases = async { self.purchases(&hot).await };
         let ledger = self.0.ledger();
-        let parts = try_join4(ledger.statement_of(&hot), purchases, remarks.tags(member), remarks.notes(&opened));
-        let (statement, (lifetime, window, recency_days), tags, notes) = Box::pin(parts).await?;
+        let parts = try_join3(ledger.statement_of(&hot), purchases, remarks.notes(&opened));
+        let (statement, (lifetime, window, recency_days), notes) = Box::pin(parts).await?;
         Ok(Portrait {
             member,
             followed_from: Some(asked).filter(|asked| *asked != member),
@@ -115,7 +115,7 @@ impl Customers<'_> {
             lifetime,
             window,
             recency_days,
-            tags,
+            tags: tags(&hot.account, self.0.now()),
             notes,
         })
     }
@@ -129,18 +129,19 @@ impl Customers<'_> {
         links: Option<Vec<RowKey>>,
         least: usize,
     ) -> Result<Page, Error> {
-        let member = self.reach(asked, sight).await?;
+        let member = self.reach(asked, sight).await?.account.member;
         self.0.ledger().entries(&Who { member, session: None, by: by.clone() }, links, least).await
     }
 
     /// The member behind an id, if the one who asks may see them. One call, two for a guide.
-    pub(crate) async fn reach(&self, asked: MemberId, sight: &Sight) -> Result<MemberId, Error> {
-        let member = self.hot(asked).await?.account.member;
+    pub(crate) async fn reach(&self, asked: MemberId, sight: &Sight) -> Result<Hot, Error> {
+        let hot = self.hot(asked).await?;
+        let member = hot.account.member;
         if let Sight::Own(_) = sight {
             let part = self.0.table().part(member, &Part::Profile).await?.ok_or(Error::NotFound)?;
             sight.check(&Profile::read(&part)?)?;
         }
-        Ok(member)
+        Ok(hot)
     }
 
     async fn hot(&self, asked: MemberId) -> Result<Hot, Error> {

@@ -34,7 +34,7 @@ impl App {
 impl Desks<'_> {
     /// The version that counts: always the newest. No call while it is fresh, one otherwise.
     pub async fn current(&self) -> Result<Arc<DeskVersion>, Error> {
-        if let Some(version) = self.0.desk_cache().get(self.0.wall(), self.0.parts().settings_fresh_for) {
+        if let Some(version) = self.0.kept_desk().get(self.0.wall(), self.0.parts().settings_fresh_for) {
             return Ok(version);
         }
         self.newest().await
@@ -50,7 +50,7 @@ impl Desks<'_> {
             }
         };
         let version = Arc::new(version);
-        self.0.desk_cache().put(self.0.wall(), &version);
+        self.0.kept_desk().put(self.0.wall(), &version);
         Ok(version)
     }
 
@@ -67,7 +67,7 @@ impl Desks<'_> {
         }
         let version = DeskVersion { version: seen + 1, saved_at: self.0.now(), by, desk };
         let outcome = self.0.table().transaction().version(&stored(&version)?)?.commit().await?;
-        self.0.desk_cache().forget();
+        self.0.kept_desk().forget();
         match outcome {
             Outcome::Done => Ok(version),
             Outcome::Lost(_) => Err(Error::VersionMoved),
@@ -88,7 +88,7 @@ impl Desks<'_> {
 fn stored(version: &DeskVersion) -> Result<StoredVersion, Error> {
     let stored = Stored { saved_at: version.saved_at, by: version.by.clone(), desk: version.desk.clone() };
     let text = serde_json::to_string(&stored).map_err(defect)?;
-    Ok(StoredVersion { subject: SUBJECT.to_owned(), version: version.version, text })
+    Ok(StoredVersion::new(SUBJECT.to_owned(), version.version, text))
 }
 
 fn defect(error: impl std::fmt::Display) -> Error {

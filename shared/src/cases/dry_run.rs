@@ -4,6 +4,7 @@
 //! computes the same again, and one that crashed is simply done anew.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,8 @@ use crate::domain::order::Order;
 use crate::domain::posting::{Failure, settled};
 use crate::domain::program::{Program, Version};
 use crate::domain::purchase::{Refund, Refunded, Rules, purchase, refund};
-use crate::table::{Hot, StoredVersion};
+use crate::domain::rulebook::Rulebook;
+use crate::table::{Hot, ScanShard, StoredVersion};
 use crate::values::{Actor, Code, MemberId, Moment, Points, RowKey};
 
 /// How long one portion may work before it hands over to the next.
@@ -131,19 +133,20 @@ impl DryRuns<'_> {
             return Ok(());
         }
         let until = Instant::now() + PORTION;
-        let new = Version {
+        let version = Arc::new(Version {
             version: u32::MAX,
             effective_from: record.result.started_at,
             by: record.result.by.clone(),
             program: record.program.clone(),
-        };
+        });
+        let new = Rulebook { version, ..self.0.rulebook().await? };
         while Instant::now() < until {
-            let (members, next) = self.0.table().all_members(record.next, PAGE).await?;
-            for hot in members.iter().filter(|hot| !matches!(hot.account.membership, Membership::MergedInto(_))) {
+            let page = self.0.table().page_of_members(ScanShard::WHOLE, record.next, PAGE).await?;
+            for hot in page.members.iter().filter(|hot| !matches!(hot.account.membership, Membership::MergedInto(_))) {
                 self.compare(hot, &new, &mut record.result).await?;
             }
-            record.next = next;
-            record.result.finished = next.is_none();
+            record.next = page.next;
+            record.result.finished = page.next.is_none();
             if record.result.finished {
                 break;
             }
@@ -153,12 +156,12 @@ impl DryRuns<'_> {
     }
 
     /// Replays one member's orders and refunds under the new settings and adds the difference to the result.
-    async fn compare(&self, hot: &Hot, new: &Version, result: &mut DryRun) -> Result<(), Error> {
+    async fn compare(&self, hot: &Hot, new: &Rulebook, result: &mut DryRun) -> Result<(), Error> {
         let rows = self.0.table().whole_journal(&hot.account).await?;
         let entries = rows.iter().map(|row| Entry::read(row.key, &row.text)).collect::<Result<Vec<_>, _>>();
         let entries = entries.map_err(|e| Error::Defect(e.to_string()))?;
         let replay = replay(hot.account.member, &entries, new).map_err(Error::from)?;
-        let current = self.0.programs().current().await?;
+        let current = self.0.rulebook().await?;
         let broken = |b: crate::domain::book::Broken| Error::Defect(b.to_string());
         let now = settled(&hot.account, &current, self.0.now()).map_err(broken)?;
         let then = settled(&replay.account, new, self.0.now()).map_err(broken)?;
@@ -167,7 +170,7 @@ impl DryRuns<'_> {
         result.points_now = result.points_now + replay.points_now;
         result.points_then = result.points_then + replay.points_then;
         let tier = |account: &Account| account.standing.as_ref().map(|standing| standing.tier.clone());
-        let rung = |tier: &Option<Code>| new.program.ladder.tiers.iter().position(|t| Some(&t.id) == tier.as_ref());
+        let rung = |tier: &Option<Code>| new.program().ladder.tiers.iter().position(|t| Some(&t.id) == tier.as_ref());
         let (now, then) = (tier(&now), tier(&then));
         match rung(&then).cmp(&rung(&now)) {
             std::cmp::Ordering::Greater => result.upgraded += 1,
@@ -191,7 +194,7 @@ impl DryRuns<'_> {
 
     async fn keep(&self, record: &Record) -> Result<(), Error> {
         let text = serde_json::to_string(record).map_err(|e| Error::Defect(e.to_string()))?;
-        let version = StoredVersion { subject: subject(record.result.id), version: 1, text };
+        let version = StoredVersion::new(subject(record.result.id), 1, text);
         Ok(self.0.table().put_version(&version).await?)
     }
 
@@ -212,8 +215,8 @@ struct Replay {
 }
 
 /// A member's orders and refunds, one after the other as they were booked, under other settings.
-fn replay(member: MemberId, entries: &[Entry], new: &Version) -> Result<Replay, Failure> {
-    let rules = Rules { now: new, then: new };
+fn replay(member: MemberId, entries: &[Entry], new: &Rulebook) -> Result<Replay, Failure> {
+    let rules = Rules { now: new, then: &new.version };
     let mut account = Account::new(member);
     let mut known: Vec<(&Order, Points, Refunded)> = Vec::new();
     let (mut orders, mut points_now, mut points_then) = (0, Points::ZERO, Points::ZERO);
@@ -228,12 +231,12 @@ fn replay(member: MemberId, entries: &[Entry], new: &Version) -> Result<Replay, 
                 points_now = points_now + *earned;
                 points_then = points_then + then;
             }
-            What::Refund { source, order, id, amount, clawed_back, .. } => {
+            What::Refund { source, order, id, amount, clawed_back, reason, .. } => {
                 points_now = points_now.saturating_sub(*clawed_back);
                 let same = |known: &&mut (&Order, Points, Refunded)| known.0.source == *source && known.0.id == *order;
                 // An order that another account brought in by a merge is replayed there, not here.
                 let Some(original) = known.iter_mut().find(same) else { continue };
-                let asked = Refund { id: id.clone(), amount: *amount };
+                let asked = Refund { id: id.clone(), amount: *amount, reason: *reason };
                 let by = entry.by.clone();
                 let (posted, after) =
                     refund(&account, (original.0, original.1), original.2, &asked, rules, entry.at, by)?;

@@ -13,9 +13,9 @@ use crate::domain::earning::{self, Event};
 use crate::domain::entry::{Entry, What};
 use crate::domain::order::Order;
 use crate::domain::posting::Posted;
-use crate::domain::program::Version;
 use crate::domain::purchase::{self, Refund, Rules};
 use crate::domain::refusal::Refusal;
+use crate::domain::rulebook::Rulebook;
 use crate::table::{Freshness, Hot, Lost, Outcome};
 use crate::values::{Actor, Code, ForeignId, MemberId, RowKey, Source};
 
@@ -78,7 +78,7 @@ impl Intake<'_> {
         }
         let known = self.look_up(&customers).await?;
         // Once for all of them: customers side by side would each find nothing read yet.
-        self.0.programs().versions().await?;
+        self.0.rulebook().await?;
         let booked =
             by_member(known.into_iter().zip(groups.into_values())).into_iter().map(|(known, places)| async move {
                 let orders = places.iter().filter_map(|place| orders.get(*place)).map(|(_, order)| order);
@@ -138,7 +138,7 @@ impl Intake<'_> {
     }
 
     async fn order(&self, known: &mut Known, order: &Order, by: &Actor) -> Result<Accepted, Error> {
-        let (now, then) = (self.0.programs().current().await?, self.0.programs().at(order.paid_at).await?);
+        let (now, then) = (self.0.rulebook().await?, self.0.programs().at(order.paid_at).await?);
         let rules = Rules { now: &now, then: &then };
         let mut patience = Patience::new(self.0);
         loop {
@@ -178,7 +178,7 @@ impl Intake<'_> {
         by: &Actor,
     ) -> Result<Result<(Accepted, Hot), Lost>, Error> {
         let posted = purchase::purchase(&hot.account, order, rules, self.0.now(), by.clone())?;
-        let after = hot.after(posted.account.clone());
+        let after = hot.after(&posted);
         let outcome = self.0.table().transaction().movement(hot, &posted)?.commit().await?;
         Ok(match outcome {
             Outcome::Done => Ok((created(posted), Hot { version: hot.version + 1, ..after })),
@@ -209,7 +209,7 @@ impl Intake<'_> {
         let posted = purchase::purchase(&person.hot.account, order, rules, self.0.now(), by.clone())?;
         let transaction = self.0.table().transaction().movement(&person.hot, &posted)?;
         let outcome = person.write(self.0, transaction)?.commit().await?;
-        let after = Hot { version: 1, ..person.hot.after(posted.account.clone()) };
+        let after = Hot { version: 1, ..person.hot.after(&posted) };
         Ok(match outcome {
             Outcome::Done => Ok((created(posted), after)),
             Outcome::Lost(lost) => Err(lost),
@@ -250,9 +250,9 @@ impl Intake<'_> {
         let versions = self.0.programs().versions().await?;
         let then =
             versions.numbered(entry.program).cloned().ok_or_else(|| Error::Defect("a version is missing".into()))?;
-        let now = self.0.programs().current().await?;
+        let now = self.0.rulebook().await?;
         let rules = Rules { now: &now, then: &then };
-        let same = |what: &What| matches!(what, What::Refund { id, amount, .. } if *id == refund.id && *amount == refund.amount);
+        let same = |what: &What| matches!(what, What::Refund { id, amount, reason, .. } if *id == refund.id && *amount == refund.amount && *reason == refund.reason);
         let mut patience = Patience::new(self.0);
         loop {
             let who = Who { member: entry.member, session: None, by: by.clone() };
@@ -305,7 +305,7 @@ impl Intake<'_> {
         let now = self.0.now();
         let same = |what: &What| matches!(what, What::Event { event: topic, about, .. } if *topic == event.topic && *about == event.about);
         let decide =
-            |account: &Account, rules: &Version| earning::event(account, event, row, rules, now, who.by.clone());
+            |account: &Account, rules: &Rulebook| earning::event(account, event, row, rules, now, who.by.clone());
         self.0.ledger().book(&who, row, same, decide).await
     }
 }

@@ -7,13 +7,13 @@ use crate::cases::{Error, Who};
 use crate::domain::account::{Account, Membership};
 use crate::domain::book::Broken;
 use crate::domain::entry::{Balance, Entry, What};
-use crate::domain::posting::{Failure, Posted, Posting, balance, settled};
-use crate::domain::program::Version;
+use crate::domain::posting::{Failure, Posted, Settled, balance, settled, settlement};
 use crate::domain::proof::{Proof, prove};
 use crate::domain::refusal::Refusal;
+use crate::domain::rulebook::Rulebook;
 use crate::domain::tier::{NextTier, Standing};
 use crate::domain::{earning, spending};
-use crate::table::{DuePosition, Freshness, Hot, Lost, Outcome, Page};
+use crate::table::{Freshness, Hot, Lost, Outcome, Page};
 use crate::values::{Code, LocalDay, MemberId, Points, Reason, RowKey, SomePoints};
 
 /// How long a movement keeps trying while others change the same account.
@@ -62,9 +62,20 @@ pub struct Proven {
     pub balance: Balance,
 }
 
+/// What settling a member came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resettled {
+    /// There was nothing to write.
+    Same,
+    /// Only the due index knew another day.
+    Dated,
+    /// Something had changed.
+    Changed,
+}
+
 /// Something decided on an account.
-pub(crate) trait Decide: Fn(&Account, &Version) -> Result<Posted, Failure> {}
-impl<F: Fn(&Account, &Version) -> Result<Posted, Failure>> Decide for F {}
+pub(crate) trait Decide: Fn(&Account, &Rulebook) -> Result<Posted, Failure> {}
+impl<F: Fn(&Account, &Rulebook) -> Result<Posted, Failure>> Decide for F {}
 
 impl Ledger<'_> {
     /// Points, tier and what comes next. One call, half a read unit per 4 KB.
@@ -75,9 +86,9 @@ impl Ledger<'_> {
 
     /// The same for a hot item that was read already. No call.
     pub(crate) async fn statement_of(&self, hot: &Hot) -> Result<Statement, Error> {
-        let version = self.0.programs().current().await?;
-        let account = settled(&hot.account, &version, self.0.now()).map_err(defect)?;
-        let ladder = &version.program.ladder;
+        let rules = self.0.rulebook().await?;
+        let account = settled(&hot.account, &rules, self.0.now()).map_err(defect)?;
+        let ladder = &rules.program().ladder;
         let standing = account.standing.clone();
         let holdings = &account.holdings;
         let lots = holdings.available.iter().map(|lot| (lot.expires_on, lot.points));
@@ -105,8 +116,8 @@ impl Ledger<'_> {
         let hot = self.open(who, Freshness::Latest).await?;
         let rows = self.0.table().whole_journal(&hot.account).await?;
         let proof = prove(hot.account.member, &rows, &hot.account);
-        let version = self.0.programs().current().await?;
-        let account = settled(&hot.account, &version, self.0.now()).map_err(defect)?;
+        let rules = self.0.rulebook().await?;
+        let account = settled(&hot.account, &rules, self.0.now()).map_err(defect)?;
         Ok(Proven { proof, balance: balance(&account) })
     }
 
@@ -121,7 +132,7 @@ impl Ledger<'_> {
     pub async fn redeem(&self, who: &Who, key: &str, reward: &Code, quantity: u32) -> Result<Entry, Error> {
         let (row, now) = (who.row("redemption", key), self.0.now());
         let same = |what: &What| matches!(what, What::Redemption { reward: r, quantity: q, .. } if r == reward && *q == quantity);
-        let decide = |account: &Account, rules: &Version| {
+        let decide = |account: &Account, rules: &Rulebook| {
             spending::redeem(account, reward, quantity, row, rules, now, who.by.clone())
         };
         self.book(who, row, same, decide).await
@@ -132,7 +143,7 @@ impl Ledger<'_> {
         let (row, now) = (who.row("donation", key), self.0.now());
         let same =
             |what: &What| matches!(what, What::Donation { cause: c, points: p } if c == cause && *p == points.points());
-        let decide = |account: &Account, rules: &Version| {
+        let decide = |account: &Account, rules: &Rulebook| {
             spending::donate(account, cause, points, row, rules, now, who.by.clone())
         };
         self.book(who, row, same, decide).await
@@ -142,7 +153,7 @@ impl Ledger<'_> {
     pub async fn hold(&self, who: &Who, key: &str, points: SomePoints, minutes: u32) -> Result<Entry, Error> {
         let (row, now) = (who.row("hold", key), self.0.now());
         let same = |what: &What| matches!(what, What::Hold { points: p, .. } if *p == points.points());
-        let decide = |account: &Account, rules: &Version| {
+        let decide = |account: &Account, rules: &Rulebook| {
             spending::hold(account, points, minutes, row, rules, now, who.by.clone())
         };
         self.book(who, row, same, decide).await
@@ -160,7 +171,7 @@ impl Ledger<'_> {
         let (row, now) = (spending::closing_row(hold), self.0.now());
         let same = |what: &What| matches!(what, What::Capture { points: p, .. } if *p == wanted);
         let decide =
-            |account: &Account, rules: &Version| spending::capture(account, hold, points, rules, now, who.by.clone());
+            |account: &Account, rules: &Rulebook| spending::capture(account, hold, points, rules, now, who.by.clone());
         self.book(&who, row, same, decide).await.map_err(closed)
     }
 
@@ -169,7 +180,7 @@ impl Ledger<'_> {
         let (who, _) = self.holder(by, hold).await?;
         let (row, now) = (spending::closing_row(hold), self.0.now());
         let same = |what: &What| matches!(what, What::Release { .. });
-        let decide = |account: &Account, rules: &Version| spending::release(account, hold, rules, now, who.by.clone());
+        let decide = |account: &Account, rules: &Rulebook| spending::release(account, hold, rules, now, who.by.clone());
         self.book(&who, row, same, decide).await.map_err(closed)
     }
 
@@ -178,35 +189,37 @@ impl Ledger<'_> {
         let (row, now) = (who.row("adjustment", key), self.0.now());
         let same =
             |what: &What| matches!(what, What::Adjustment { points: p, reason: r } if *p == points && r == reason);
-        let decide = |account: &Account, rules: &Version| {
+        let decide = |account: &Account, rules: &Rulebook| {
             earning::adjust(account, points, reason.clone(), row, rules, now, who.by.clone())
         };
         self.book(who, row, same, decide).await
     }
 
-    /// Writes down what time has done to a member whom the due index names. Two calls; one when nothing is due yet.
-    /// True when anything had changed.
-    pub async fn settle(&self, due: DuePosition) -> Result<bool, Error> {
+    /// Writes down what time and the rules in force have made of a member. Two calls, and what a change of segments
+    /// writes; one when there is nothing to write.
+    ///
+    /// `only_due` leaves alone a member whose day has not come.
+    pub async fn settle(&self, member: MemberId, only_due: bool) -> Result<Resettled, Error> {
+        let mut patience = Patience::new(self.0);
         loop {
-            let Some(hot) = self.0.table().member(due.member, Freshness::Latest).await? else { return Ok(false) };
-            if hot.due_on.is_none_or(|day| day > self.0.now().day()) {
-                return Ok(false);
+            let Some(hot) = self.0.table().member(member, Freshness::Latest).await? else {
+                return Ok(Resettled::Same);
+            };
+            if only_due && hot.due_on.is_none_or(|day| day > self.0.now().day()) {
+                return Ok(Resettled::Same);
             }
-            let version = self.0.programs().current().await?;
-            let posting = Posting::open(&hot.account, &version, self.0.now()).map_err(defect)?;
-            let changed = !posting.is_untouched();
+            let rules = self.0.rulebook().await?;
+            let settled = settlement(&hot.account, &rules, self.0.now(), self.0.own_name()).map_err(defect)?;
             let transaction = self.0.table().transaction();
-            let transaction = if changed {
-                let sequence = (hot.account.chain.length + 1).to_string();
-                let row = RowKey::of("settlement", &[&due.member.to_string(), &sequence]);
-                let posted = posting.close(row, self.0.own_name(), What::Settlement).map_err(defect)?;
-                transaction.row(&posted)?.member(&hot.drained(posted.account.clone()))?
-            } else {
-                transaction.member(&hot.drained(hot.account.clone()))?
+            let (transaction, changed) = match &settled {
+                Settled::Same(due_on) if *due_on == hot.due_on => return Ok(Resettled::Same),
+                Settled::Same(due_on) => (transaction.member(&Hot { due_on: *due_on, ..hot })?, Resettled::Dated),
+                Settled::Moved(posted) => (transaction.settlement(&hot, posted)?, Resettled::Changed),
             };
             if let Outcome::Done = transaction.commit().await? {
                 return Ok(changed);
             }
+            patience.wait().await?;
         }
     }
 
@@ -221,11 +234,11 @@ impl Ledger<'_> {
         same: impl Fn(&What) -> bool,
         decide: impl Decide,
     ) -> Result<Entry, Error> {
-        let version = self.0.programs().current().await?;
+        let rules = self.0.rulebook().await?;
         let mut hot = self.open(who, Freshness::Latest).await?;
         let mut patience = Patience::new(self.0);
         loop {
-            let posted = match decide(&hot.account, &version) {
+            let posted = match decide(&hot.account, &rules) {
                 Ok(posted) => posted,
                 // A repeated request may be refused by what its first delivery did.
                 Err(failure) => {

@@ -18,8 +18,8 @@ use crate::domain::entry::{Entry, What};
 use crate::domain::merge::{self, Merged};
 use crate::domain::order::Order;
 use crate::domain::posting::{balance, settled};
-use crate::domain::program::Version;
 use crate::domain::refusal::Refusal;
+use crate::domain::rulebook::Rulebook;
 use crate::table::{Freshness, Hot, Identity, Outcome, Part, StoredPart, Transaction};
 use crate::values::{Actor, MemberId, Moment, Points, Reason, RowKey};
 
@@ -322,9 +322,9 @@ impl Merges<'_> {
 
     /// What would be moved, and what stands against it.
     async fn judge(&self, survivor: &Side, absorbed: &Side) -> Result<(Moved, Vec<Conflict>), Error> {
-        let version = self.0.programs().current().await?;
+        let rules = self.0.rulebook().await?;
         // Time may have ended a hold, or let points lapse.
-        let account = settled(&absorbed.hot.account, &version, self.0.now()).map_err(defect)?;
+        let account = settled(&absorbed.hot.account, &rules, self.0.now()).map_err(defect)?;
         let stand = Stand { account: &account, ..absorbed.stand() };
         let (conflicts, points) = (conflicts(&survivor.stand(), &stand), balance(&account));
         let moved = Moved {
@@ -350,11 +350,11 @@ impl Merges<'_> {
         mut absorbed: Side,
         moved: Moved,
     ) -> Result<Option<Done>, Error> {
-        let version = self.0.programs().current().await?;
+        let rules = self.0.rulebook().await?;
         let name = merge::name(wish.survivor, &absorbed.hot.account);
         let now = self.0.now();
         let accounts = (&survivor.hot.account, &absorbed.hot.account);
-        let merged = merge::merge(accounts.0, accounts.1, &wish.reason, &version, now, &wish.by)?;
+        let merged = merge::merge(accounts.0, accounts.1, &wish.reason, &rules, now, &wish.by)?;
         let identities = self.carry(&mut absorbed, &mut survivor, |_| true)?;
         absorbed.end_sessions();
         absorbed.opened.profile.merged = Some((wish.survivor, name));
@@ -388,8 +388,8 @@ impl Merges<'_> {
         (mut part, mut record): (StoredPart, Record),
         by: &Actor,
     ) -> Result<bool, Error> {
-        let version = self.0.programs().current().await?;
-        let undone = self.taken_apart(name, (&survivor.hot.account, &absorbed.hot.account), &version, by).await?;
+        let rules = self.0.rulebook().await?;
+        let undone = self.taken_apart(name, (&survivor.hot.account, &absorbed.hot.account), &rules, by).await?;
         let identities = self.carry(&mut survivor, &mut absorbed, |identity| {
             let packed = packed(identity);
             record.identities.contains(&packed)
@@ -413,7 +413,7 @@ impl Merges<'_> {
         &self,
         name: RowKey,
         (survivor, absorbed): (&Account, &Account),
-        version: &Version,
+        rules: &Rulebook,
         by: &Actor,
     ) -> Result<Merged, Error> {
         let row = |key| async move {
@@ -421,10 +421,8 @@ impl Merges<'_> {
             row.ok_or_else(|| Error::Defect("a merge has no row in a journal".into()))
         };
         let merged_out: Entry = row(merge::row_out(name)).await?;
-        let What::MergedIn { days, .. } = row(merge::row_in(name)).await?.what else {
-            return Err(Error::Defect("the row of a merge is about something else".into()));
-        };
-        Ok(merge::undo(survivor, absorbed, &merged_out, &days, version, self.0.now(), by)?)
+        let merged_in: Entry = row(merge::row_in(name)).await?;
+        Ok(merge::undo(survivor, absorbed, &merged_out, &merged_in, rules, self.0.now(), by)?)
     }
 
     /// Takes ids out of one profile and seals them into another one; says which.

@@ -8,14 +8,19 @@ pub mod attachments;
 pub mod customers;
 pub mod desks;
 pub mod dry_run;
+pub mod full_pass;
 pub mod intake;
 pub mod ledger;
+pub mod lifetime_values;
 pub mod merges;
+pub mod passes;
 pub mod people;
 pub mod profiles;
 pub mod programs;
 pub mod recompute;
 pub mod remarks;
+mod rulebook;
+pub mod segments;
 pub mod self_service;
 pub mod sign_up;
 pub mod surveys;
@@ -46,6 +51,8 @@ pub enum Error {
     PhoneCode(LoginError),
     /// What was read has been changed by somebody else since.
     VersionMoved,
+    /// What is to be changed is there, and the version on which the change builds was not named.
+    VersionMissing,
     /// Settings that can't be used, with every flaw named.
     Flawed(Vec<crate::domain::program::Flaw>),
     /// The world fails: try again later.

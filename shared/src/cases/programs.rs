@@ -34,7 +34,7 @@ impl App {
 impl Programs<'_> {
     /// All versions. No call while they are fresh, one otherwise.
     pub async fn versions(&self) -> Result<Arc<Versions>, Error> {
-        if let Some(versions) = self.0.program_cache().get(self.0.wall(), self.0.parts().settings_fresh_for) {
+        if let Some(versions) = self.0.kept_programs().get(self.0.wall(), self.0.parts().settings_fresh_for) {
             return Ok(versions);
         }
         let stored = self.0.table().versions(SUBJECT, 1).await?;
@@ -48,7 +48,7 @@ impl Programs<'_> {
         }
         let versions = Versions::new(versions).ok_or_else(|| Error::Defect("no programme".into()))?;
         let versions = Arc::new(versions);
-        self.0.program_cache().put(self.0.wall(), &versions);
+        self.0.kept_programs().put(self.0.wall(), &versions);
         Ok(versions)
     }
 
@@ -59,7 +59,7 @@ impl Programs<'_> {
 
     /// The newest version, in force or not yet.
     pub async fn newest(&self) -> Result<Arc<Version>, Error> {
-        self.0.program_cache().forget();
+        self.0.kept_programs().forget();
         self.versions().await?.newest().cloned().ok_or_else(|| Error::Defect("no programme".into()))
     }
 
@@ -75,7 +75,7 @@ impl Programs<'_> {
         if !flaws.is_empty() {
             return Err(Error::Flawed(flaws));
         }
-        self.0.program_cache().forget();
+        self.0.kept_programs().forget();
         let versions = self.versions().await?;
         let newest = versions.newest().map_or(0, |v| v.version);
         if newest != seen {
@@ -84,7 +84,7 @@ impl Programs<'_> {
         let effective_from = from.unwrap_or_else(|| self.0.now());
         let version = Version { version: newest + 1, effective_from, by, program };
         let outcome = self.0.table().transaction().version(&stored(&version)?)?.commit().await?;
-        self.0.program_cache().forget();
+        self.0.kept_programs().forget();
         match outcome {
             Outcome::Done => Ok(version),
             Outcome::Lost(_) => Err(Error::VersionMoved),
@@ -106,7 +106,7 @@ fn stored(version: &Version) -> Result<StoredVersion, Error> {
     let stored =
         Stored { effective_from: version.effective_from, by: version.by.clone(), program: version.program.clone() };
     let text = serde_json::to_string(&stored).map_err(defect)?;
-    Ok(StoredVersion { subject: SUBJECT.to_owned(), version: version.version, text })
+    Ok(StoredVersion::new(SUBJECT.to_owned(), version.version, text))
 }
 
 fn defect(error: impl std::fmt::Display) -> Error {

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::cases::Error;
-use crate::cases::dry_run::Portion;
+use crate::cases::ledger::Resettled;
+use crate::cases::{dry_run, passes};
 use crate::table::{DUE_SHARDS, DuePosition};
 
 /// Members settled side by side.
@@ -30,7 +31,9 @@ pub enum Task {
         shard: u8,
     },
     /// Try settings on history.
-    DryRun(Portion),
+    DryRun(dry_run::Portion),
+    /// Look at a part of all members.
+    Pass(passes::Portion),
 }
 
 /// How far a drain has come.
@@ -40,6 +43,8 @@ pub struct Drained {
     pub touched: u64,
     /// Members for whom something changed.
     pub changed: u64,
+    /// Members who could not be settled, because their stored account contradicts itself; the log names them.
+    pub defects: u64,
     /// Whether nobody is left for today.
     pub finished: bool,
 }
@@ -59,9 +64,14 @@ impl App {
 impl Recompute<'_> {
     /// Puts tasks into the queue. One call for up to ten.
     pub async fn enqueue(&self, tasks: &[Task]) -> Result<(), Error> {
+        self.enqueue_after(Duration::ZERO, tasks).await
+    }
+
+    /// Puts tasks into the queue, to be done after a delay. One call for up to ten.
+    pub async fn enqueue_after(&self, delay: Duration, tasks: &[Task]) -> Result<(), Error> {
         let texts = tasks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
         let texts = texts.map_err(|e| Error::Defect(e.to_string()))?;
-        Ok(self.0.parts().queue.send(&texts).await?)
+        Ok(self.0.parts().queue.send(&texts, delay).await?)
     }
 
     /// Puts the drain of every shard into the queue. Two calls.
@@ -78,6 +88,7 @@ impl Recompute<'_> {
                 if drained.finished { Ok(()) } else { self.enqueue(&[task]).await }
             }
             Task::DryRun(portion) => self.0.dry_runs().work(portion).await,
+            Task::Pass(portion) => self.0.passes().work(portion, budget).await,
         }
     }
 
@@ -94,12 +105,20 @@ impl Recompute<'_> {
                 let page = self.0.table().due(*shard, self.0.now().day(), from.as_ref(), PAGE).await?;
                 let ledger = self.0.ledger();
                 let settled = futures_util::stream::iter(page.members)
-                    .map(|due| async move { ledger.settle(due).await })
+                    .map(|due| async move { (due.member, ledger.settle(due.member, true).await) })
                     .buffer_unordered(SIDE_BY_SIDE);
                 let settled: Vec<_> = settled.collect().await;
-                for changed in settled {
+                for (member, settled) in settled {
                     sum.touched += 1;
-                    sum.changed += u64::from(changed?);
+                    match settled {
+                        Ok(settled) => sum.changed += u64::from(settled == Resettled::Changed),
+                        // One account that contradicts itself must not keep the others waiting.
+                        Err(Error::Defect(why)) => {
+                            tracing::error!(%member, %why, "a member can't be settled");
+                            sum.defects += 1;
+                        }
+                        Err(other) => return Err(other),
+                    }
                 }
                 from = page.next;
                 if from.is_none() {

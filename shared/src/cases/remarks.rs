@@ -1,7 +1,7 @@
 //! Remarks: tags and notes by which staff keep in mind who somebody is.
 //!
-//! A note is sealed like everything that a person said or is. Tags are the brand's own labels and stay in clear, so
-//! that rules can read them.
+//! A note is sealed like everything that a person said or is. Tags are the brand's own labels: they stay in clear in
+//! the journal and the hot item, so that segments' rules can read them.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,24 +10,17 @@ use crate::cases::customers::Sight;
 use crate::cases::ledger::Patience;
 use crate::cases::people::Opened;
 use crate::cases::{Error, Who};
-use crate::domain::refusal::Refusal;
+use crate::domain::account::Account;
+use crate::domain::tagging;
+use crate::domain::traits::Tag;
 use crate::table::{Freshness, Outcome, Part, StoredPart};
 use crate::values::{Actor, MemberId, Moment, Name, Note, RowKey};
 
-/// The layout of stored tags and notes; older layouts stay readable.
+/// The layout of stored notes; older layouts stay readable.
 const SCHEMA: u8 = 1;
-
-/// The most tags of one member.
-const MOST_TAGS: usize = 40;
 
 /// Notes that a picture of a member shows.
 const NOTES_SHOWN: i32 = 10;
-
-#[derive(Serialize, Deserialize)]
-struct StoredTags {
-    schema: u8,
-    tags: Vec<Name>,
-}
 
 #[derive(Serialize, Deserialize)]
 struct StoredNote {
@@ -71,37 +64,35 @@ impl App {
 }
 
 impl Remarks<'_> {
-    /// A member's tags. One call.
-    pub async fn tags(&self, member: MemberId) -> Result<Vec<Name>, Error> {
-        let part = self.0.table().part(member, &Part::Tags).await?;
-        part.as_ref().map_or(Ok(Vec::new()), |part| Ok(read::<StoredTags>(&part.text)?.tags))
-    }
-
     /// A member's newest notes, newest first. One call.
     pub async fn notes(&self, opened: &Opened) -> Result<Vec<WrittenNote>, Error> {
         let notes = self.0.table().notes(opened.member, NOTES_SHOWN).await?;
         notes.iter().map(|text| unseal(opened, text)).collect()
     }
 
-    /// Adds tags and takes tags away; returns what is there then. Three calls, four for a guide. Asking again
-    /// changes nothing.
-    pub async fn tag(&self, asked: MemberId, sight: &Sight, add: &[Name], remove: &[Name]) -> Result<Vec<Name>, Error> {
-        if add.is_empty() && remove.is_empty() {
-            return Err(Refusal::Nothing.into());
-        }
-        let member = self.0.customers().reach(asked, sight).await?;
+    /// Adds tags and takes tags away; returns those that hold then. Three calls, four for a guide, and what a change
+    /// of segments writes. Asking again changes nothing.
+    pub async fn tag(
+        &self,
+        asked: MemberId,
+        sight: &Sight,
+        add: &[Tag],
+        remove: &[Name],
+        by: &Actor,
+    ) -> Result<Vec<Name>, Error> {
+        let member = self.0.customers().reach(asked, sight).await?.account.member;
+        let who = Who { member, session: None, by: by.clone() };
+        let (rules, now) = (self.0.rulebook().await?, self.0.now());
         let mut patience = Patience::new(self.0);
         loop {
-            let part = self.0.table().part(member, &Part::Tags).await?;
-            let mut part = part.unwrap_or_else(|| StoredPart::new(member, Part::Tags, String::new()));
-            let before = if part.version == 0 { Vec::new() } else { read::<StoredTags>(&part.text)?.tags };
-            let tags = retagged(&before, add, remove)?;
-            if tags == before {
-                return Ok(tags);
-            }
-            part.text = text(&StoredTags { schema: SCHEMA, tags: tags.clone() })?;
-            if let Outcome::Done = self.0.table().transaction().part(&part)?.commit().await? {
-                return Ok(tags);
+            let hot = self.0.ledger().open(&who, Freshness::Latest).await?;
+            let sequence = (hot.account.chain.length + 1).to_string();
+            let row = RowKey::of("tagged", &[&hot.account.member.to_string(), &sequence]);
+            let Some(posted) = tagging::retag(&hot.account, add, remove, row, &rules, now, by.clone())? else {
+                return Ok(tags(&hot.account, now));
+            };
+            if let Outcome::Done = self.0.table().transaction().movement(&hot, &posted)?.commit().await? {
+                return Ok(tags(&posted.account, now));
             }
             patience.wait().await?;
         }
@@ -109,7 +100,7 @@ impl Remarks<'_> {
 
     /// Writes a note once, however often it is asked for with the same key. Three calls, five when asked again.
     pub async fn note(&self, who: &Who, sight: &Sight, key: &str, note: &Note) -> Result<WrittenNote, Error> {
-        let member = self.0.customers().reach(who.member, &Sight::All).await?;
+        let member = self.0.customers().reach(who.member, &Sight::All).await?.account.member;
         let opened = self.0.people().open(member, Freshness::Recent).await?;
         sight.check(&opened.profile)?;
         let id = RowKey::of("note", &[&member.to_string(), who.by.as_str(), key]);
@@ -147,15 +138,10 @@ impl Remarks<'_> {
     }
 }
 
-/// The tags afterwards, in the order in which they were given.
-fn retagged(before: &[Name], add: &[Name], remove: &[Name]) -> Result<Vec<Name>, Refusal> {
-    let mut tags = Vec::with_capacity(before.len() + add.len());
-    for tag in before.iter().chain(add).filter(|tag| !remove.contains(tag)) {
-        if !tags.contains(tag) {
-            tags.push(tag.clone());
-        }
-    }
-    if tags.len() > MOST_TAGS { Err(Refusal::TooManyTags { most: MOST_TAGS }) } else { Ok(tags) }
+/// The tags that hold at `now`, in the order in which they were given.
+pub(crate) fn tags(account: &Account, now: Moment) -> Vec<Name> {
+    let holds = |tag: &&Tag| tag.until.is_none_or(|until| now.day() < until);
+    account.traits.tags.iter().filter(holds).map(|tag| tag.name.clone()).collect()
 }
 
 /// The name under which a note is sealed.
@@ -175,29 +161,4 @@ fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
 
 fn text<T: Serialize>(value: &T) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|e| Error::Defect(e.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tags(texts: &[&str]) -> Vec<Name> {
-        texts.iter().map(|text| Name::parse(text).unwrap()).collect()
-    }
-
-    #[test]
-    fn tags_are_a_set_in_the_order_given_and_what_is_removed_stays_away() {
-        let before = tags(&["素色", "试穿未买"]);
-        let after = retagged(&before, &tags(&["羊毛", "素色", "羊毛"]), &tags(&["试穿未买", "没有的"])).unwrap();
-        assert_eq!(after, tags(&["素色", "羊毛"]));
-        assert_eq!(retagged(&after, &tags(&["羊毛"]), &tags(&["试穿未买"])).unwrap(), after, "again changes nothing");
-        assert_eq!(retagged(&[], &tags(&["a"]), &tags(&["a"])).unwrap(), []);
-    }
-
-    #[test]
-    fn forty_tags_are_enough() {
-        let many: Vec<Name> = (0..=MOST_TAGS).map(|n| Name::parse(&n.to_string()).unwrap()).collect();
-        assert_eq!(retagged(&many[1..], &[], &[]).unwrap().len(), MOST_TAGS);
-        assert_eq!(retagged(&[], &many, &[]), Err(Refusal::TooManyTags { most: MOST_TAGS }));
-    }
 }

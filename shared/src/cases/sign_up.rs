@@ -17,7 +17,7 @@ use crate::cases::Error;
 use crate::cases::ledger::Patience;
 use crate::cases::people::{Acquisition, Handle, Opened};
 use crate::domain::account::Membership;
-use crate::domain::earning;
+use crate::domain::earning::{self, Joining};
 use crate::domain::posting::Posted;
 use crate::domain::refusal::Refusal;
 use crate::table::{Freshness, Hot, Outcome, Transaction};
@@ -288,8 +288,9 @@ impl SignUp<'_> {
     }
 
     async fn join(&self, hot: &Hot, inviter: Option<&Hot>, arrival: &Arrival<'_>) -> Result<Posted, Error> {
-        let version = self.0.programs().current().await?;
-        Ok(earning::join(&hot.account, inviter.is_some(), &version, self.0.now(), arrival.by.clone())?)
+        let rules = self.0.rulebook().await?;
+        let joining = Joining { invited: inviter.is_some(), source: arrival.asked.source.channel.clone() };
+        Ok(earning::join(&hot.account, joining, &rules, self.0.now(), arrival.by.clone())?)
     }
 
     /// The inviter's reward, in the same transaction.
@@ -301,8 +302,8 @@ impl SignUp<'_> {
         arrival: &Arrival<'_>,
     ) -> Result<Transaction<'t>, Error> {
         let Some(hot) = inviter else { return Ok(transaction) };
-        let version = self.0.programs().current().await?;
-        let posted = earning::invited(&hot.account, friend, &version, self.0.now(), arrival.by.clone())?;
+        let rules = self.0.rulebook().await?;
+        let posted = earning::invited(&hot.account, friend, &rules, self.0.now(), arrival.by.clone())?;
         Ok(transaction.movement(hot, &posted)?)
     }
 

@@ -22,6 +22,7 @@ use crate::domain::desk::{Desk, DeskVersion};
 use crate::domain::refusal::Refusal;
 use crate::domain::tally::Tally;
 use crate::domain::ticket::{Act, Handling, Matter, Record, State, Step, Ticket, What};
+use crate::domain::traits::Tag;
 use crate::table::{
     Freshness, Lost, Outcome, Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition,
     Transaction,
@@ -397,8 +398,8 @@ impl Tickets<'_> {
             return Ok(ticket.pass_time(desk, &own, now));
         }
         // The tag comes first: giving it twice changes nothing, forgetting it would.
-        let tag = std::slice::from_ref(&desk.survey.advocate_tag);
-        let tagged = match self.0.remarks().tag(ticket.member, &Sight::All, tag, &[]).await {
+        let tag = [Tag { name: desk.survey.advocate_tag.clone(), until: None }];
+        let tagged = match self.0.remarks().tag(ticket.member, &Sight::All, &tag, &[], &own).await {
             Ok(_) => true,
             Err(Error::Refused(_) | Error::NotFound) => false,
             Err(error) => return Err(error),

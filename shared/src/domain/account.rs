@@ -6,14 +6,20 @@
 use serde::{Deserialize, Serialize};
 
 use super::book::{Broken, Hold, Holdings};
-use super::days::PurchaseDays;
+use super::days::{PurchaseDays, Window};
 use super::entry::{Change, Counted, Entry, LINKS, What};
+use super::facts::Facts;
+use super::order::ReturnReason;
 use super::program::Period;
 use super::tier::Standing;
+use super::traits::{ChildAge, Traits};
 use crate::values::{Code, LocalDay, MemberId, RowKey};
 
 /// Periods of one limit whose counts are kept: the running one and the one before, for orders that come late.
 const PERIODS_KEPT: usize = 2;
+
+/// The acquisition channel of somebody who is known by an order first.
+pub const WON_BY_AN_ORDER: &str = "order";
 
 /// Whether the person behind the account is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +72,12 @@ pub struct Account {
     pub used: Vec<Counted>,
     /// The end of the journal's chain.
     pub chain: Chain,
+    /// What else is known, as far as segments ask for it.
+    pub traits: Traits,
+    /// The segments that the member is in, sorted: as judged by the last movement.
+    pub segments: Vec<Code>,
+    /// The member's children. The one thing here that no journal row tells: what is known of a child must be erasable.
+    pub children: Vec<ChildAge>,
 }
 
 impl Account {
@@ -81,6 +93,22 @@ impl Account {
             streak: None,
             used: Vec::new(),
             chain: Chain::default(),
+            traits: Traits::default(),
+            segments: Vec::new(),
+            children: Vec::new(),
+        }
+    }
+
+    /// What segments' rules may ask for, under a programme's window.
+    #[must_use]
+    pub fn facts(&self, window: Window) -> Facts<'_> {
+        Facts {
+            days: &self.days,
+            window,
+            tier: self.standing.as_ref().map(|standing| &standing.tier),
+            claimed: self.membership == Membership::Claimed,
+            traits: &self.traits,
+            children: &self.children,
         }
     }
 
@@ -111,21 +139,27 @@ impl Account {
         if entry.member != self.member || entry.sequence != self.chain.length + 1 || entry.previous != self.chain.head {
             return Err(Broken::Chain);
         }
-        self.apply_change(&entry.what, &entry.change)?;
+        self.apply_change(&entry.what, &entry.change, entry.at.day())?;
+        self.move_segments(&entry.change.entered, &entry.change.left);
+        self.link(entry, hash);
+        Ok(())
+    }
+
+    /// Puts a row whose change is applied already at the end of the chain.
+    pub(super) fn link(&mut self, entry: &Entry, hash: [u8; 32]) {
         self.chain.length = entry.sequence;
         self.chain.head = hash;
         self.chain.recent.insert(0, entry.row);
         self.chain.recent.truncate(LINKS);
-        Ok(())
     }
 
-    /// Takes what a movement changes, leaving the chain alone.
-    pub(super) fn apply_change(&mut self, what: &What, change: &Change) -> Result<(), Broken> {
+    /// Takes what a movement on `today` changes, leaving segments and chain alone.
+    pub(super) fn apply_change(&mut self, what: &What, change: &Change, today: LocalDay) -> Result<(), Broken> {
         if let What::Hold { id, until, .. } = what {
             self.holdings.holds.push(Hold { id: *id, until: *until, lots: Vec::new() });
         }
         change.legs.iter().try_for_each(|leg| self.holdings.apply(leg))?;
-        self.apply_facts(what);
+        self.apply_facts(what, today);
         if let Some(standing) = &change.standing {
             self.standing = Some(standing.clone());
         }
@@ -133,23 +167,58 @@ impl Account {
         Ok(())
     }
 
-    fn apply_facts(&mut self, what: &What) {
+    /// Enters and leaves segments.
+    pub(super) fn move_segments(&mut self, entered: &[Code], left: &[Code]) {
+        self.segments.retain(|segment| !left.contains(segment));
+        self.segments.extend_from_slice(entered);
+        self.segments.sort_unstable();
+        self.segments.dedup();
+    }
+
+    fn apply_facts(&mut self, what: &What, today: LocalDay) {
         match what {
-            What::Joined { .. } => self.membership = Membership::Claimed,
-            What::Order { order, .. } => self.days.buy(order.paid_at.day(), order.amount),
-            What::Refund { day, amount, full, .. } => self.days.refund(*day, *amount, *full),
+            What::Joined { source, .. } => {
+                self.membership = Membership::Claimed;
+                if source.is_some() {
+                    self.traits.source.clone_from(source);
+                }
+            }
+            What::Order { order, .. } => {
+                let day = order.paid_at.day();
+                self.days.buy(day, order.amount);
+                self.traits.baskets.buy(day, &order.lines);
+                if self.chain.length == 0 {
+                    self.traits.source = Code::parse(WON_BY_AN_ORDER).ok();
+                }
+            }
+            What::Refund { day, amount, full, lines, reason, .. } => {
+                self.days.refund(*day, *amount, *full);
+                self.traits.baskets.give_back(*day, lines);
+                if *reason == Some(ReturnReason::Size) {
+                    self.traits.size_return = self.traits.size_return.max(Some(today));
+                }
+            }
+            What::Event { event, on, .. } => self.traits.saw(*event, on.unwrap_or(today)),
+            What::Invited { .. } => self.traits.invited = self.traits.invited.saturating_add(1),
             What::CheckIn { day, streak } => {
                 self.streak = Some(Streak { last: *day, length: *streak });
             }
-            What::MergedIn { days, .. } => self.days.absorb(days),
+            What::Tagged { added, removed } => self.traits.retag(added, removed),
+            What::MergedIn { days, baskets, tags, .. } => {
+                self.days.absorb(days);
+                self.traits.baskets.absorb(baskets);
+                self.traits.retag(tags, &[]);
+            }
             What::MergedOut { into, .. } => self.membership = Membership::MergedInto(*into),
-            What::MergeTakenBack { days, .. } => self.days.release(days),
+            What::MergeTakenBack { days, baskets, tags, .. } => {
+                self.days.release(days);
+                self.traits.baskets.release(baskets);
+                self.traits.retag(&[], tags);
+            }
             What::MergeReturned { claimed, .. } => {
                 self.membership = if *claimed { Membership::Claimed } else { Membership::Unclaimed };
             }
-            What::Event { .. }
-            | What::Invited { .. }
-            | What::Redemption { .. }
+            What::Redemption { .. }
             | What::Donation { .. }
             | What::Hold { .. }
             | What::Capture { .. }

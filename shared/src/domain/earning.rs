@@ -5,8 +5,8 @@ use super::book::Book;
 use super::entry::What;
 use super::order::Topic;
 use super::posting::{Failure, Posted, Posting};
-use super::program::Version;
 use super::refusal::Refusal;
+use super::rulebook::Rulebook;
 use crate::values::{Actor, Code, ForeignId, LocalDay, MemberId, Moment, Name, Points, RowKey, Source};
 
 /// Something that a member did, as a source reports it.
@@ -39,13 +39,13 @@ pub fn event(
     before: &Account,
     event: &Event,
     row: RowKey,
-    rules: &Version,
+    rules: &Rulebook,
     now: Moment,
     by: Actor,
 ) -> Result<Posted, Failure> {
     let mut posting = Posting::open(before, rules, now)?;
     let mut earned = Points::ZERO;
-    if let Some(rule) = rules.program.actions.iter().find(|rule| rule.event == event.topic) {
+    if let Some(rule) = rules.program().actions.iter().find(|rule| rule.event == event.topic) {
         earned = capped(&mut posting, event.topic.word(), rule.points, &rule.caps, event.at.day())?;
     }
     let what = What::Event {
@@ -53,6 +53,7 @@ pub fn event(
         id: event.id.clone(),
         event: event.topic,
         about: event.about.clone(),
+        on: Some(event.at.day()).filter(|day| *day != now.day()),
         earned,
     };
     Ok(posting.close(row, by, what)?)
@@ -77,26 +78,41 @@ fn capped(
     Ok(earned)
 }
 
+/// How somebody comes to sign up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Joining {
+    /// Whether a friend's invitation was followed.
+    pub invited: bool,
+    /// The acquisition channel.
+    pub source: Option<Code>,
+}
+
 /// A person signs up: welcome points, and the friend's share of an invitation.
-pub fn join(before: &Account, invited: bool, rules: &Version, now: Moment, by: Actor) -> Result<Posted, Failure> {
+pub fn join(before: &Account, joining: Joining, rules: &Rulebook, now: Moment, by: Actor) -> Result<Posted, Failure> {
     let mut posting = Posting::open(before, rules, now)?;
-    let program = &rules.program;
-    let earned = program.welcome + if invited { program.invitation.friend } else { Points::ZERO };
+    let program = rules.program();
+    let earned = program.welcome + if joining.invited { program.invitation.friend } else { Points::ZERO };
     posting.earn(earned)?;
     let row = RowKey::of("join", &[&before.member.to_string()]);
-    Ok(posting.close(row, by, What::Joined { earned })?)
+    Ok(posting.close(row, by, What::Joined { earned, source: joining.source })?)
 }
 
 /// A friend followed the member's invitation; one reward per friend, within the caps.
-pub fn invited(before: &Account, friend: MemberId, rules: &Version, now: Moment, by: Actor) -> Result<Posted, Failure> {
+pub fn invited(
+    before: &Account,
+    friend: MemberId,
+    rules: &Rulebook,
+    now: Moment,
+    by: Actor,
+) -> Result<Posted, Failure> {
     let mut posting = Posting::open(before, rules, now)?;
-    let rule = &rules.program.invitation;
+    let rule = &rules.program().invitation;
     let earned = capped(&mut posting, "invite", rule.inviter, &rule.caps, now.day())?;
     Ok(posting.close(RowKey::of("invite", &[&friend.to_string()]), by, What::Invited { friend, earned })?)
 }
 
 /// The daily check-in. Days in a row count up; on every so-many-th day a streak brings its bonus.
-pub fn check_in(before: &Account, row: RowKey, rules: &Version, now: Moment, by: Actor) -> Result<Posted, Failure> {
+pub fn check_in(before: &Account, row: RowKey, rules: &Rulebook, now: Moment, by: Actor) -> Result<Posted, Failure> {
     let mut posting = Posting::open(before, rules, now)?;
     let today = now.day();
     let length = match before.streak {
@@ -104,7 +120,7 @@ pub fn check_in(before: &Account, row: RowKey, rules: &Version, now: Moment, by:
         Some(streak) if streak.last == today.minus(1) => streak.length.saturating_add(1),
         _ => 1,
     };
-    let rule = &rules.program.check_ins;
+    let rule = &rules.program().check_ins;
     let bonus = rule.streaks.iter().filter(|s| length.checked_rem(s.every) == Some(0)).map(|s| s.points).sum();
     posting.earn(rule.points + bonus)?;
     Ok(posting.close(row, by, What::CheckIn { day: today, streak: length })?)
@@ -116,7 +132,7 @@ pub fn adjust(
     points: i64,
     reason: crate::values::Reason,
     row: RowKey,
-    rules: &Version,
+    rules: &Rulebook,
     now: Moment,
     by: Actor,
 ) -> Result<Posted, Failure> {

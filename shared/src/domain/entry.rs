@@ -9,9 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::book::Leg;
 use super::days::PurchaseDays;
-use super::order::{Order, Topic};
+use super::order::{Line, Order, ReturnReason, Topic};
 use super::program::Period;
 use super::tier::Standing;
+use super::traits::{Baskets, Tag};
 use crate::values::{Actor, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Name, Points, Reason, RowKey, Source};
 
 /// How many earlier rows a row (and the account) names.
@@ -34,6 +35,9 @@ pub enum What {
     Joined {
         /// Welcome points.
         earned: Points,
+        /// The acquisition channel.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<Code>,
     },
     /// A paid order.
     Order {
@@ -59,6 +63,12 @@ pub enum What {
         full: bool,
         /// Points taken back this time.
         clawed_back: Points,
+        /// Why the goods came back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<ReturnReason>,
+        /// What is no longer bought, when nothing of the order is left.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lines: Vec<Line>,
     },
     /// Something that the member did.
     Event {
@@ -72,6 +82,9 @@ pub enum What {
         /// What it was about: a sku, a category, words searched for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         about: Option<Name>,
+        /// The day, when it was another one than that of the row.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on: Option<LocalDay>,
         /// Points that it earned.
         earned: Points,
     },
@@ -134,7 +147,16 @@ pub enum What {
         /// Why.
         reason: Reason,
     },
-    /// Time alone: lots matured or lapsed, holds ended, a tier was reviewed.
+    /// Tags put on or taken off.
+    Tagged {
+        /// Tags put on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        added: Vec<Tag>,
+        /// Tags taken off.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        removed: Vec<Name>,
+    },
+    /// Time alone, or new rules: lots matured or lapsed, holds ended, a tier was reviewed, segments changed.
     Settlement,
     /// Another member's account was taken over.
     MergedIn {
@@ -146,6 +168,13 @@ pub enum What {
         reason: Reason,
         /// The purchase days that came along.
         days: PurchaseDays,
+        /// What was bought on them.
+        #[serde(default, skip_serializing_if = "Baskets::is_empty")]
+        #[schema(value_type = Object)]
+        baskets: Baskets,
+        /// Tags that came along.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tags: Vec<Tag>,
     },
     /// This account was taken over by another member.
     MergedOut {
@@ -164,6 +193,13 @@ pub enum What {
         merge: RowKey,
         /// The purchase days that left.
         days: PurchaseDays,
+        /// What was bought on them.
+        #[serde(default, skip_serializing_if = "Baskets::is_empty")]
+        #[schema(value_type = Object)]
+        baskets: Baskets,
+        /// Tags that left.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tags: Vec<Name>,
     },
     /// A merge was undone: this account lives again.
     MergeReturned {
@@ -201,6 +237,12 @@ pub struct Change {
     /// Limits used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub counted: Vec<Counted>,
+    /// Segments entered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entered: Vec<Code>,
+    /// Segments left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Code>,
 }
 
 /// Balances right after a movement.

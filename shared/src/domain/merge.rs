@@ -1,15 +1,15 @@
 //! Merging two members who are one person, and undoing it.
 //!
-//! The member who goes on takes over points, debt and purchase days. Both journals record it and name each other, so
+//! The member who goes on takes over points, debt, purchase days and tags. Both journals record it and name each other, so
 //! the books of both balance and an undo can give back exactly what came along.
 
 use super::account::{Account, Membership};
 use super::book::{Book, Holdings, Leg};
-use super::days::PurchaseDays;
 use super::entry::{Entry, What};
 use super::posting::{EarnedLot, Failure, Posted, Posting};
-use super::program::Version;
 use super::refusal::Refusal;
+use super::rulebook::Rulebook;
+use super::traits::Tag;
 use crate::values::{Actor, MemberId, Moment, Points, Reason, RowKey};
 
 /// Both sides of a merge after it: who goes on, and who was taken over.
@@ -45,7 +45,7 @@ pub fn merge(
     survivor: &Account,
     absorbed: &Account,
     reason: &Reason,
-    rules: &Version,
+    rules: &Rulebook,
     now: Moment,
     by: &Actor,
 ) -> Result<Merged, Failure> {
@@ -63,8 +63,15 @@ pub fn merge(
     let claimed = absorbed.membership == Membership::Claimed;
     let what = What::MergedOut { into: survivor.member, merge, reason: reason.clone(), claimed };
     let absorbed_posted = out.close(row_out(merge), by.clone(), what)?;
-    let days = absorbed.days.clone();
-    let what = What::MergedIn { other: absorbed.member, merge, reason: reason.clone(), days };
+    let known = |tag: &&Tag| survivor.traits.tags.iter().any(|own| own.name == tag.name);
+    let what = What::MergedIn {
+        other: absorbed.member,
+        merge,
+        reason: reason.clone(),
+        days: absorbed.days.clone(),
+        baskets: absorbed.traits.baskets.clone(),
+        tags: absorbed.traits.tags.iter().filter(|tag| !known(tag)).cloned().collect(),
+    };
     let survivor_posted = into.close(row_in(merge), by.clone(), what)?;
     Ok(Merged { survivor: survivor_posted, absorbed: absorbed_posted })
 }
@@ -118,12 +125,14 @@ pub fn undo(
     survivor: &Account,
     absorbed: &Account,
     merged_out: &Entry,
-    days: &PurchaseDays,
-    rules: &Version,
+    merged_in: &Entry,
+    rules: &Rulebook,
     now: Moment,
     by: &Actor,
 ) -> Result<Merged, Failure> {
-    let What::MergedOut { into, merge, claimed, .. } = &merged_out.what else {
+    let (What::MergedOut { into, merge, claimed, .. }, What::MergedIn { days, baskets, tags, .. }) =
+        (&merged_out.what, &merged_in.what)
+    else {
         return Err(Refusal::UnknownMerge.into());
     };
     if *into != survivor.member || absorbed.membership != Membership::MergedInto(survivor.member) {
@@ -151,7 +160,9 @@ pub fn undo(
     }
     let what = What::MergeReturned { merge: *merge, claimed: *claimed };
     let absorbed_posted = back.close(RowKey::of("merge-returned", &[&merge.to_string()]), by.clone(), what)?;
-    let what = What::MergeTakenBack { merge: *merge, days: days.clone() };
+    let (days, baskets) = (days.clone(), baskets.clone());
+    let tags = tags.iter().map(|tag| tag.name.clone()).collect();
+    let what = What::MergeTakenBack { merge: *merge, days, baskets, tags };
     let survivor_posted = out.close(RowKey::of("merge-taken-back", &[&merge.to_string()]), by.clone(), what)?;
     Ok(Merged { survivor: survivor_posted, absorbed: absorbed_posted })
 }

@@ -73,6 +73,24 @@ impl Order {
     }
 }
 
+/// Why goods came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReturnReason {
+    /// Too large or too small.
+    Size,
+    /// Faulty, or not as good as it should be.
+    Quality,
+    /// Broken or late on the way.
+    Delivery,
+    /// Not as described.
+    Description,
+    /// No longer wanted.
+    Unwanted,
+    /// Anything else.
+    Other,
+}
+
 /// What a member did, other than buying.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -3,11 +3,13 @@
 //! Every movement begins by settling what time has changed since the last one, so that a member's account is the
 //! same whether it is looked at every day or once a year.
 
-use super::account::Account;
+use super::account::{Account, Membership};
 use super::book::{Book, Broken, Hold, Leg, Lot};
 use super::entry::{Balance, Change, Counted, Entry, SCHEMA, What};
 use super::program::{Cap, Earning, Version};
 use super::refusal::Refusal;
+use super::rulebook::Rulebook;
+use super::segmentation::Judged;
 use crate::values::{Actor, Code, LocalDay, Moment, Points, RowKey};
 
 /// Why a movement did not come about.
@@ -40,6 +42,17 @@ pub struct Posted {
     pub entry: Entry,
     /// The row's text, as stored and hashed.
     pub text: String,
+    /// The day on which time alone changes the account or its segments next.
+    pub due_on: Option<LocalDay>,
+}
+
+/// What time and the rules in force make of an account that nothing else happens to.
+#[derive(Clone, Debug)]
+pub enum Settled {
+    /// Nothing has changed; the day on which something will.
+    Same(Option<LocalDay>),
+    /// Something has, and is written down.
+    Moved(Box<Posted>),
 }
 
 /// A movement being decided.
@@ -48,7 +61,7 @@ pub struct Posting<'a> {
     before: &'a Account,
     account: Account,
     change: Change,
-    version: &'a Version,
+    rules: &'a Rulebook,
     judged_by: u32,
     now: Moment,
 }
@@ -68,11 +81,11 @@ enum Tick {
 impl<'a> Posting<'a> {
     /// Begins a movement at `now` under the settings in force: settles what time has changed since the account's
     /// last one.
-    pub fn open(before: &'a Account, version: &'a Version, now: Moment) -> Result<Self, Broken> {
+    pub fn open(before: &'a Account, rules: &'a Rulebook, now: Moment) -> Result<Self, Broken> {
         let (account, change) = (before.clone(), Change::default());
-        let mut posting = Self { before, account, change, version, judged_by: version.version, now };
+        let mut posting = Self { before, account, change, rules, judged_by: rules.version.version, now };
         if posting.account.standing.is_none() {
-            let start = version.program.ladder.start(now.day());
+            let start = rules.program().ladder.start(now.day());
             posting.account.standing.clone_from(&start);
             posting.change.standing = start;
         }
@@ -93,8 +106,8 @@ impl<'a> Posting<'a> {
 
     /// The settings in force.
     #[must_use]
-    pub const fn program(&self) -> &'a super::program::Program {
-        &self.version.program
+    pub fn program(&self) -> &'a super::program::Program {
+        self.rules.program()
     }
 
     /// When the movement happens.
@@ -107,12 +120,6 @@ impl<'a> Posting<'a> {
     #[must_use]
     pub fn today(&self) -> LocalDay {
         self.now.day()
-    }
-
-    /// Whether time alone changed anything since the last movement.
-    #[must_use]
-    pub fn is_untouched(&self) -> bool {
-        self.change == Change::default()
     }
 
     /// Moves points.
@@ -255,12 +262,10 @@ impl<'a> Posting<'a> {
         let legs = Change { legs: Vec::new(), ..self.change.clone() };
         // Facts first: a purchase counts for the tier that it earns.
         let mut facts = self.account.clone();
-        facts.apply_change(&what, &Change { standing: None, ..legs })?;
-        // A till whose clock runs ahead may have sold tomorrow; that order counts at once too.
-        let last = facts.days.days().last().map(|bought| bought.day);
-        let as_of = self.today().max(last.unwrap_or(LocalDay::FIRST));
+        facts.apply_change(&what, &Change { standing: None, ..legs }, self.today())?;
         // Only purchases raise: otherwise an account that is touched more often would stand higher.
         let raises = matches!(what, What::Order { .. } | What::MergedIn { .. });
+        let as_of = as_of(&facts, self.now);
         let risen =
             facts.standing.as_ref().filter(|_| raises).and_then(|s| self.program().ladder.rise(s, &facts.days, as_of));
         self.change.standing = risen.or(self.change.standing);
@@ -269,7 +274,12 @@ impl<'a> Posting<'a> {
         self.write(row, by, what)
     }
 
-    fn write(self, row: RowKey, by: Actor, what: What) -> Result<Posted, Broken> {
+    fn write(mut self, row: RowKey, by: Actor, what: What) -> Result<Posted, Broken> {
+        let mut account = self.before.clone();
+        account.apply_change(&what, &self.change, self.today())?;
+        let judged = judged(&account, self.rules, self.now);
+        (self.change.entered, self.change.left) = moves(&account.segments, &judged.segments);
+        account.segments = judged.segments;
         let entry = Entry {
             schema: SCHEMA,
             row,
@@ -285,9 +295,12 @@ impl<'a> Posting<'a> {
             links: self.before.chain.recent.clone(),
         };
         let text = entry.text().map_err(|_| Broken::Overflow)?;
-        let mut account = self.before.clone();
-        account.apply(&entry, Entry::hash(row, &text))?;
-        if account.holdings.balanced() { Ok(Posted { account, entry, text }) } else { Err(Broken::Overflow) }
+        account.link(&entry, Entry::hash(row, &text));
+        if !account.holdings.balanced() {
+            return Err(Broken::Overflow);
+        }
+        let due_on = account.due_on().into_iter().chain(judged.until).min();
+        Ok(Posted { account, entry, text, due_on })
     }
 
     /// Lets time do what it has to do until now, one thing after the other in the order in which it happened.
@@ -383,7 +396,41 @@ pub fn balance(account: &Account) -> Balance {
     }
 }
 
+/// The segments that an account is in at `now`, and until when.
+#[must_use]
+pub fn judged(account: &Account, rules: &Rulebook, now: Moment) -> Judged {
+    if matches!(account.membership, Membership::MergedInto(_)) {
+        return Judged::default();
+    }
+    rules.segmentation.judge(&account.facts(rules.program().window), as_of(account, now))
+}
+
+/// The day as of which an account is judged. A till whose clock runs ahead may have sold tomorrow; that order counts at
+/// once too.
+fn as_of(account: &Account, now: Moment) -> LocalDay {
+    let last = account.days.days().last().map(|bought| bought.day);
+    now.day().max(last.unwrap_or(LocalDay::FIRST))
+}
+
+/// The segments entered and left between two sorted lists.
+fn moves(before: &[Code], after: &[Code]) -> (Vec<Code>, Vec<Code>) {
+    let without = |of: &[Code], other: &[Code]| of.iter().filter(|code| !other.contains(code)).cloned().collect();
+    (without(after, before), without(before, after))
+}
+
+/// What time and the rules in force have made of an account by `now`.
+pub fn settlement(before: &Account, rules: &Rulebook, now: Moment, by: Actor) -> Result<Settled, Broken> {
+    let posting = Posting::open(before, rules, now)?;
+    let judged = judged(&posting.account, rules, now);
+    if posting.change == Change::default() && judged.segments == before.segments {
+        return Ok(Settled::Same(before.due_on().into_iter().chain(judged.until).min()));
+    }
+    let sequence = (before.chain.length + 1).to_string();
+    let row = RowKey::of("settlement", &[&before.member.to_string(), &sequence]);
+    Ok(Settled::Moved(Box::new(posting.close(row, by, What::Settlement)?)))
+}
+
 /// The account as it stands at `now`, with all that time has changed, without writing anything.
-pub fn settled(account: &Account, version: &Version, now: Moment) -> Result<Account, Broken> {
-    Ok(Posting::open(account, version, now)?.account)
+pub fn settled(account: &Account, rules: &Rulebook, now: Moment) -> Result<Account, Broken> {
+    Ok(Posting::open(account, rules, now)?.account)
 }

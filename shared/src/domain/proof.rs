@@ -65,6 +65,7 @@ pub fn prove(member: MemberId, rows: &[StoredRow], stored: &Account) -> Proof {
             break;
         }
     }
+    account.children.clone_from(&stored.children);
     let fault = fault.or_else(|| {
         if account.chain.length < stored.chain.length {
             Some(Fault::Missing { sequence: account.chain.length + 1 })

@@ -5,10 +5,11 @@
 use super::account::Account;
 use super::book::{Book, Leg};
 use super::entry::What;
-use super::order::Order;
+use super::order::{Order, ReturnReason};
 use super::posting::{EarnedLot, Failure, Posted, Posting};
 use super::program::{Earning, Version};
 use super::refusal::Refusal;
+use super::rulebook::Rulebook;
 use crate::values::{Actor, Code, Fen, ForeignId, LocalDay, Moment, Points, RowKey, share};
 
 /// How far a source's clock may run ahead of ours.
@@ -37,7 +38,7 @@ pub fn check(order: &Order, version: &Version, now: Moment) -> Result<(), Refusa
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
     /// In force now: tiers and reviews go by them.
-    pub now: &'a Version,
+    pub now: &'a Rulebook,
     /// In force when the order was paid: what it earns goes by them, and stays so for its refunds.
     pub then: &'a Version,
 }
@@ -87,6 +88,8 @@ pub struct Refund {
     pub id: ForeignId,
     /// Money given back this time.
     pub amount: Fen,
+    /// Why the goods came back.
+    pub reason: Option<ReturnReason>,
 }
 
 impl Refund {
@@ -130,6 +133,8 @@ pub fn refund(
         amount: refund.amount,
         full: stays.is_zero(),
         clawed_back,
+        reason: refund.reason,
+        lines: if stays.is_zero() { order.lines.clone() } else { Vec::new() },
     };
     let posted = posting.close(refund.row(order), by, what)?;
     Ok((posted, Refunded { money: so_far.money + refund.amount, points: so_far.points + clawed_back }))

@@ -1,7 +1,7 @@
 //! Why a rule says no: one variant per reason that a client can be told.
 
 use super::ticket::State;
-use crate::values::{Currency, Fen, LocalDay, Moment, Points, TicketId};
+use crate::values::{Code, Currency, Fen, LocalDay, Moment, Points, TicketId};
 
 /// A rule's no. The HTTP layer gives each variant its status and sentence in one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,15 @@ pub enum Refusal {
     },
     /// The order is not known.
     UnknownOrder,
+    /// An entry of a set can't be taken out alone.
+    EntryOfSet,
+    /// Something else has this id.
+    IdTaken,
+    /// Rules refer to the segment.
+    SegmentInUse {
+        /// Whose.
+        users: Vec<Code>,
+    },
     /// The reward is not in the programme.
     UnknownReward,
     /// The cause is not in the programme.

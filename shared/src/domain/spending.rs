@@ -6,8 +6,8 @@ use super::account::Account;
 use super::book::{Book, Leg};
 use super::entry::What;
 use super::posting::{Failure, Posted, Posting};
-use super::program::Version;
 use super::refusal::Refusal;
+use super::rulebook::Rulebook;
 use crate::values::{Actor, Code, Moment, Points, RowKey, SomePoints};
 
 /// Points for a reward, at the price of the settings in force.
@@ -16,11 +16,11 @@ pub fn redeem(
     reward: &Code,
     quantity: u32,
     row: RowKey,
-    rules: &Version,
+    rules: &Rulebook,
     now: Moment,
     by: Actor,
 ) -> Result<Posted, Failure> {
-    let rule = rules.program.reward(reward).ok_or(Refusal::UnknownReward)?;
+    let rule = rules.program().reward(reward).ok_or(Refusal::UnknownReward)?;
     let mut posting = Posting::open(before, rules, now)?;
     let points = Points::computed(rule.points.number().saturating_mul(u64::from(quantity)));
     posting.spend(points, Book::Spent, None)?;
@@ -35,11 +35,11 @@ pub fn donate(
     cause: &Code,
     points: SomePoints,
     row: RowKey,
-    rules: &Version,
+    rules: &Rulebook,
     now: Moment,
     by: Actor,
 ) -> Result<Posted, Failure> {
-    rules.program.cause(cause).ok_or(Refusal::UnknownCause)?;
+    rules.program().cause(cause).ok_or(Refusal::UnknownCause)?;
     let mut posting = Posting::open(before, rules, now)?;
     posting.spend(points.points(), Book::Donated, None)?;
     Ok(posting.close(row, by, What::Donation { cause: cause.clone(), points: points.points() })?)
@@ -51,11 +51,11 @@ pub fn hold(
     points: SomePoints,
     minutes: u32,
     row: RowKey,
-    rules: &Version,
+    rules: &Rulebook,
     now: Moment,
     by: Actor,
 ) -> Result<Posted, Failure> {
-    let most = rules.program.hold_minutes;
+    let most = rules.program().hold_minutes;
     if minutes == 0 || minutes > most {
         return Err(Refusal::HoldTooLong { most }.into());
     }
@@ -71,7 +71,7 @@ pub fn capture(
     before: &Account,
     hold: RowKey,
     points: Option<SomePoints>,
-    rules: &Version,
+    rules: &Rulebook,
     now: Moment,
     by: Actor,
 ) -> Result<Posted, Failure> {
@@ -92,7 +92,7 @@ pub fn capture(
 }
 
 /// The checkout was given up: all points of the hold come back.
-pub fn release(before: &Account, hold: RowKey, rules: &Version, now: Moment, by: Actor) -> Result<Posted, Failure> {
+pub fn release(before: &Account, hold: RowKey, rules: &Rulebook, now: Moment, by: Actor) -> Result<Posted, Failure> {
     let mut posting = Posting::open(before, rules, now)?;
     posting.account().hold(hold).ok_or(Refusal::HoldClosed)?;
     give_back(&mut posting, hold)?;

@@ -204,6 +204,12 @@ struct Basket {
 pub struct Baskets(Vec<Basket>);
 
 impl Baskets {
+    /// Whether nothing is known to have been bought.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds the lines of an order.
     pub fn buy(&mut self, day: LocalDay, lines: &[Line]) {
         for (thing, quantity) in things(lines) {

@@ -31,6 +31,7 @@ const SYSTEM: Allowed = Allowed::Roles(&[System]);
 const MANAGER: Allowed = Allowed::Roles(&[Manager]);
 const SERVICE: Allowed = Allowed::Roles(&[Guide, Agent, Manager]);
 const DESK: Allowed = Allowed::Roles(&[Agent, Manager]);
+const MARKETING: Allowed = Allowed::Roles(&[Operator, Manager]);
 const STAFF: Allowed = Allowed::Roles(&[Guide, Agent, Operator, Manager]);
 
 /// Every route and who may call it.
@@ -66,7 +67,17 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("POST", "/v1/members/{id}/notes", SERVICE),
     ("POST", "/v1/members/{id}/merges", MANAGER),
     ("DELETE", "/v1/members/{id}/merges/{merge}", MANAGER),
+    ("GET", "/v1/members/{id}/segments", Allowed::Roles(&[Guide, Operator, Manager])),
+    ("GET", "/v1/segments", MARKETING),
+    ("GET", "/v1/segments/{id}", MARKETING),
+    ("PUT", "/v1/segments/{id}", MARKETING),
+    ("DELETE", "/v1/segments/{id}", MARKETING),
+    ("POST", "/v1/segments/check", MARKETING),
+    ("POST", "/v1/segments/{id}/preview", MARKETING),
+    ("GET", "/v1/segments/previews/{run}", MARKETING),
+    ("GET", "/v1/segments/{id}/members", MARKETING),
     ("POST", "/v1/segments/recompute", MANAGER),
+    ("GET", "/v1/segments/recompute", MANAGER),
     ("POST", "/v1/me/tickets", MEMBER),
     ("GET", "/v1/me/tickets", MEMBER),
     ("GET", "/v1/me/tickets/{id}", MEMBER),

@@ -5,10 +5,12 @@ use http::request::Parts;
 use http::{StatusCode, header};
 use serde::de::DeserializeOwned;
 
+use super::objects::Objects;
 use super::problem::{Problem, Wrong};
 use crate::values::IdempotencyKey;
 
-/// A JSON body of exactly this shape: an unknown field, a wrong type or a fraction is an error with its place.
+/// A JSON body of exactly this shape: an unknown field, a wrong type, a fraction or
+/// a list in an object's stead is an error with its place.
 #[derive(Clone, Debug)]
 pub struct Json<T>(pub T);
 
@@ -31,14 +33,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 }
 
 /// Reads a JSON object of exactly this shape.
-///
-/// What has fields could also be read from a list of their values; nobody should come to rely on that.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Problem::malformed("body_invalid", "Send an object, not a list."));
-    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| unreadable(&error))?;
+    let value = serde_path_to_error::deserialize(Objects(&mut deserializer)).map_err(|error| unreadable(&error))?;
     deserializer.end().map_err(|error| Problem::malformed("not_json", format!("The body is not JSON: {error}.")))?;
     Ok(value)
 }
@@ -67,8 +64,10 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     path.iter().fold(String::new(), |text, segment| match segment {
         Segment::Seq { index } => format!("{text}/{index}"),
-        Segment::Map { key } => format!("{text}/{}", key.replace('~', "~0").replace('/', "~1")),
-        Segment::Enum { .. } | Segment::Unknown => text,
+        Segment::Map { key } | Segment::Enum { variant: key } => {
+            format!("{text}/{}", key.replace('~', "~0").replace('/', "~1"))
+        }
+        Segment::Unknown => text,
     })
 }
 
@@ -150,5 +149,75 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         query
             .map(|axum::extract::Query(query)| Self(query))
             .map_err(|error| Problem::malformed("query_invalid", format!("The query can't be read: {error}.")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Parcel {
+        #[serde(rename = "to")]
+        _to: Option<Address>,
+        #[serde(default, rename = "parts")]
+        _parts: Vec<Parcel>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Address {
+        #[serde(rename = "street")]
+        _street: String,
+    }
+
+    #[test]
+    fn a_list_in_place_of_an_object_is_named_by_its_place() {
+        for (body, place) in [
+            (json!([null, []]), ""),
+            (json!({ "to": ["Nanjing Road"] }), "/to"),
+            (json!({ "parts": [{}, [null, []]] }), "/parts/1"),
+            (json!({ "parts": [{ "parts": [{ "to": ["Nanjing Road"] }] }] }), "/parts/0/parts/0/to"),
+        ] {
+            let problem = read::<Parcel>(body.to_string().as_bytes()).unwrap_err();
+            assert_eq!((problem.status, problem.code), (400, "body_invalid"), "{body}");
+            assert_eq!(problem.errors[0].pointer, place, "{body}");
+            assert!(problem.errors[0].detail.starts_with("invalid type: sequence, expected an object"), "{problem:?}");
+        }
+        assert!(read::<Parcel>(br#"{"to":{"street":"Nanjing Road"},"parts":[{}]}"#).is_ok());
+    }
+
+    #[test]
+    fn a_setting_that_is_one_of_several_is_named_by_its_place() {
+        use crate::domain::program::{Earning, Expiry};
+
+        for (expiry, place) in [
+            (json!([1]), "/expiry"),
+            (json!(7), "/expiry"),
+            (json!("after_a_while"), "/expiry"),
+            (json!({}), "/expiry"),
+            (json!({ "never": null, "after_days": 1 }), "/expiry"),
+            (json!({ "after_days": -1 }), "/expiry/after_days"),
+            (json!({ "after_days": [1] }), "/expiry/after_days"),
+        ] {
+            let earning = json!({ "points": 1, "per_fen": 100, "pending_days": 7, "expiry": expiry });
+            let problem = read::<Earning>(earning.to_string().as_bytes()).unwrap_err();
+            assert_eq!((problem.status, problem.code), (400, "body_invalid"), "{expiry}");
+            assert_eq!(problem.errors[0].pointer, place, "{expiry}");
+        }
+        for (json, expiry) in [(r#""never""#, Expiry::Never), (r#"{"after_days":1}"#, Expiry::AfterDays(1))] {
+            assert_eq!(read::<Expiry>(json.as_bytes()).unwrap(), expiry);
+        }
+    }
+
+    #[test]
+    fn a_body_may_be_nested_only_so_deep() {
+        let nested = |depth: usize| format!("{}{{}}{}", "{\"parts\":[".repeat(depth), "]}".repeat(depth));
+        assert!(read::<Parcel>(nested(60).as_bytes()).is_ok());
+        assert_eq!(read::<Parcel>(nested(64).as_bytes()).unwrap_err().code, "body_too_deep");
     }
 }

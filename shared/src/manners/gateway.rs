@@ -13,6 +13,8 @@ use http::{HeaderName, HeaderValue, Request, Response};
 use serde::{Deserialize, Serialize};
 use tower::ServiceExt as _;
 
+use super::problem::Problem;
+
 /// The fields of an API Gateway event that matter.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,9 +32,12 @@ pub struct GatewayEvent {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Context {
     #[serde(default)]
     stage: String,
+    #[serde(default)]
+    request_id: String,
     http: Http,
 }
 
@@ -60,8 +65,14 @@ pub async fn answer(router: Router, event: GatewayEvent) -> Result<GatewayAnswer
     respond(response).await
 }
 
-fn request(event: GatewayEvent) -> Result<Request<Body>, super::problem::Problem> {
-    let unreadable = || super::problem::Problem::malformed("request_unreadable", "The request can't be read.");
+fn request(event: GatewayEvent) -> Result<Request<Body>, Problem> {
+    // It never gets to the edge, so the id is the one by which API Gateway's own log knows it.
+    let unreadable = || {
+        let detail = "The request can't be read; check its path and the encoding of its body.";
+        let mut problem = Problem::malformed("request_unreadable", detail);
+        problem.request_id.clone_from(&event.request_context.request_id);
+        problem
+    };
     let body = match event.body {
         None => Vec::new(),
         Some(text) if event.is_base64_encoded => STANDARD.decode(text).map_err(|_| unreadable())?,
@@ -101,6 +112,7 @@ async fn respond(response: Response<Body>) -> Result<GatewayAnswer, lambda_runti
 mod tests {
     use super::*;
     use axum::routing::post;
+    use serde_json::json;
 
     fn event(json: serde_json::Value) -> GatewayEvent {
         serde_json::from_value(json).unwrap()
@@ -115,7 +127,7 @@ mod tests {
             format!("{target} {header} {}", String::from_utf8_lossy(&body))
         };
         let router = Router::new().route("/v1/orders", post(echo));
-        let event = event(serde_json::json!({
+        let event = event(json!({
             "version": "2.0", "rawPath": "/prod/v1/orders", "rawQueryString": "a=%20b", "headers": {"X-Test": "yes"},
             "requestContext": {"stage": "prod", "http": {"method": "POST", "path": "/prod/v1/orders"}},
             "body": STANDARD.encode("{}"), "isBase64Encoded": true
@@ -126,9 +138,15 @@ mod tests {
 
     #[tokio::test]
     async fn an_unreadable_body_is_a_problem_not_a_crash() {
-        let event = event(serde_json::json!({
-            "rawPath": "/", "requestContext": {"http": {"method": "POST"}}, "body": "%%%", "isBase64Encoded": true
+        let event = event(json!({
+            "rawPath": "/", "requestContext": {"requestId": "Kq1=", "http": {"method": "POST"}}, "body": "%%%",
+            "isBase64Encoded": true
         }));
-        assert_eq!(answer(Router::new(), event).await.unwrap().status_code, 400);
+        let answer = answer(Router::new(), event).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(
+            (answer.status_code, &problem["code"], &problem["request_id"]),
+            (400, &json!("request_unreadable"), &json!("Kq1="))
+        );
     }
 }

@@ -8,5 +8,6 @@ pub mod extract;
 pub mod gateway;
 pub mod masking;
 pub mod movement;
+mod objects;
 pub mod problem;
 pub mod start;

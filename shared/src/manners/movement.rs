@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::domain::book::Leg;
 use crate::domain::entry::{Balance, Entry, What};
 use crate::domain::tier::Standing;
-use crate::values::{Moment, RowKey};
+use crate::values::{Code, Moment, RowKey};
 
 /// One movement: what happened, what it moved, and the balances afterwards.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -24,6 +24,12 @@ pub struct Movement {
     /// The tier that began here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standing: Option<Standing>,
+    /// Segments entered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entered: Vec<Code>,
+    /// Segments left.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<Code>,
     /// The balances right afterwards.
     pub balance: Balance,
 }
@@ -37,6 +43,8 @@ impl From<Entry> for Movement {
             what: entry.what,
             legs: entry.change.legs,
             standing: entry.change.standing,
+            entered: entry.change.entered,
+            left: entry.change.left,
             balance: entry.balance,
         }
     }

@@ -128,7 +128,9 @@ impl Problem {
         .retry_after(2)
     }
 
-    fn rule(code: &'static str, detail: impl Into<String>, message: &'static str) -> Self {
+    /// 422: a rule of the business, or of what is asked for, says no.
+    #[must_use]
+    pub fn rule(code: &'static str, detail: impl Into<String>, message: &'static str) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail, message)
     }
 
@@ -180,6 +182,12 @@ impl From<Error> for Problem {
                 "version_moved",
                 "It has been changed since. Read it again and send its ETag as If-Match.",
                 "内容已更新，请刷新",
+            ),
+            Error::VersionMissing => Self::new(
+                StatusCode::PRECONDITION_REQUIRED,
+                "if_match_missing",
+                "Send the ETag of what you have read as If-Match.",
+                "请刷新后再试",
             ),
             Error::Flawed(flaws) => {
                 let errors = flaws.into_iter().map(|f| Wrong { pointer: f.pointer, detail: f.detail }).collect();
@@ -271,6 +279,19 @@ impl From<Refusal> for Problem {
                 "There is no order with this source and id; send the order first.",
                 "订单不存在",
             ),
+            Refusal::EntryOfSet => Self::rule(
+                "entry_of_set",
+                "The segment is an entry of a set; save the set without it instead, so that nobody falls through.",
+                "该人群属于一组，请整组修改",
+            ),
+            Refusal::IdTaken => {
+                Self::conflict("id_taken", "Something else has this id; choose another one.", "该编号已被使用")
+            }
+            Refusal::SegmentInUse { users } => {
+                let users: Vec<&str> = users.iter().map(crate::values::Code::as_str).collect();
+                let detail = format!("It is used by {}; change these first.", users.join(", "));
+                Self::conflict("segment_in_use", detail, "该人群正在使用中")
+            }
             Refusal::UnknownReward => {
                 Self::rule("unknown_reward", "The programme has no reward with this code.", "兑换商品不存在")
             }

@@ -24,6 +24,9 @@ use crate::transport::{HttpTransport, Transport};
 use crate::values::{Actor, MemberId};
 use crate::wechat::{WeChat, WeChatSettings};
 
+/// For how long settings that were read may judge: the time within which a new version reaches every instance.
+const SETTINGS_FRESH_FOR: Duration = Duration::from_secs(30);
+
 /// Runs a function that answers API Gateway.
 pub async fn gateway(routes: OpenApiRouter<App>) -> Result<(), Error> {
     telemetry();
@@ -91,7 +94,8 @@ async fn from_environment() -> Result<App, Error> {
         systems: secrets.systems()?,
         cursors: secrets.cursors()?,
         bearer_systems: false,
-        settings_fresh_for: Duration::from_secs(30),
+        settings_fresh_for: SETTINGS_FRESH_FOR,
+        instances_follow_within: SETTINGS_FRESH_FOR,
         own_name: Actor::parse("huitou")?,
     }))
 }

@@ -7,10 +7,12 @@ use aws_sdk_dynamodb::types::{
 use super::meter::{Kind, count};
 use super::{Item, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text};
 use crate::domain::account::Account;
-use crate::values::{LocalDay, MemberId};
+use crate::domain::posting::Posted;
+use crate::domain::traits::{ChildAge, Traits};
+use crate::values::{Code, LocalDay, MemberId};
 
 /// The layout of a stored account; older layouts stay readable.
-const SCHEMA: u8 = 1;
+const SCHEMA: u8 = 2;
 
 /// Partitions of the due index: enough for a promotion's cohort that falls due on one day, few enough to drain in turn.
 pub const DUE_SHARDS: u8 = 16;
@@ -38,15 +40,15 @@ impl Hot {
     /// The hot item after a movement. The due date moves only when it gets earlier: moving an index entry costs two
     /// write units, leaving one that is early costs half a read when it is drained.
     #[must_use]
-    pub fn after(&self, account: Account) -> Self {
-        let due_on = [self.due_on, account.due_on()].into_iter().flatten().min();
-        Self { account, due_on, ..self.clone() }
+    pub fn after(&self, posted: &Posted) -> Self {
+        let due_on = [self.due_on, posted.due_on].into_iter().flatten().min();
+        Self { account: posted.account.clone(), due_on, ..self.clone() }
     }
 
     /// The hot item after the due index was drained: the date is exact again.
     #[must_use]
-    pub fn drained(&self, account: Account) -> Self {
-        Self { due_on: account.due_on(), account, ..self.clone() }
+    pub fn drained(&self, posted: &Posted) -> Self {
+        Self { account: posted.account.clone(), due_on: posted.due_on, ..self.clone() }
     }
 
     fn shard(&self) -> u8 {
@@ -70,13 +72,9 @@ impl Hot {
     }
 
     pub(super) fn read(item: &Item) -> Result<Self, Trouble> {
-        let stored = get_number::<u8>(item, "schema");
-        if stored != Some(SCHEMA) {
-            return Err(Trouble::Defect(format!("a member's item has the unknown schema {stored:?}")));
-        }
         let account = get_binary(item, "account").ok_or_else(|| Trouble::defect("a member's item has no account"))?;
         Ok(Self {
-            account: postcard::from_bytes(account).map_err(Trouble::defect)?,
+            account: read_account(get_number(item, "schema"), account)?,
             sessions: get_number(item, "sessions").unwrap_or(0),
             due_on: get_number(item, "due_on").and_then(LocalDay::from_number),
             version: get_number(item, "version").ok_or_else(|| Trouble::defect("a member's item has no version"))?,
@@ -87,6 +85,20 @@ impl Hot {
     pub(super) fn write(&self, table: &Table) -> Result<TransactWriteItem, Trouble> {
         let put = put_over(&table.names.members, self.item()?, "member", self.version);
         in_transaction(put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld))
+    }
+}
+
+/// Reads a stored account of this layout.
+pub(super) fn read_account(schema: Option<u8>, bytes: &[u8]) -> Result<Account, Trouble> {
+    match schema {
+        Some(SCHEMA) => postcard::from_bytes(bytes).map_err(Trouble::defect),
+        // The first layout ended before traits, segments and children, of which there were none yet.
+        Some(1) => {
+            let new = (Traits::default(), Vec::<Code>::new(), Vec::<ChildAge>::new());
+            let whole = [bytes, &postcard::to_stdvec(&new).map_err(Trouble::defect)?].concat();
+            postcard::from_bytes(&whole).map_err(Trouble::defect)
+        }
+        other => Err(Trouble::Defect(format!("a member's item has the unknown schema {other:?}"))),
     }
 }
 
@@ -145,30 +157,6 @@ impl Table {
             members: answer.items().iter().filter_map(position).collect(),
             next: answer.last_evaluated_key().and_then(position),
         })
-    }
-
-    /// One page of a full pass over all members. Only the recompute role may do this.
-    pub async fn all_members(
-        &self,
-        from: Option<MemberId>,
-        most: i32,
-    ) -> Result<(Vec<Hot>, Option<MemberId>), Trouble> {
-        let start = from.map(|m| Item::from([("member".into(), text(m.to_string()))]));
-        let answer = self
-            .client
-            .scan()
-            .table_name(&self.names.members)
-            .set_exclusive_start_key(start)
-            .limit(most)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
-        let members = answer.items().iter().map(Hot::read).collect::<Result<_, _>>()?;
-        let next =
-            answer.last_evaluated_key().and_then(|k| get_text(k, "member")).and_then(|m| MemberId::parse(m).ok());
-        Ok((members, next))
     }
 
     /// Reads many items of one table by key, in as few calls as the table allows.

@@ -58,6 +58,18 @@ pub(super) fn count<'a>(kind: Kind, consumed: impl IntoIterator<Item = &'a Consu
             }
         }
     }
+    add(reads, writes);
+}
+
+/// Counts a call whose units are known as one figure.
+pub(super) fn count_units(kind: Kind, units: f64) {
+    match kind {
+        Kind::Read => add(units, 0.0),
+        Kind::Write => add(0.0, units),
+    }
+}
+
+fn add(reads: f64, writes: f64) {
     let _ = METER.try_with(|meter| {
         let cost = meter.get();
         meter.set(Cost {

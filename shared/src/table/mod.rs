@@ -1,14 +1,17 @@
 //! The table port: the only way to what is kept.
 //!
-//! Tables named for what they hold (see `template.yaml`): members' hot items, the journal, sealed profiles,
-//! identities with answered signatures, member keys, settings, tickets. Writes that belong together go into one
+//! Tables are named for what they hold (see `template.yaml`): members' hot items, the journal, sealed profiles,
+//! identities with answered signatures, member keys, settings, who is in which segment, and tickets. Writes that belong together go
+//! into one
 //! [`Transaction`]; every write is conditional, so repeating one can't do harm.
 
 mod call;
 mod identities;
 mod journal;
 mod members;
+mod memberships;
 mod meter;
+mod pass;
 mod profiles;
 mod settings;
 mod tickets;
@@ -25,9 +28,11 @@ pub use call::Trouble;
 pub use identities::Identity;
 pub use journal::{Page, RefundTally};
 pub use members::{DUE_SHARDS, Due, DuePosition, Freshness, Hot};
+pub use memberships::{InSegment, SegmentPosition};
 pub use meter::{Cost, metered};
+pub use pass::{MembersPage, ScanShard};
 pub use profiles::{Part, StoredPart};
-pub(crate) use settings::SettingsCache;
+pub(crate) use settings::Kept;
 pub use settings::StoredVersion;
 pub use tickets::{Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition};
 pub use transaction::{Lost, Outcome, Transaction};
@@ -52,6 +57,8 @@ pub struct Names {
     pub keys: String,
     /// Settings by version.
     pub settings: String,
+    /// Who is in which segment, and how many are.
+    pub memberships: String,
     /// Tickets with their records, and what is counted about them. A table of their own: nothing else is read by
     /// queue, and nothing else has clocks that are looked at every minute.
     pub tickets: String,
@@ -68,6 +75,7 @@ impl Names {
             identities: name("IDENTITIES_TABLE")?,
             keys: name("MEMBER_KEYS_TABLE")?,
             settings: name("SETTINGS_TABLE")?,
+            memberships: name("MEMBERSHIPS_TABLE")?,
             tickets: name("TICKETS_TABLE")?,
         })
     }

@@ -1,4 +1,4 @@
-//! Parts of members' profiles: the profile itself, tags, notes, merges. Each part has a version of its own.
+//! Parts of members' profiles: the profile itself, notes, merges. Each part has a version of its own.
 
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem};
 
@@ -13,8 +13,6 @@ use crate::values::{MemberId, Moment, RowKey};
 pub enum Part {
     /// The profile.
     Profile,
-    /// Tags given by staff.
-    Tags,
     /// One note, by the time at which it was written.
     Note(Moment, RowKey),
     /// When the note with this id was written: what a repeated request finds it by.
@@ -27,7 +25,6 @@ impl Part {
     fn key(&self) -> String {
         match self {
             Self::Profile => "profile".to_owned(),
-            Self::Tags => "tags".to_owned(),
             Self::Note(at, id) => format!("note#{:015}#{id}", at.millis()),
             Self::NoteWritten(id) => format!("written#{id}"),
             Self::Merge(id) => format!("merge#{id}"),

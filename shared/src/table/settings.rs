@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
 use super::meter::{Kind, count};
-use super::{Item, Table, Trouble, get_number, get_text, number, text};
+use super::{Freshness, Item, Table, Trouble, get_number, get_text, number, text};
 use crate::values::Moment;
 
 /// One stored version of one kind of settings.
@@ -18,13 +19,15 @@ pub struct StoredVersion {
     pub version: u32,
     /// The settings as JSON.
     pub text: String,
+    /// How often a record that is written over has been; 0 for what never is.
+    pub revision: u64,
 }
 
 impl StoredVersion {
-    fn read(subject: &str, item: &Item) -> Result<Self, Trouble> {
-        let content = get_text(item, "content").ok_or_else(|| Trouble::defect("settings have no content"))?;
-        let version = get_number(item, "version").ok_or_else(|| Trouble::defect("settings have no version"))?;
-        Ok(Self { subject: subject.to_owned(), version, text: content.to_owned() })
+    /// A version that is written once.
+    #[must_use]
+    pub const fn new(subject: String, version: u32, text: String) -> Self {
+        Self { subject, version, text, revision: 0 }
     }
 
     pub(super) fn item(&self) -> Item {
@@ -38,15 +41,16 @@ impl StoredVersion {
 
 /// Settings last read, shared by all requests of one process.
 #[derive(Debug)]
-pub(crate) struct SettingsCache<T>(Mutex<Option<(Moment, Arc<T>)>>);
+pub(crate) struct Kept<T>(Mutex<Option<(Moment, Arc<T>)>>);
 
-impl<T> Default for SettingsCache<T> {
+impl<T> Default for Kept<T> {
     fn default() -> Self {
         Self(Mutex::new(None))
     }
 }
 
-impl<T> SettingsCache<T> {
+impl<T> Kept<T> {
+    /// What was read, unless that is longer ago than `fresh_for`.
     pub(crate) fn get(&self, wall: Moment, fresh_for: Duration) -> Option<Arc<T>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (read, settings) = kept.as_ref()?;
@@ -80,7 +84,7 @@ impl Table {
             .await
             .map_err(|e| Trouble::of(&e))?;
         count(Kind::Read, answer.consumed_capacity());
-        answer.items().iter().map(|item| StoredVersion::read(subject, item)).collect()
+        answer.items().iter().map(|item| read_version(subject, item)).collect()
     }
 
     /// The newest version of a subject. One call.
@@ -100,7 +104,42 @@ impl Table {
             .await
             .map_err(|e| Trouble::of(&e))?;
         count(Kind::Read, answer.consumed_capacity());
-        answer.items().first().map(|item| StoredVersion::read(subject, item)).transpose()
+        answer.items().first().map(|item| read_version(subject, item)).transpose()
+    }
+
+    /// One version of a subject. One call.
+    pub async fn version(&self, subject: &str, version: u32) -> Result<Option<StoredVersion>, Trouble> {
+        let key = Item::from([("subject".into(), text(subject)), ("version".into(), number(version))]);
+        let item = self.get(&self.names.settings, key, Freshness::Latest).await?;
+        item.as_ref().map(|item| read_version(subject, item)).transpose()
+    }
+
+    /// Writes a record over the revision that was read; false when another write was faster. One call.
+    pub async fn replace_version(&self, version: &StoredVersion) -> Result<bool, Trouble> {
+        let mut item = version.item();
+        item.insert("revision".into(), number(version.revision + 1));
+        let sent = self
+            .client
+            .put_item()
+            .table_name(&self.names.settings)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(#r) OR #r = :r")
+            .expression_attribute_names("#r", "revision")
+            .expression_attribute_values(":r", number(version.revision))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match sent {
+            Ok(answer) => {
+                count(Kind::Write, answer.consumed_capacity());
+                Ok(true)
+            }
+            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
+                count(Kind::Write, []);
+                Ok(false)
+            }
+            Err(error) => Err(Trouble::of(&error)),
+        }
     }
 
     /// Writes a record of settings over whatever was there. One call.
@@ -117,4 +156,11 @@ impl Table {
         count(Kind::Write, answer.consumed_capacity());
         Ok(())
     }
+}
+
+fn read_version(subject: &str, item: &Item) -> Result<StoredVersion, Trouble> {
+    let content = get_text(item, "content").ok_or_else(|| Trouble::defect("settings have no content"))?;
+    let version = get_number(item, "version").ok_or_else(|| Trouble::defect("settings have no version"))?;
+    let revision = get_number(item, "revision").unwrap_or(0);
+    Ok(StoredVersion { subject: subject.to_owned(), version, text: content.to_owned(), revision })
 }

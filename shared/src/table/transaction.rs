@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, TransactWriteItem};
 
 use super::journal::{read_entry, write_row, write_tally};
+use super::memberships::{self, Move};
 use super::meter::{Kind, count};
 use super::tickets::{write_asked, write_done, write_figures, write_line, write_record};
 use super::{
@@ -53,32 +54,38 @@ pub enum Outcome {
 pub struct Transaction<'a> {
     table: &'a Table,
     writes: Vec<(Slot, TransactWriteItem)>,
+    moves: Vec<Move>,
 }
 
 impl Table {
     /// An empty transaction.
     #[must_use]
     pub const fn transaction(&self) -> Transaction<'_> {
-        Transaction { table: self, writes: Vec::new() }
+        Transaction { table: self, writes: Vec::new(), moves: Vec::new() }
     }
 }
 
 impl Transaction<'_> {
-    /// A new journal row, on condition that its key is free.
-    pub fn row(mut self, posted: &Posted) -> Result<Self, Trouble> {
-        self.writes.push((Slot::Row, write_row(self.table, posted)?));
-        Ok(self)
-    }
-
     /// A member's hot item, on condition that it is still at the version read.
     pub fn member(mut self, hot: &Hot) -> Result<Self, Trouble> {
         self.writes.push((Slot::Member(hot.account.member), hot.write(self.table)?));
         Ok(self)
     }
 
-    /// A movement: its row, and the member's hot item after it.
+    /// A movement: its row, the member's hot item after it, and the segments that it enters and leaves.
     pub fn movement(self, before: &Hot, posted: &Posted) -> Result<Self, Trouble> {
-        self.row(posted)?.member(&before.after(posted.account.clone()))
+        self.posted(posted)?.member(&before.after(posted))
+    }
+
+    /// A settlement: like a movement, and the due index becomes exact again.
+    pub fn settlement(self, before: &Hot, posted: &Posted) -> Result<Self, Trouble> {
+        self.posted(posted)?.member(&before.drained(posted))
+    }
+
+    fn posted(mut self, posted: &Posted) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Row, write_row(self.table, posted)?));
+        self.moves.extend(Move::of(posted));
+        Ok(self)
     }
 
     /// What has been given back of an order, on condition that no other refund came between.
@@ -168,7 +175,9 @@ impl Transaction<'_> {
 
     /// Does it. The SDK repeats it with the same token when an answer is lost, so it happens at most once.
     pub async fn commit(self) -> Result<Outcome, Trouble> {
-        let (slots, items): (Vec<Slot>, Vec<TransactWriteItem>) = self.writes.into_iter().unzip();
+        let moves = memberships::writes(self.table, &self.moves)?;
+        let writes = self.writes.into_iter().chain(moves.into_iter().map(|write| (Slot::Other, write)));
+        let (slots, items): (Vec<Slot>, Vec<TransactWriteItem>) = writes.unzip();
         let sent = self
             .table
             .client

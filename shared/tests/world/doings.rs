@@ -1,6 +1,8 @@
 //! What each command does to the ledger, and to the naive sum beside it.
 
-use huitou::domain::earning::{self, Event};
+use std::sync::Arc;
+
+use huitou::domain::earning::{self, Event, Joining};
 use huitou::domain::entry::What;
 use huitou::domain::order::{Order, Topic};
 use huitou::domain::posting::EarnedLot;
@@ -40,12 +42,12 @@ impl World {
                 let number = self.versions.len() + 1;
                 let program = variation.of(&self.program());
                 assert_eq!(program.flaws(), []);
-                self.versions.push(Version {
+                self.versions.push(Arc::new(Version {
                     version: u32::try_from(number).unwrap(),
                     effective_from: self.now,
                     by: staff(),
                     program,
-                });
+                }));
             }
         }
     }
@@ -70,7 +72,7 @@ impl World {
 
     fn deliver(&mut self, who: usize, order: &Order) {
         let who = self.owner(who);
-        let (now, then) = (self.rules(), self.rules_at(order.paid_at));
+        let (now, then) = (self.rules(), self.version_at(order.paid_at));
         let before = self.view(who);
         let rules = Rules { now: &now, then: &then };
         let account = &self.members[who].account;
@@ -165,7 +167,7 @@ impl World {
         let who = self.owner(sold.booked_to);
         let then = self.versions.iter().find(|v| v.version == sold.version).unwrap().clone();
         let now = self.rules();
-        let refund = Refund { id: ForeignId::parse(id).unwrap(), amount: Fen::computed(amount) };
+        let refund = Refund { id: ForeignId::parse(id).unwrap(), amount: Fen::computed(amount), reason: None };
         let (posted, refunded) = Self::decided(purchase::refund(
             &self.members[who].account,
             (&sold.order, computed(sold.earned)),
@@ -200,7 +202,7 @@ impl World {
             Self::decided(earning::event(account, &event, event.row(None), &rules, self.now, staff())).unwrap();
         let What::Event { earned, .. } = posted.entry.what else { panic!("not an event") };
         assert!(self.write(who, posted));
-        let rule = rules.program.actions.iter().find(|rule| rule.event == topic);
+        let rule = rules.program().actions.iter().find(|rule| rule.event == topic);
         let expected = rule.map_or(0, |r| self.allowed(who, topic.word(), &r.caps, r.points.number(), at.day()));
         assert_eq!(earned.number(), expected, "an event earns what its limits leave");
         self.used(who, (topic.word(), rule.map_or(&[], |r| &r.caps)), at.day(), 1, expected);
@@ -227,7 +229,7 @@ impl World {
         };
         assert!(self.write(who, Self::decided(answer).unwrap()));
         self.members[who].last_check_in = Some((today, length));
-        let check_ins = &rules.program.check_ins;
+        let check_ins = &rules.program().check_ins;
         let bonus = check_ins.streaks.iter().filter(|s| length % s.every == 0).map(|s| s.points.number());
         self.earns_now(who, check_ins.points.number() + bonus.sum::<u64>());
     }
@@ -235,9 +237,10 @@ impl World {
     fn joins(&mut self, who: usize) {
         let who = self.owner(who);
         let rules = self.rules();
-        let posted = earning::join(&self.members[who].account, true, &rules, self.now, staff());
+        let joining = Joining { invited: true, source: None };
+        let posted = earning::join(&self.members[who].account, joining, &rules, self.now, staff());
         if self.write(who, Self::decided(posted).unwrap()) {
-            self.earns_now(who, rules.program.welcome.number() + rules.program.invitation.friend.number());
+            self.earns_now(who, rules.program().welcome.number() + rules.program().invitation.friend.number());
         }
     }
 
@@ -274,7 +277,7 @@ impl World {
         let rules = self.rules();
         let account = &self.members[who].account;
         let row = self.fresh_row();
-        let Some(reward) = rules.program.rewards.get(reward) else {
+        let Some(reward) = rules.program().rewards.get(reward) else {
             let unknown = Code::parse("yacht").unwrap();
             let answer = spending::redeem(account, &unknown, quantity, row, &rules, self.now, staff());
             return assert_eq!(Self::decided(answer).err(), Some(Refusal::UnknownReward));
@@ -304,7 +307,7 @@ impl World {
     fn donates(&mut self, who: usize, points: u64) {
         let who = self.owner(who);
         let rules = self.rules();
-        let cause = &rules.program.causes[0].id;
+        let cause = &rules.program().causes[0].id;
         let (account, some) = (&self.members[who].account, SomePoints::new(points).unwrap());
         let answer = spending::donate(account, cause, some, self.fresh_row(), &rules, self.now, staff());
         let available = self.available(who);
@@ -324,7 +327,7 @@ impl World {
         let wanted = (available * percent / 100).clamp(1, 1_000_000_000);
         let (account, some) = (&self.members[who].account, SomePoints::new(wanted).unwrap());
         let answer = Self::decided(spending::hold(account, some, minutes, row, &rules, self.now, staff()));
-        let most = rules.program.hold_minutes;
+        let most = rules.program().hold_minutes;
         match answer {
             Ok(posted) => {
                 assert!(wanted <= available && (1..=most).contains(&minutes));
@@ -397,8 +400,7 @@ impl World {
         };
         assert_eq!(answer.as_ref().err().cloned(), refusal.map(Into::into));
         let Ok(both) = answer else { return };
-        let row = both.absorbed.entry.clone();
-        let days = from.account.days.clone();
+        let (row, row_in) = (both.absorbed.entry.clone(), both.survivor.entry.clone());
         assert!(self.write(survivor, both.survivor) && self.write(absorbed, both.absorbed));
         assert_eq!(self.view(absorbed).holdings.available, [], "nothing is left behind");
         let brought = self.members[absorbed].naive.leave();
@@ -406,7 +408,7 @@ impl World {
         let orders = self.members[absorbed].bought.clone();
         let refunds_before = self.refunds_of(&orders);
         self.members[survivor].bought.extend(&orders);
-        self.unions.push(Union { survivor, absorbed, row, days, brought, orders, refunds_before, undone: false });
+        self.unions.push(Union { survivor, absorbed, row, row_in, brought, orders, refunds_before, undone: false });
     }
 
     fn refunds_of(&self, orders: &[usize]) -> usize {
@@ -428,7 +430,7 @@ impl World {
             &self.members[survivor].account,
             &self.members[absorbed].account,
             &union.row,
-            &union.days,
+            &union.row_in,
             &self.rules(),
             self.now,
             &staff(),

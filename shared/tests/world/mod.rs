@@ -6,17 +6,19 @@ mod naive;
 pub(crate) mod programs;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use huitou::domain::account::{Account, Membership};
 use huitou::domain::book::Book;
-use huitou::domain::days::PurchaseDays;
-use huitou::domain::entry::{Entry, What};
+use huitou::domain::entry::Entry;
 use huitou::domain::order::{Order, Topic};
-use huitou::domain::posting::{Failure, Posted, Posting, settled};
+use huitou::domain::posting::{Failure, Posted, Settled, settled, settlement};
 use huitou::domain::program::{Cap, Period, Program, Version};
 use huitou::domain::proof::StoredRow;
 use huitou::domain::purchase::Refunded;
 use huitou::domain::refusal::Refusal;
+use huitou::domain::rulebook::Rulebook;
+use huitou::domain::segmentation::Segmentation;
 use huitou::values::{Actor, LocalDay, MemberId, Moment, Points, RowKey};
 
 use naive::{Brought, Naive};
@@ -98,7 +100,7 @@ struct Union {
     survivor: usize,
     absorbed: usize,
     row: Entry,
-    days: PurchaseDays,
+    row_in: Entry,
     brought: Brought,
     orders: Vec<usize>,
     refunds_before: usize,
@@ -119,7 +121,8 @@ struct Use {
 pub(crate) struct World {
     pub(crate) now: Moment,
     pub(crate) members: Vec<Member>,
-    versions: Vec<Version>,
+    versions: Vec<Arc<Version>>,
+    segmentation: Arc<Segmentation>,
     table: HashMap<RowKey, String>,
     orders: Vec<Sold>,
     holds: Vec<(usize, RowKey)>,
@@ -150,7 +153,8 @@ impl World {
         Self {
             now,
             members: (1..=3).map(member).collect(),
-            versions: vec![version],
+            versions: vec![Arc::new(version)],
+            segmentation: Arc::new(Segmentation::shipped().unwrap()),
             table: HashMap::new(),
             orders: Vec::new(),
             holds: Vec::new(),
@@ -172,17 +176,17 @@ impl World {
     }
 
     /// The settings in force.
-    pub(crate) fn rules(&self) -> Version {
-        self.rules_at(self.now)
+    pub(crate) fn rules(&self) -> Rulebook {
+        Rulebook { version: self.version_at(self.now), segmentation: Arc::clone(&self.segmentation) }
     }
 
-    fn rules_at(&self, moment: Moment) -> Version {
+    fn version_at(&self, moment: Moment) -> Arc<Version> {
         let newest = self.versions.iter().rev().find(|v| v.effective_from <= moment);
         newest.unwrap_or(&self.versions[0]).clone()
     }
 
     fn program(&self) -> Program {
-        self.rules().program
+        self.rules().program().clone()
     }
 
     /// The member's account as it stands now.
@@ -261,13 +265,12 @@ impl World {
     fn settle(&mut self, who: usize) {
         let account = self.members[who].account.clone();
         let rules = self.rules();
-        let posting = Posting::open(&account, &rules, self.now).unwrap();
-        if account.chain.length == 0 || posting.is_untouched() {
+        if account.chain.length == 0 {
             return;
         }
-        let row = RowKey::of("settlement", &[&account.member.to_string(), &account.chain.length.to_string()]);
-        let posted = posting.close(row, staff(), What::Settlement).unwrap();
-        assert!(self.write(who, posted));
+        if let Settled::Moved(posted) = settlement(&account, &rules, self.now, staff()).unwrap() {
+            assert!(self.write(who, *posted));
+        }
     }
 
     /// Points that the limits leave, worked out from the whole history of their uses.

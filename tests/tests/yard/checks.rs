@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use huitou::domain::account::{Account, Membership};
 use huitou::domain::entry::{Entry, What};
 use huitou::domain::proof::prove;
-use huitou::table::{DUE_SHARDS, Freshness, Hot};
+use huitou::table::{DUE_SHARDS, Freshness, Hot, MembersPage, ScanShard};
 use huitou::values::{LocalDay, MemberId, RowKey};
 
 use super::doings::PEOPLE;
@@ -62,7 +62,8 @@ impl World {
         let app = self.yard.process();
         let (mut all, mut from) = (Vec::new(), None);
         loop {
-            let (mut hots, next) = app.table().all_members(from, PAGE).await.unwrap();
+            let MembersPage { members: mut hots, next, .. } =
+                app.table().page_of_members(ScanShard::WHOLE, from, PAGE).await.unwrap();
             all.append(&mut hots);
             from = next;
             if from.is_none() {

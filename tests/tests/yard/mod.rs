@@ -21,7 +21,7 @@ use huitou::transport::{HttpTransport, Transport};
 use huitou::values::Moment;
 use huitou::wechat::{WeChat, WeChatSettings};
 use local::clock::DevClock;
-use local::in_process::Faults;
+use local::in_process::{Faults, Service as _};
 use local::objects::LocalObjects;
 use local::queue::Queues;
 use local::standin::{WECHAT_APP_ID, WECHAT_SECRET};
@@ -143,6 +143,7 @@ impl Yard {
             cursors: parts.cursors.clone(),
             bearer_systems: parts.bearer_systems,
             settings_fresh_for: parts.settings_fresh_for,
+            instances_follow_within: parts.instances_follow_within,
             own_name: parts.own_name.clone(),
         })
     }

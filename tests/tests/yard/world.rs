@@ -233,7 +233,7 @@ impl World {
                 let sold = self.orders.get(order.checked_rem(self.orders.len())?)?;
                 let earlier = sold.refunds.last().filter(|_| *again).cloned();
                 let amount = Fen::computed((sold.left() * percent).div_ceil(100));
-                let refund = earlier.unwrap_or(Refund { id: foreign(&key), amount });
+                let refund = earlier.unwrap_or(Refund { id: foreign(&key), amount, reason: None });
                 Some(Call::Refund(sold.order.id.clone(), refund))
             }
             Doing::Redeem { who, reward, quantity } => {

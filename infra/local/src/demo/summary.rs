@@ -10,13 +10,16 @@ use huitou::domain::account::Membership;
 use huitou::domain::book::Book;
 use huitou::domain::posting::settled;
 use huitou::domain::proof::prove;
-use huitou::domain::rfm::value_segment;
-use huitou::table::Hot;
+use huitou::domain::rulebook::Rulebook;
+use huitou::table::{Hot, ScanShard};
+use huitou::values::Code;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 /// Members read at once.
 const PAGE: i32 = 500;
+/// Parts of the table that are added up side by side.
+const PARTS: u16 = 4;
 /// Longer than any settling takes.
 const FOREVER: Duration = Duration::from_hours(24);
 
@@ -37,8 +40,8 @@ pub struct Totals {
     pub clawed_back: i64,
     /// Members by tier.
     pub tiers: BTreeMap<String, u64>,
-    /// Members by value segment, as the programme's window sees them today.
-    pub segments: BTreeMap<&'static str, u64>,
+    /// Members by segment, as the table keeps the counts.
+    pub segments: BTreeMap<Code, u64>,
     /// Accounts whose journal does not prove them.
     pub unproved: Vec<String>,
     /// The sum over all books of all members: zero.
@@ -69,8 +72,22 @@ impl Totals {
         })
     }
 
-    fn add(&mut self, hot: &Hot, app: &App, version: &huitou::domain::program::Version) -> Result<(), String> {
-        let account = settled(&hot.account, version, app.now()).map_err(|e| e.to_string())?;
+    fn join(&mut self, part: Self) {
+        self.members += part.members;
+        self.issued += part.issued;
+        self.spent += part.spent;
+        self.expired += part.expired;
+        self.outstanding += part.outstanding;
+        self.clawed_back += part.clawed_back;
+        self.sum += part.sum;
+        self.unproved.extend(part.unproved);
+        for (tier, members) in part.tiers {
+            *self.tiers.entry(tier).or_default() += members;
+        }
+    }
+
+    fn add(&mut self, hot: &Hot, app: &App, rules: &Rulebook) -> Result<(), String> {
+        let account = settled(&hot.account, rules, app.now()).map_err(|e| e.to_string())?;
         let books = &account.holdings.books;
         self.issued -= books.of(Book::Issued);
         self.spent += books.of(Book::Spent) + books.of(Book::Donated);
@@ -83,8 +100,6 @@ impl Totals {
             self.members += 1;
             let tier = account.standing.as_ref().map_or("-", |standing| standing.tier.as_str());
             *self.tiers.entry(tier.to_owned()).or_default() += 1;
-            let segment = value_segment(&account.days, version.program.window, app.now().day()).value;
-            *self.segments.entry(segment.id()).or_default() += 1;
         }
         Ok(())
     }
@@ -103,24 +118,42 @@ pub async fn settle(app: &App) -> Result<(), String> {
     Ok(())
 }
 
-/// Adds up all accounts and proves each of them from its journal: one read per page of members, one per hundred rows.
+/// Adds up all accounts and proves each of them from its journal, several parts of them side by side: one read per page
+/// of members, one per hundred rows.
 pub async fn add_up(app: &App) -> Result<Totals, String> {
-    let version = app.programs().current().await.map_err(|e| format!("{e:?}"))?;
+    let mut parts = JoinSet::new();
+    for number in 0..PARTS {
+        let app = app.clone();
+        parts.spawn(async move { add_up_part(&app, ScanShard { number, of: PARTS }).await });
+    }
+    let segments = app.table().segment_counts().await.map_err(|e| e.to_string())?;
+    let mut totals = Totals { segments, ..Totals::default() };
+    while let Some(part) = parts.join_next().await {
+        totals.join(part.map_err(|e| e.to_string())??);
+    }
+    Ok(totals)
+}
+
+async fn add_up_part(app: &App, part: ScanShard) -> Result<Totals, String> {
+    let rules = app.rulebook().await.map_err(|e| format!("{e:?}"))?;
     let mut totals = Totals::default();
     let mut from = None;
     loop {
-        let (members, next) = app.table().all_members(from, PAGE).await.map_err(|e| e.to_string())?;
-        for hot in &members {
-            totals.add(hot, app, &version)?;
+        let page = app.table().page_of_members(part, from, PAGE).await.map_err(|e| e.to_string())?;
+        if page.unreadable > 0 {
+            return Err(format!("{} members' items can't be read; the log says which.", page.unreadable));
         }
-        let accounts: Vec<_> = members.iter().map(|hot| &hot.account).collect();
+        for hot in &page.members {
+            totals.add(hot, app, &rules)?;
+        }
+        let accounts: Vec<_> = page.members.iter().map(|hot| &hot.account).collect();
         let journals = app.table().whole_journals(&accounts).await.map_err(|e| e.to_string())?;
         for (account, rows) in accounts.into_iter().zip(&journals) {
             if prove(account.member, rows, account).fault.is_some() {
                 totals.unproved.push(account.member.to_string());
             }
         }
-        from = next;
+        from = page.next;
         if from.is_none() {
             return Ok(totals);
         }

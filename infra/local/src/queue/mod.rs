@@ -16,7 +16,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_sdk_sqs::config::{BehaviorVersion, Region};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -26,8 +25,8 @@ pub use refusal::Refusal;
 pub use store::{Attribute, Depth, Draft, Message};
 
 use crate::data_dir::{DataError, check_sqlite};
-use crate::in_process::{self, Answer, Faults, Service};
-use crate::template::{LOCAL_REGION, Queue};
+use crate::in_process::{self, Answer, Service};
+use crate::template::Queue;
 use store::Store;
 
 /// The queue server. Clones share one store.
@@ -74,34 +73,10 @@ impl Queues {
         Ok(Self { shared: Arc::new(Shared { store: Mutex::new(store), wakers: Mutex::default() }) })
     }
 
-    /// An HTTP client for the AWS SDK that is answered here, without a socket.
-    #[must_use]
-    pub fn http_client(&self) -> SharedHttpClient {
-        in_process::http_client(Arc::new(self.clone()))
-    }
-
-    /// The same, but with a client that meets `faults`.
-    #[must_use]
-    pub fn faulty_http_client(&self, faults: Faults) -> SharedHttpClient {
-        in_process::faulty_http_client(Arc::new(self.clone()), faults)
-    }
-
-    /// A client over [`Queues::http_client`] or [`Queues::faulty_http_client`]; it does not sign, for nobody looks.
+    /// A client over an HTTP client of this service.
     #[must_use]
     pub fn client(http_client: SharedHttpClient) -> aws_sdk_sqs::Client {
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static(LOCAL_REGION))
-            .endpoint_url("http://queue.localhost")
-            .allow_no_auth()
-            .http_client(http_client)
-            .build();
-        aws_sdk_sqs::Client::from_conf(config)
-    }
-
-    /// The same operations over HTTP, for tools outside.
-    pub fn router(&self) -> axum::Router {
-        in_process::router(Arc::new(self.clone()))
+        in_process::client!(aws_sdk_sqs, http_client)
     }
 
     /// Puts messages into a queue, all or none; answers their ids in the order given.

@@ -7,7 +7,6 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use dynoxide::Database;
@@ -16,8 +15,8 @@ use serde_json::{Value, json};
 
 use self::replays::Replays;
 use crate::data_dir::{DataError, check_sqlite};
-use crate::in_process::{self, Answer, Faults, Service};
-use crate::template::{KeyPart, LOCAL_REGION, Table};
+use crate::in_process::{self, Answer, Service};
+use crate::template::{KeyPart, Table};
 
 /// Items looked at in one go when expired ones are removed: few, because the engine has one lock.
 const SWEEP_PAGE: u32 = 200;
@@ -60,34 +59,10 @@ impl Embedded {
         }
     }
 
-    /// An HTTP client for the AWS SDK that is answered here, without a socket.
-    #[must_use]
-    pub fn http_client(&self) -> SharedHttpClient {
-        in_process::http_client(Arc::new(self.clone()))
-    }
-
-    /// The same, but with a client that meets `faults`.
-    #[must_use]
-    pub fn faulty_http_client(&self, faults: Faults) -> SharedHttpClient {
-        in_process::faulty_http_client(Arc::new(self.clone()), faults)
-    }
-
-    /// A client over [`Embedded::http_client`] or [`Embedded::faulty_http_client`]; it does not sign, for nobody looks.
+    /// A client over an HTTP client of this service.
     #[must_use]
     pub fn client(http_client: SharedHttpClient) -> aws_sdk_dynamodb::Client {
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static(LOCAL_REGION))
-            .endpoint_url("http://table.localhost")
-            .allow_no_auth()
-            .http_client(http_client)
-            .build();
-        aws_sdk_dynamodb::Client::from_conf(config)
-    }
-
-    /// The same operations over HTTP, for tools outside.
-    pub fn router(&self) -> axum::Router {
-        in_process::router(Arc::new(self.clone()))
+        in_process::client!(aws_sdk_dynamodb, http_client)
     }
 
     /// Removes the items that have expired at `now`, which is business time; says how many.

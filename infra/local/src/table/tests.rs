@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 
 use super::*;
 use crate::data_dir::tests::scratch;
-use crate::in_process::Fault;
+use crate::in_process::{Fault, Faults};
 use crate::template::Template;
 
 fn tables() -> Vec<Table> {

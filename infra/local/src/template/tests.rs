@@ -23,6 +23,7 @@ fn every_function_has_the_name_of_its_crate() {
             ("Orders", "orders"),
             ("Points", "points"),
             ("SegmentRecompute", "segment-recompute"),
+            ("Segments", "segments"),
             ("SignUp", "sign-up"),
             ("Tickets", "tickets"),
         ]
@@ -57,17 +58,19 @@ fn no_route_is_listed_twice() {
 }
 
 #[test]
-fn the_nightly_schedule_runs_five_past_midnight_in_china() {
+fn what_time_changes_is_settled_five_past_midnight_in_china_and_the_model_fitted_on_mondays() {
     let template = shipped();
     let function = template.function("SegmentRecompute").unwrap();
     assert_eq!(
         function.schedules,
-        [Schedule {
-            name: "Nightly".to_owned(),
-            expression: "cron(5 0 * * ? *)".to_owned(),
-            timezone: "Asia/Shanghai".to_owned(),
-            input: r#"{"mode":"due","scheduled":"<aws.scheduler.scheduled-time>"}"#.to_owned(),
-        }]
+        [("Nightly", "cron(5 0 * * ? *)", "due"), ("Weekly", "cron(35 3 ? * MON *)", "fit")].map(
+            |(name, expression, mode)| Schedule {
+                name: name.to_owned(),
+                expression: expression.to_owned(),
+                timezone: "Asia/Shanghai".to_owned(),
+                input: format!(r#"{{"mode":"{mode}","scheduled":"<aws.scheduler.scheduled-time>"}}"#),
+            }
+        )
     );
 }
 
@@ -121,6 +124,7 @@ fn tables_have_the_keys_and_indexes_that_the_product_counts_on() {
             "Journal: row B HASH",
             "MemberKeys: member S HASH",
             "Members: member S HASH",
+            "Memberships: segment_shard S HASH, member S RANGE",
             "Profiles: member S HASH, part S RANGE; expires",
             "Settings: subject S HASH, version N RANGE",
             "TicketTable: ticket S HASH, part S RANGE",

@@ -1,0 +1,214 @@
+//! Segments as they are defined: listed with their counts, read, saved, deleted.
+
+use std::collections::BTreeMap;
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, StatusCode, header};
+use huitou::app::App;
+use huitou::cases::segments::Wanted;
+use huitou::domain::segmentation::{Mode, Segment, SegmentDraft, Segmentation, Set, SetDraft};
+use huitou::manners::caller::Caller;
+use huitou::manners::extract::{Ids, IfMatch, Json};
+use huitou::manners::problem::Problem;
+use huitou::values::{Code, Name};
+use serde::{Deserialize, Serialize};
+
+/// A segment, with its count.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct SegmentShown {
+    id: Code,
+    /// Its name, in Chinese.
+    name: Name,
+    /// Its name in English.
+    english: Name,
+    /// The set of which it is an entry: the entries before it take members first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set: Option<Code>,
+    /// The rule, in canonical form.
+    rule: String,
+    /// The version of the segments' rules.
+    version: u32,
+    /// How many members are in it.
+    members: u64,
+}
+
+/// A set of segments: every member is in exactly one.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct SetShown {
+    id: Code,
+    /// Its name, in Chinese.
+    name: Name,
+    /// Its name in English.
+    english: Name,
+    mode: Mode,
+    /// The version of the segments' rules.
+    version: u32,
+    /// Its entries, in the order in which they are tried.
+    entries: Vec<SegmentShown>,
+}
+
+/// All segments.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Segments {
+    /// The version of the segments' rules.
+    version: u32,
+    /// Entries of sets first, in the order in which they are tried.
+    items: Vec<SegmentShown>,
+}
+
+/// One segment, or one set.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub(crate) enum SegmentOrSet {
+    Segment(Box<SegmentShown>),
+    Set(SetShown),
+}
+
+/// A segment, by its `rule`, or a set, by its `entries`.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SaveSegment {
+    /// Its name, in Chinese.
+    name: Name,
+    /// Its name in English; the other one when left out.
+    english: Option<Name>,
+    /// Who is in it, in the rule language.
+    rule: Option<String>,
+    /// For a set: how its rules are meant.
+    mode: Option<Mode>,
+    /// For a set: its entries, in the order in which they are tried.
+    entries: Option<Vec<SaveEntry>>,
+}
+
+/// An entry of a set.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SaveEntry {
+    id: Code,
+    /// Its name, in Chinese.
+    name: Name,
+    /// Its name in English; the other one when left out.
+    english: Option<Name>,
+    /// Who is in it, unless an entry before it holds.
+    rule: String,
+}
+
+impl SaveEntry {
+    pub(crate) const fn id(&self) -> &Code {
+        &self.id
+    }
+
+    pub(crate) fn draft(self) -> SegmentDraft {
+        SegmentDraft {
+            id: self.id,
+            english: self.english.unwrap_or_else(|| self.name.clone()),
+            name: self.name,
+            rule: self.rule,
+        }
+    }
+}
+
+impl SaveSegment {
+    fn read(self, id: Code) -> Result<Wanted, Problem> {
+        let english = self.english.unwrap_or_else(|| self.name.clone());
+        match (self.rule, self.entries) {
+            (Some(rule), None) if self.mode.is_none() => {
+                Ok(Wanted::Segment(SegmentDraft { id, name: self.name, english, rule }))
+            }
+            (None, Some(entries)) => {
+                let entries = entries.into_iter().map(SaveEntry::draft).collect();
+                let mode = self.mode.unwrap_or_default();
+                Ok(Wanted::Set(SetDraft { id, name: self.name, english, mode, entries }))
+            }
+            _ => Err(Problem::malformed(
+                "segment_unclear",
+                "Send a rule for a segment, or entries (and mode) for a set.",
+            )),
+        }
+    }
+}
+
+fn shown(segment: &Segment, version: u32, counts: &BTreeMap<Code, u64>) -> SegmentShown {
+    SegmentShown {
+        id: segment.id.clone(),
+        name: segment.name.clone(),
+        english: segment.english.clone(),
+        set: segment.set.clone(),
+        rule: segment.rule.to_string(),
+        version,
+        members: counts.get(&segment.id).copied().unwrap_or(0),
+    }
+}
+
+fn find(rules: &Segmentation, id: &Code, counts: &BTreeMap<Code, u64>) -> Option<SegmentOrSet> {
+    let shown = |segment: &Segment| shown(segment, rules.version(), counts);
+    if let Some(segment) = rules.segments().find(|segment| segment.id == *id) {
+        return Some(SegmentOrSet::Segment(Box::new(shown(segment))));
+    }
+    let set: &Set = rules.sets().find(|set| set.id == *id)?;
+    Some(SegmentOrSet::Set(SetShown {
+        id: set.id.clone(),
+        name: set.name.clone(),
+        english: set.english.clone(),
+        mode: set.mode,
+        version: rules.version(),
+        entries: rules.entries(set).map(shown).collect(),
+    }))
+}
+
+fn with_tag(status: StatusCode, version: u32, answer: impl Serialize) -> Response {
+    let mut response = (status, Answer(answer)).into_response();
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// All segments with their counts, which are exact.
+#[utoipa::path(get, path = "/v1/segments", tag = "segments", responses((status = 200, body = Segments)))]
+pub(crate) async fn list(State(app): State<App>, _: Caller) -> Result<Response, Problem> {
+    let (rules, counts) = (app.segments().newest().await?, app.segments().counts().await?);
+    let items = rules.segments().map(|segment| shown(segment, rules.version(), &counts)).collect();
+    Ok(with_tag(StatusCode::OK, rules.version(), Segments { version: rules.version(), items }))
+}
+
+/// One segment, or one set with its entries.
+#[utoipa::path(get, path = "/v1/segments/{id}", tag = "segments", params(("id" = Code, Path)), responses((status = 200, body = SegmentOrSet)))]
+pub(crate) async fn read(State(app): State<App>, _: Caller, Ids(id): Ids<Code>) -> Result<Response, Problem> {
+    let (rules, counts) = (app.segments().newest().await?, app.segments().counts().await?);
+    let found = find(&rules, &id, &counts).ok_or_else(Problem::not_found)?;
+    Ok(with_tag(StatusCode::OK, rules.version(), found))
+}
+
+/// Save a segment or a set as part of the next version of all segments.
+///
+/// A set must leave no gap and no entry that nobody can reach. Members are judged anew by a full pass, whose progress
+/// `GET /v1/segments/recompute` tells; whoever buys meanwhile is judged at once. What is there already needs `If-Match`.
+#[utoipa::path(put, path = "/v1/segments/{id}", tag = "segments", params(("id" = Code, Path), ("If-Match" = Option<String>, Header)), request_body = SaveSegment, responses((status = 200, body = SegmentOrSet)))]
+pub(crate) async fn save(
+    State(app): State<App>,
+    caller: Caller,
+    Ids(id): Ids<Code>,
+    seen: Option<IfMatch>,
+    Json(wanted): Json<SaveSegment>,
+) -> Result<Response, Problem> {
+    let seen = seen.map(|IfMatch(seen)| u32::try_from(seen).unwrap_or(u32::MAX));
+    let rules = app.segments().save(wanted.read(id.clone())?, seen, &caller.actor).await?;
+    let counts = app.segments().counts().await?;
+    let found = find(&rules, &id, &counts).ok_or_else(Problem::defect)?;
+    Ok(with_tag(StatusCode::OK, rules.version(), found))
+}
+
+/// Delete a segment or a set; everybody leaves it by a full pass. Refused while rules refer to it.
+#[utoipa::path(delete, path = "/v1/segments/{id}", tag = "segments", params(("id" = Code, Path), ("If-Match" = String, Header)), responses((status = 204)))]
+pub(crate) async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    Ids(id): Ids<Code>,
+    IfMatch(seen): IfMatch,
+) -> Result<StatusCode, Problem> {
+    app.segments().delete(&id, u32::try_from(seen).unwrap_or(u32::MAX), &caller.actor).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,454 @@
+//! Passes: something done for every member, in parallel parts that survive a crash.
+//!
+//! A pass is a record, one message per part in the recompute queue, and one record per part with the place reached and
+//! what was found so far. A part works until its time is over, writes its place after every page, and hands over to a
+//! message that goes on there; a message that is delivered twice finds that the place has moved and does nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::cases::Error;
+use crate::cases::ledger::Resettled;
+use crate::cases::recompute::Task;
+use crate::domain::account::Membership;
+use crate::domain::clv::Sample;
+use crate::domain::posting::judged;
+use crate::domain::rule::Rule;
+use crate::domain::rulebook::Rulebook;
+use crate::table::{Hot, Outcome, ScanShard, StoredVersion};
+use crate::values::{Actor, Code, MemberId, Moment, RowKey};
+
+/// Parts of a pass: as many as messages that the queue's event source lets run at once.
+pub const PARTS: u16 = 8;
+
+/// Members read at once: a page that an embedded table can give without holding up requests for long.
+const PAGE: i32 = 500;
+
+/// Members written side by side by one part.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Members that one part changes in a second. A table that is new to load takes 4,000 write units a second; eight parts
+/// that each write forty members of about ten units stay below.
+const CHANGES_PER_SECOND: u32 = 40;
+
+/// After so long without a sign of life, a part's message is taken for lost.
+const STALLED: Duration = Duration::from_mins(15);
+
+/// Defects that are named; the others are counted.
+const DEFECTS_NAMED: usize = 20;
+
+/// Members that a preview shows.
+pub(crate) const SHOWN: usize = 20;
+
+/// What a pass does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "work", rename_all = "snake_case")]
+pub enum Work {
+    /// Judges everybody anew and writes what differs.
+    Full {
+        /// The versions of programme and segments by which it judges.
+        rules: (u32, u32),
+        /// Whether an earlier pass has finished under the same rules: then nobody may differ, and who does is a defect.
+        repair: bool,
+    },
+    /// Counts who a rule would hold for; writes nothing.
+    Preview {
+        /// The rule, in canonical form.
+        rule: String,
+    },
+    /// Gathers purchase histories and fits the lifetime-value model.
+    Fit {
+        /// The version that the model will have.
+        model: u32,
+    },
+}
+
+/// A pass as it was started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pass {
+    /// Its id.
+    pub id: RowKey,
+    /// When it was started.
+    pub started_at: Moment,
+    /// By whom.
+    pub by: Actor,
+    /// What it does.
+    #[serde(flatten)]
+    pub work: Work,
+}
+
+/// A part of a pass, as a queue message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Portion {
+    /// The pass.
+    pub pass: RowKey,
+    /// The part.
+    pub part: u16,
+    /// The member after whom it goes on.
+    pub after: Option<MemberId>,
+}
+
+/// What a full pass has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Tally {
+    /// Members whose day had come and who had not been drained yet.
+    pub due: u64,
+    /// Members whose segments the new rules changed, or made due earlier.
+    pub changed: u64,
+    /// Members whose stored segments were not what they should have been; see the log.
+    pub defects: u64,
+    /// The first of them.
+    pub defective: Vec<MemberId>,
+    /// Members by segment, as judged.
+    pub segments: BTreeMap<Code, u64>,
+}
+
+impl Tally {
+    fn defect(&mut self, member: MemberId) {
+        self.defects += 1;
+        if self.defective.len() < DEFECTS_NAMED {
+            self.defective.push(member);
+        }
+    }
+}
+
+/// Whom a rule would hold for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Matches {
+    /// How many members.
+    pub count: u64,
+    /// Some of them.
+    pub sample: Vec<MemberId>,
+}
+
+/// What a part has found so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Found {
+    Full(Tally),
+    Preview(Matches),
+    /// A [`Sample`], packed.
+    Fit(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Part {
+    after: Option<MemberId>,
+    finished: bool,
+    touched_at: Moment,
+    members: u64,
+    unreadable: u64,
+    found: Found,
+}
+
+/// How far a pass has come.
+#[derive(Clone, Debug)]
+pub(crate) struct Reached {
+    pub pass: Pass,
+    pub finished: bool,
+    pub members: u64,
+    pub unreadable: u64,
+    pub found: Vec<Found>,
+    /// Parts that are not finished, with the place reached and the last sign of life.
+    open: Vec<(Portion, Moment)>,
+}
+
+/// Passes.
+#[derive(Clone, Copy, Debug)]
+pub struct Passes<'a>(pub(crate) &'a App);
+
+impl App {
+    /// Passes over all members.
+    #[must_use]
+    pub const fn passes(&self) -> Passes<'_> {
+        Passes(self)
+    }
+}
+
+impl Work {
+    fn nothing_yet(&self) -> Result<Found, Error> {
+        Ok(match self {
+            Self::Full { .. } => Found::Full(Tally::default()),
+            Self::Preview { .. } => Found::Preview(Matches::default()),
+            Self::Fit { .. } => Found::Fit(pack(&Sample::default())?),
+        })
+    }
+}
+
+impl Passes<'_> {
+    /// Starts a pass, unless one with this id was started before. Two calls.
+    pub(crate) async fn start(&self, id: RowKey, work: Work, by: Actor) -> Result<(), Error> {
+        let pass = Pass { id, started_at: self.0.now(), by, work };
+        let record = StoredVersion::new(subject(id), 1, text(&pass)?);
+        match self.0.table().transaction().version(&record)?.commit().await? {
+            Outcome::Done => {
+                let first = |part| Task::Pass(Portion { pass: id, part, after: None });
+                // Whoever judges by rules of yesterday must have read today's before everybody is looked at.
+                let writes = matches!(pass.work, Work::Full { .. });
+                let delay = if writes { self.0.parts().instances_follow_within } else { Duration::ZERO };
+                self.0.recompute().enqueue_after(delay, &(0..PARTS).map(first).collect::<Vec<_>>()).await
+            }
+            Outcome::Lost(_) => Ok(()),
+        }
+    }
+
+    /// How far a pass has come. One call.
+    pub(crate) async fn reached(&self, id: RowKey) -> Result<Reached, Error> {
+        let mut records = self.0.table().versions(&subject(id), 1).await?.into_iter();
+        let pass: Pass = read(&records.next().ok_or(Error::NotFound)?.text)?;
+        let begun = records.map(|record| Ok((part_of(record.version), read::<Part>(&record.text)?)));
+        let mut begun = begun.collect::<Result<BTreeMap<u16, Part>, Error>>()?;
+        let mut reached =
+            Reached { pass, finished: true, members: 0, unreadable: 0, found: Vec::new(), open: Vec::new() };
+        for part in 0..PARTS {
+            let (after, touched_at) = match begun.remove(&part) {
+                Some(done) => {
+                    reached.members += done.members;
+                    reached.unreadable += done.unreadable;
+                    reached.found.push(done.found);
+                    if done.finished {
+                        continue;
+                    }
+                    (done.after, done.touched_at)
+                }
+                None => (None, reached.pass.started_at),
+            };
+            reached.open.push((Portion { pass: id, part, after }, touched_at));
+        }
+        reached.finished = reached.open.is_empty();
+        Ok(reached)
+    }
+
+    /// Sends the messages of parts that have given no sign of life for long; at most one call.
+    pub(crate) async fn nudge(&self, reached: &Reached) -> Result<(), Error> {
+        let now = self.0.now();
+        let stalled = reached.open.iter().filter(|(_, touched)| now.since(*touched) >= STALLED);
+        let tasks: Vec<Task> = stalled.map(|(portion, _)| Task::Pass(*portion)).collect();
+        if tasks.is_empty() { Ok(()) } else { self.0.recompute().enqueue(&tasks).await }
+    }
+
+    /// Works on one part until it is done or the time is over, and hands over to the next message.
+    pub async fn work(&self, portion: Portion, budget: Duration) -> Result<(), Error> {
+        let until = Instant::now() + budget;
+        let job = self.0.table().version(&subject(portion.pass), 1).await?.ok_or(Error::NotFound)?;
+        let pass: Pass = read(&job.text)?;
+        let stored = self.0.table().version(&subject(portion.pass), version_of(portion.part)).await?;
+        let (mut part, mut revision) = match stored {
+            Some(stored) => (read::<Part>(&stored.text)?, stored.revision),
+            None => (self.unbegun(&pass)?, 0),
+        };
+        if part.finished || part.after != portion.after {
+            // Delivered again after it was done.
+            return Ok(());
+        }
+        let worker = Worker::new(self.0, &pass).await?;
+        while Instant::now() < until && !part.finished {
+            let shard = ScanShard { number: portion.part, of: PARTS };
+            let page = self.0.table().page_of_members(shard, part.after, PAGE).await?;
+            part.members += page.members.iter().filter(|hot| !is_merged(hot)).count() as u64;
+            part.unreadable += page.unreadable;
+            part.found = worker.look_at(page.members, part.found).await?;
+            (part.after, part.finished, part.touched_at) = (page.next, page.next.is_none(), self.0.now());
+            let record = StoredVersion {
+                revision,
+                ..StoredVersion::new(subject(portion.pass), version_of(portion.part), text(&part)?)
+            };
+            if !self.0.table().replace_version(&record).await? {
+                // Another delivery of the same message is at work.
+                return Ok(());
+            }
+            revision += 1;
+        }
+        if part.finished {
+            self.conclude(portion.pass).await
+        } else {
+            self.0.recompute().enqueue(&[Task::Pass(Portion { after: part.after, ..portion })]).await
+        }
+    }
+
+    fn unbegun(self, pass: &Pass) -> Result<Part, Error> {
+        let found = pass.work.nothing_yet()?;
+        Ok(Part { after: None, finished: false, touched_at: self.0.now(), members: 0, unreadable: 0, found })
+    }
+
+    /// What is left to do when the last part is done.
+    async fn conclude(&self, id: RowKey) -> Result<(), Error> {
+        let reached = self.reached(id).await?;
+        match reached.pass.work {
+            Work::Fit { model } if reached.finished => {
+                let mut sample = Sample::default();
+                for found in &reached.found {
+                    if let Found::Fit(packed) = found {
+                        sample.merge(unpack(packed)?);
+                    }
+                }
+                self.0.lifetime_values().keep(&sample, model).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Looks at members for one pass.
+struct Worker<'a> {
+    app: &'a App,
+    rules: Rulebook,
+    wanted: Option<Rule>,
+    repair: bool,
+}
+
+/// What a full pass thinks of a member.
+enum Look {
+    /// Everything is as it should be.
+    Right,
+    /// The member's day has come.
+    Due,
+    /// Other segments than stored, or an earlier date.
+    Differs,
+}
+
+impl<'a> Worker<'a> {
+    async fn new(app: &'a App, pass: &Pass) -> Result<Self, Error> {
+        app.kept_programs().forget();
+        app.kept_segmentation().forget();
+        let rules = app.rulebook().await?;
+        let (wanted, repair) = match &pass.work {
+            Work::Preview { rule } => {
+                let rule = rules.segmentation.parse(rule).map_err(|e| Error::Defect(e.to_string()))?;
+                (Some(rule), false)
+            }
+            Work::Full { repair, .. } => (None, *repair),
+            Work::Fit { .. } => (None, false),
+        };
+        Ok(Self { app, rules, wanted, repair })
+    }
+
+    async fn look_at(&self, members: Vec<Hot>, found: Found) -> Result<Found, Error> {
+        Ok(match found {
+            Found::Full(tally) => Found::Full(self.judge(members, tally).await?),
+            Found::Preview(matches) => Found::Preview(self.count(&members, matches)),
+            Found::Fit(packed) => {
+                let mut sample: Sample = unpack(&packed)?;
+                let today = self.app.now().day();
+                members.iter().filter(|hot| !is_merged(hot)).for_each(|hot| sample.add(&hot.account.days, today));
+                Found::Fit(pack(&sample)?)
+            }
+        })
+    }
+
+    fn count(&self, members: &[Hot], mut matches: Matches) -> Matches {
+        let (Some(wanted), window) = (&self.wanted, self.rules.program().window) else { return matches };
+        let today = self.app.now().day();
+        for hot in members.iter().filter(|hot| !is_merged(hot)) {
+            if self.rules.segmentation.judge_rule(wanted, &hot.account.facts(window), today).value {
+                matches.count += 1;
+                if matches.sample.len() < SHOWN {
+                    matches.sample.push(hot.account.member);
+                }
+            }
+        }
+        matches
+    }
+
+    async fn judge(&self, members: Vec<Hot>, mut tally: Tally) -> Result<Tally, Error> {
+        let mut differing = Vec::new();
+        for hot in members {
+            let now = self.app.now();
+            let found = judged(&hot.account, &self.rules, now);
+            let exact = hot.account.due_on().into_iter().chain(found.until).min();
+            let late = exact.is_some_and(|day| hot.due_on.is_none_or(|stored| stored > day));
+            let look = match () {
+                () if hot.due_on.is_some_and(|day| day <= now.day()) => Look::Due,
+                () if late || found.segments != hot.account.segments => Look::Differs,
+                () => Look::Right,
+            };
+            for segment in found.segments {
+                *tally.segments.entry(segment).or_default() += 1;
+            }
+            if !matches!(look, Look::Right) {
+                differing.push((hot.account.member, look));
+            }
+        }
+        let started = Instant::now();
+        let (count, ledger) = (differing.len(), self.app.ledger());
+        let settled: Vec<_> = futures_util::stream::iter(differing)
+            .map(|(member, look)| async move { (member, look, ledger.settle(member, false).await) })
+            .buffer_unordered(SIDE_BY_SIDE)
+            .collect()
+            .await;
+        for (member, look, settled) in settled {
+            match settled {
+                Ok(resettled) => self.note(&mut tally, member, &look, resettled),
+                // One account that contradicts itself must not keep the pass from the others.
+                Err(Error::Defect(why)) => {
+                    tracing::error!(%member, %why, "a member can't be settled");
+                    tally.defect(member);
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        let pace = Duration::from_secs(1) / CHANGES_PER_SECOND;
+        let least = pace.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+        // A handful of members is no load.
+        if count > SIDE_BY_SIDE {
+            tokio::time::sleep(least.saturating_sub(started.elapsed())).await;
+        }
+        Ok(tally)
+    }
+
+    /// A member who differs from what a finished pass under the same rules left, and whom nothing has moved since, is a
+    /// defect of ours: mended, but told.
+    fn note(&self, tally: &mut Tally, member: MemberId, look: &Look, changed: Resettled) {
+        match (look, changed) {
+            (Look::Due, _) => tally.due += 1,
+            (_, Resettled::Same) | (Look::Right, _) => {}
+            (Look::Differs, _) if self.repair => {
+                tracing::error!(%member, "a member's stored segments were wrong; they are mended");
+                tally.defect(member);
+            }
+            (Look::Differs, _) => tally.changed += 1,
+        }
+    }
+}
+
+fn is_merged(hot: &Hot) -> bool {
+    matches!(hot.account.membership, Membership::MergedInto(_))
+}
+
+fn subject(id: RowKey) -> String {
+    format!("pass#{id}")
+}
+
+/// The pass itself is version 1 of its subject, its parts follow.
+fn version_of(part: u16) -> u32 {
+    u32::from(part) + 2
+}
+
+fn part_of(version: u32) -> u16 {
+    u16::try_from(version.saturating_sub(2)).unwrap_or(u16::MAX)
+}
+
+fn pack(sample: &Sample) -> Result<String, Error> {
+    let bytes = postcard::to_stdvec(sample).map_err(|e| Error::Defect(e.to_string()))?;
+    Ok(STANDARD_NO_PAD.encode(bytes))
+}
+
+fn unpack(packed: &str) -> Result<Sample, Error> {
+    let bytes = STANDARD_NO_PAD.decode(packed).map_err(|e| Error::Defect(e.to_string()))?;
+    postcard::from_bytes(&bytes).map_err(|e| Error::Defect(e.to_string()))
+}
+
+fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
+    serde_json::from_str(text).map_err(|e| Error::Defect(e.to_string()))
+}
+
+fn text<T: Serialize>(value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|e| Error::Defect(e.to_string()))
+}

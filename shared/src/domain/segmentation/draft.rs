@@ -1,0 +1,247 @@
+//! A segmentation as people write it and the table stores it, and what may be wrong with one.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{MOST_SEGMENTS, Mode, Part, Segment, Segmentation, Set};
+use crate::domain::program::Flaw;
+use crate::domain::rule::{Rule, RuleError, SetWords, Vocabulary, is_taken};
+use crate::values::{Code, Name};
+
+/// The most that the parts of the health score may add up to.
+const MOST_SCORE: u64 = 100;
+
+/// A segmentation with its rules as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Segmentation)]
+pub struct Draft {
+    /// Its number, from 1.
+    pub version: u32,
+    /// The parts of the health score.
+    #[serde(default)]
+    pub health: Vec<PartDraft>,
+    /// Sets, of which every member is in exactly one entry.
+    pub sets: Vec<SetDraft>,
+    /// Single segments.
+    pub segments: Vec<SegmentDraft>,
+}
+
+/// A part of the health score: the first of its steps that holds counts, none counts 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = HealthPart)]
+pub struct PartDraft {
+    /// Its code.
+    pub id: Code,
+    /// Its name, in Chinese.
+    pub name: Name,
+    /// Its name in English.
+    pub english: Name,
+    /// Its steps.
+    pub steps: Vec<StepDraft>,
+}
+
+/// A step of the health score.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = HealthStep)]
+pub struct StepDraft {
+    /// For whom.
+    pub rule: String,
+    /// What it adds to the score.
+    pub score: u64,
+}
+
+/// A set with its entries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SegmentSet)]
+pub struct SetDraft {
+    /// Its code: the field in rules.
+    pub id: Code,
+    /// Its name, in Chinese.
+    pub name: Name,
+    /// Its name in English.
+    pub english: Name,
+    /// How its rules are meant.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Its entries, in the order in which they are tried.
+    pub entries: Vec<SegmentDraft>,
+}
+
+/// A segment with its rule as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Segment)]
+pub struct SegmentDraft {
+    /// Its code.
+    pub id: Code,
+    /// Its name, in Chinese.
+    pub name: Name,
+    /// Its name in English.
+    pub english: Name,
+    /// Who is in it.
+    pub rule: String,
+}
+
+/// Everything that is wrong with a draft.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flaws(pub Vec<Flaw>);
+
+impl fmt::Display for Flaws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flaws: Vec<String> = self.0.iter().map(|flaw| format!("{} {}", flaw.pointer, flaw.detail)).collect();
+        f.write_str(&flaws.join("; "))
+    }
+}
+
+impl std::error::Error for Flaws {}
+
+impl TryFrom<Draft> for Segmentation {
+    type Error = Flaws;
+
+    /// Reads every rule; all that is wrong is told at once, each with its place.
+    fn try_from(draft: Draft) -> Result<Self, Flaws> {
+        let mut reader = Reader { flaws: draft.flaws(), vocabulary: Vocabulary::default() };
+        let health = draft.health.into_iter().enumerate().map(|(n, part)| reader.part(part, n)).collect::<Vec<_>>();
+        reader.vocabulary.health = !health.is_empty();
+        let (mut sets, mut segments) = (Vec::new(), Vec::new());
+        for (n, set) in draft.sets.into_iter().enumerate() {
+            let begins = segments.len();
+            let entries = set.entries.into_iter().enumerate();
+            let pointer = |place| format!("/sets/{n}/entries/{place}/rule");
+            segments.extend(entries.map(|(m, entry)| reader.segment(entry, Some(set.id.clone()), &pointer(m))));
+            let entries = segments.iter().skip(begins).map(|entry: &Segment| entry.id.clone()).collect();
+            reader.vocabulary.sets.push(SetWords { id: set.id.clone(), entries });
+            let place = begins..segments.len();
+            sets.push(Set { id: set.id, name: set.name, english: set.english, mode: set.mode, place });
+        }
+        for (n, segment) in draft.segments.into_iter().enumerate() {
+            segments.push(reader.segment(segment, None, &format!("/segments/{n}/rule")));
+        }
+        if !reader.flaws.is_empty() {
+            return Err(Flaws(reader.flaws));
+        }
+        let mut sorted: Vec<(Code, usize)> = segments.iter().map(|s| s.id.clone()).zip(0..).collect();
+        sorted.sort_unstable();
+        let sorted = sorted.into_iter().map(|(_, place)| place).collect();
+        Ok(Self { version: draft.version, health, sets, segments, sorted })
+    }
+}
+
+/// Reads rules and keeps what is wrong with them.
+struct Reader {
+    flaws: Vec<Flaw>,
+    vocabulary: Vocabulary,
+}
+
+impl Reader {
+    fn rule(&mut self, text: &str, pointer: &str) -> Rule {
+        Rule::parse(text, &self.vocabulary).unwrap_or_else(|error: RuleError| {
+            self.flaws.push(Flaw { pointer: pointer.to_owned(), detail: error.to_string() });
+            Rule::Everyone
+        })
+    }
+
+    fn segment(&mut self, draft: SegmentDraft, set: Option<Code>, pointer: &str) -> Segment {
+        let rule = self.rule(&draft.rule, pointer);
+        Segment { id: draft.id, name: draft.name, english: draft.english, set, rule }
+    }
+
+    fn part(&mut self, draft: PartDraft, n: usize) -> Part {
+        let steps = draft.steps.into_iter().enumerate();
+        let steps = steps
+            .map(|(m, step)| (self.rule(&step.rule, &format!("/health/{n}/steps/{m}/rule")), step.score))
+            .collect();
+        Part { id: draft.id, name: draft.name, english: draft.english, steps }
+    }
+}
+
+impl Draft {
+    /// What is wrong apart from the rules.
+    fn flaws(&self) -> Vec<Flaw> {
+        let mut flaws = Vec::new();
+        let mut flaw = |wrong: bool, pointer: String, detail: &str| {
+            if wrong {
+                flaws.push(Flaw { pointer, detail: detail.to_owned() });
+            }
+        };
+        flaw(self.version == 0, "/version".into(), "must be at least 1");
+        let count = self.sets.iter().map(|set| set.entries.len()).sum::<usize>() + self.segments.len();
+        flaw(count > MOST_SEGMENTS, "/segments".into(), "must be at most 100 segments, entries of sets included");
+        flaw(
+            self.health.iter().map(|part| part.steps.len()).sum::<usize>() > 50,
+            "/health".into(),
+            "must have at most 50 steps",
+        );
+        let most = self.health.iter().map(|part| part.steps.iter().map(|step| step.score).max().unwrap_or(0));
+        flaw(most.fold(0, u64::saturating_add) > MOST_SCORE, "/health".into(), "must add up to at most 100");
+        for (n, set) in self.sets.iter().enumerate() {
+            let id = set.id.as_str();
+            let taken = is_taken(id) || !id.starts_with(|c: char| c.is_ascii_lowercase());
+            flaw(taken, format!("/sets/{n}/id"), "must begin with a letter and be no word of the rule language");
+            let again = self.sets.iter().take(n).any(|other| other.id == set.id);
+            flaw(again, format!("/sets/{n}/id"), "must differ from the ids before it");
+            flaw(set.entries.is_empty(), format!("/sets/{n}/entries"), "must have at least one entry");
+        }
+        let mut seen: Vec<&str> = Vec::new();
+        for (pointer, set, segment) in self.places() {
+            let id = segment.id.as_str();
+            let short = set.and_then(|set| id.strip_prefix(set.as_str())).and_then(|rest| rest.strip_prefix('.'));
+            let within = |short: &str| {
+                self.sets.iter().filter(|s| Some(&s.id) == set).flat_map(|s| &s.entries).any(|e| e.id.as_str() == short)
+            };
+            flaw(seen.contains(&id), format!("{pointer}/id"), "must differ from the ids before it");
+            flaw(
+                short.is_some_and(within),
+                format!("{pointer}/id"),
+                "must differ from its set's others without the set's id",
+            );
+            seen.push(id);
+        }
+        flaws
+    }
+
+    /// Every segment with its pointer and its set.
+    fn places(&self) -> impl Iterator<Item = (String, Option<&Code>, &SegmentDraft)> {
+        let entries = self.sets.iter().enumerate().flat_map(|(n, set)| {
+            let entries = set.entries.iter().enumerate();
+            entries.map(move |(m, entry)| (format!("/sets/{n}/entries/{m}"), Some(&set.id), entry))
+        });
+        entries.chain(self.segments.iter().enumerate().map(|(n, segment)| (format!("/segments/{n}"), None, segment)))
+    }
+}
+
+impl From<Segmentation> for Draft {
+    /// The same with canonical rules.
+    fn from(from: Segmentation) -> Self {
+        let segment = |segment: &Segment| SegmentDraft {
+            id: segment.id.clone(),
+            name: segment.name.clone(),
+            english: segment.english.clone(),
+            rule: segment.rule.to_string(),
+        };
+        let set = |set: &Set| SetDraft {
+            id: set.id.clone(),
+            name: set.name.clone(),
+            english: set.english.clone(),
+            mode: set.mode,
+            entries: from.entries(set).map(segment).collect(),
+        };
+        let part = |part: &Part| PartDraft {
+            id: part.id.clone(),
+            name: part.name.clone(),
+            english: part.english.clone(),
+            steps: part.steps.iter().map(|(rule, score)| StepDraft { rule: rule.to_string(), score: *score }).collect(),
+        };
+        Self {
+            version: from.version,
+            health: from.health.iter().map(part).collect(),
+            sets: from.sets.iter().map(set).collect(),
+            segments: from.segments.iter().filter(|segment| segment.set.is_none()).map(segment).collect(),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Memberships: who is in which segment, and how many are.
+//!
+//! One item per segment and member, spread over shards so that no segment is a hot partition; beside them the counts,
+//! sharded by member. Both are written in the transaction that moves the member, so the counts are exact. The table's
+//! stream tells of every item that comes (a member entered) or goes (left).
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::{Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update};
+
+use super::meter::{Kind, count};
+use super::{Item, Table, Trouble, binary, get_number, get_text, number, text};
+use crate::domain::posting::Posted;
+use crate::values::{Code, MemberId, Moment, RowKey};
+
+/// Partitions of every segment, and of the counts.
+const SEGMENT_SHARDS: u8 = 16;
+
+/// The partition of the counts; no segment's id may begin like this.
+const COUNTS: &str = "#counts";
+
+/// Segments entered and left by one movement.
+#[derive(Clone, Debug)]
+pub(super) struct Move {
+    member: MemberId,
+    row: RowKey,
+    at: Moment,
+    entered: Vec<Code>,
+    left: Vec<Code>,
+}
+
+impl Move {
+    /// The move of a movement, if it is one.
+    pub(super) fn of(posted: &Posted) -> Option<Self> {
+        let change = &posted.entry.change;
+        let moved = !change.entered.is_empty() || !change.left.is_empty();
+        moved.then(|| Self {
+            member: posted.entry.member,
+            row: posted.entry.row,
+            at: posted.entry.at,
+            entered: change.entered.clone(),
+            left: change.left.clone(),
+        })
+    }
+}
+
+/// A member of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InSegment {
+    /// The member.
+    pub member: MemberId,
+    /// Since when.
+    pub since: Moment,
+}
+
+/// A place in the list of a segment's members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SegmentPosition {
+    /// The shard.
+    pub shard: u8,
+    /// The member after whom it goes on; none at the shard's beginning.
+    pub after: Option<MemberId>,
+}
+
+fn shard(member: MemberId) -> u8 {
+    member.bytes().last().copied().unwrap_or(0) % SEGMENT_SHARDS
+}
+
+fn partition(segment: &Code, shard: u8) -> String {
+    format!("{segment}#{shard:02}")
+}
+
+fn key(partition: String, member: String) -> Item {
+    Item::from([("segment_shard".into(), text(partition)), ("member".into(), text(member))])
+}
+
+/// The writes of several moves; each shard of the counts is written once, because a transaction may not touch an item
+/// twice.
+pub(super) fn writes(table: &Table, moves: &[Move]) -> Result<Vec<TransactWriteItem>, Trouble> {
+    let name = &table.names.memberships;
+    let mut writes = Vec::new();
+    let mut counts: BTreeMap<u8, BTreeMap<&Code, i64>> = BTreeMap::new();
+    for one in moves {
+        let shard = shard(one.member);
+        for segment in &one.entered {
+            let mut item = key(partition(segment, shard), one.member.to_string());
+            item.insert("since".into(), number(one.at.millis()));
+            item.insert("row".into(), binary(*one.row.bytes()));
+            let put = Put::builder().table_name(name).set_item(Some(item)).build().map_err(Trouble::defect)?;
+            writes.push(TransactWriteItem::builder().put(put).build());
+            *counts.entry(shard).or_default().entry(segment).or_default() += 1;
+        }
+        for segment in &one.left {
+            let key = key(partition(segment, shard), one.member.to_string());
+            let delete = Delete::builder().table_name(name).set_key(Some(key)).build().map_err(Trouble::defect)?;
+            writes.push(TransactWriteItem::builder().delete(delete).build());
+            *counts.entry(shard).or_default().entry(segment).or_default() -= 1;
+        }
+    }
+    for (shard, by) in counts {
+        let by: Vec<_> = by.into_iter().filter(|(_, by)| *by != 0).collect();
+        if !by.is_empty() {
+            writes.push(recount(name, shard, &by)?);
+        }
+    }
+    Ok(writes)
+}
+
+fn recount(table: &str, shard: u8, by: &[(&Code, i64)]) -> Result<TransactWriteItem, Trouble> {
+    let terms: Vec<String> = (0..by.len()).map(|n| format!("#s{n} :n{n}")).collect();
+    let mut update = Update::builder()
+        .table_name(table)
+        .set_key(Some(key(COUNTS.to_owned(), format!("{shard:02}"))))
+        .update_expression(format!("ADD {}", terms.join(", ")));
+    for (n, (segment, by)) in by.iter().enumerate() {
+        update = update
+            .expression_attribute_names(format!("#s{n}"), segment.as_str())
+            .expression_attribute_values(format!(":n{n}"), number(by));
+    }
+    Ok(TransactWriteItem::builder().update(update.build().map_err(Trouble::defect)?).build())
+}
+
+impl Table {
+    /// How many members are in each segment. One call.
+    pub async fn segment_counts(&self) -> Result<BTreeMap<Code, u64>, Trouble> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.names.memberships)
+            .key_condition_expression("segment_shard = :counts")
+            .expression_attribute_values(":counts", text(COUNTS))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| Trouble::of(&e))?;
+        count(Kind::Read, answer.consumed_capacity());
+        let mut counts = BTreeMap::<Code, i64>::new();
+        for (segment, item) in answer.items().iter().flat_map(|item| item.keys().map(move |name| (name, item))) {
+            if let (Ok(code), Some(members)) = (Code::parse(segment), get_number::<i64>(item, segment)) {
+                *counts.entry(code).or_default() += members;
+            }
+        }
+        Ok(counts.into_iter().map(|(segment, members)| (segment, u64::try_from(members).unwrap_or(0))).collect())
+    }
+
+    /// Members of a segment from a place on, and the place where the next page begins. One call per shard looked at.
+    pub async fn members_of(
+        &self,
+        segment: &Code,
+        from: Option<SegmentPosition>,
+        most: usize,
+    ) -> Result<(Vec<InSegment>, Option<SegmentPosition>), Trouble> {
+        let mut at = from.unwrap_or(SegmentPosition { shard: 0, after: None });
+        let mut found = Vec::new();
+        while at.shard < SEGMENT_SHARDS && found.len() < most {
+            let left = most - found.len();
+            let (mut page, after) = self.members_of_shard(segment, at, left).await?;
+            found.append(&mut page);
+            at = match after {
+                Some(member) => SegmentPosition { after: Some(member), ..at },
+                None => SegmentPosition { shard: at.shard + 1, after: None },
+            };
+        }
+        Ok((found, Some(at).filter(|at| at.shard < SEGMENT_SHARDS)))
+    }
+
+    async fn members_of_shard(
+        &self,
+        segment: &Code,
+        at: SegmentPosition,
+        most: usize,
+    ) -> Result<(Vec<InSegment>, Option<MemberId>), Trouble> {
+        let start = at.after.map(|member| key(partition(segment, at.shard), member.to_string()));
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.names.memberships)
+            .key_condition_expression("segment_shard = :shard")
+            .expression_attribute_values(":shard", text(partition(segment, at.shard)))
+            .set_exclusive_start_key(start)
+            .limit(i32::try_from(most).unwrap_or(i32::MAX))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| Trouble::of(&e))?;
+        count(Kind::Read, answer.consumed_capacity());
+        let member = |item: &Item| get_text(item, "member").and_then(|member| MemberId::parse(member).ok());
+        let read = |item: &Item| {
+            let since = get_number(item, "since").and_then(Moment::from_millis);
+            Some(InSegment { member: member(item)?, since: since? })
+        };
+        let found: Option<Vec<_>> = answer.items().iter().map(read).collect();
+        let found = found.ok_or_else(|| Trouble::defect("a membership can't be read"))?;
+        Ok((found, answer.last_evaluated_key().and_then(member)))
+    }
+}
