@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::domain::clv::Model;
+use crate::domain::desk::DeskVersion;
 use crate::domain::program::Versions;
 use crate::domain::segmentation::Segmentation;
 use crate::entropy::Entropy;
+use crate::objects::Objects;
 use crate::queue::Queue;
 use crate::seal::{KeyCache, LookupKey, MasterKey};
 use crate::table::{Kept, Table};
@@ -32,6 +34,8 @@ pub struct Parts {
     pub master: Arc<dyn MasterKey>,
     /// Hashes identities.
     pub lookup: LookupKey,
+    /// Files of members.
+    pub objects: Arc<dyn Objects>,
     /// WeChat.
     pub wechat: WeChat,
     /// Signs session tokens.
@@ -57,6 +61,7 @@ struct Inner {
     programs: Kept<Versions>,
     segmentation: Kept<Segmentation>,
     model: Kept<Option<Arc<Model>>>,
+    desk: Kept<DeskVersion>,
     keys: KeyCache,
 }
 
@@ -73,6 +78,7 @@ impl App {
             programs: Kept::default(),
             segmentation: Kept::default(),
             model: Kept::default(),
+            desk: Kept::default(),
             keys: KeyCache::default(),
         }))
     }
@@ -129,6 +135,10 @@ impl App {
 
     pub(crate) fn kept_model(&self) -> &Kept<Option<Arc<Model>>> {
         &self.0.model
+    }
+
+    pub(crate) fn kept_desk(&self) -> &Kept<DeskVersion> {
+        &self.0.desk
     }
 
     pub(crate) fn key_cache(&self) -> &KeyCache {

@@ -4,7 +4,7 @@
 //!
 //! 1. [`values`]: newtypes that cannot hold a wrong value.
 //! 2. [`domain`]: the business rules, pure: facts, settings and a date in, a decision out.
-//! 3. ports and adapters: [`clock`], [`entropy`], [`table`], [`queue`], [`seal`], [`trust`], [`transport`], [`wechat`];
+//! 3. ports and adapters: [`clock`], [`entropy`], [`table`], [`queue`], [`objects`], [`seal`], [`trust`], [`transport`], [`wechat`];
 //!    [`app`] holds them all.
 //! 4. [`cases`]: what the product does, one use case at a time, over the ports.
 //! 5. [`manners`]: HTTP, batches, telemetry, start-up.
@@ -16,6 +16,7 @@ mod digest;
 pub mod domain;
 pub mod entropy;
 pub mod manners;
+pub mod objects;
 pub mod queue;
 pub mod seal;
 pub mod secrets;

@@ -1,10 +1,12 @@
 //! What requests cost at the table, as the header of every answer tells: the budgets are promises.
 #![cfg(test)]
 
-use huitou::table::Cost;
+use std::time::Duration;
+
+use huitou::table::{Cost, metered};
 use huitou::values::Moment;
 use serde_json::{Value, json};
-use tests::{Answer, House, a_house, a_house_at, order};
+use tests::{Answer, House, Member, a_house, a_house_at, order};
 
 #[track_caller]
 fn assert_costs(answer: &Answer, calls: u32, read_units: f64, write_units: f64) {
@@ -151,6 +153,56 @@ async fn a_page_of_the_journal_costs_one_call_per_eight_rows_and_one_for_the_mem
     assert_costs(&page, 1 + 3, 1.0 + 24.0, 0.0);
     let path = format!("/v1/me/points/entries?cursor={}", page.json()["next"].as_str().unwrap());
     assert_costs(&house.as_member(&anna, "GET", &path).send().await, 1 + 1, 1.0 + 6.0, 0.0);
+}
+
+/// A member who is logged in, and a ticket of theirs.
+async fn a_ticket(house: &House) -> (Member, Value) {
+    let anna = house.signs_up("anna", &json!({})).await;
+    let body = json!({ "type": "quality", "text": "鞋底开胶" });
+    let opened = house.as_member(&anna, "POST", "/v1/me/tickets").key(&house.a_key()).json(&body).send().await;
+    // One read of profile and key; one transaction of ticket, record and figures, each two units, and three indexes.
+    assert_costs(&opened, 2, 1.0, 9.0);
+    (anna, opened.json())
+}
+
+#[tokio::test]
+async fn opening_a_ticket_costs_two_calls_for_members_and_staff() {
+    let house = a_house().await;
+    let (anna, _) = a_ticket(&house).await;
+    let body = json!({ "member_id": anna.id, "type": "quality", "text": "鞋底开胶", "product": { "category": "鞋" } });
+    let opened = house.as_role("agent", "POST", "/v1/tickets").key(&house.a_key()).json(&body).send().await;
+    // The product line is counted as well.
+    assert_costs(&opened, 2, 1.0, 11.0);
+}
+
+#[tokio::test]
+async fn a_page_of_tickets_costs_one_call_and_a_members_own_one_more_for_the_session() {
+    let house = a_house().await;
+    let (anna, ticket) = a_ticket(&house).await;
+    for _ in 0..24 {
+        let body = json!({ "type": "quality", "text": "鞋底开胶" });
+        let call = house.as_member(&anna, "POST", "/v1/me/tickets").key(&house.a_key()).json(&body);
+        let _ = call.send().await.expect(201);
+    }
+    let page = house.as_role("agent", "GET", "/v1/tickets?department=after_sales").send().await;
+    assert_eq!(page.json()["items"].as_array().unwrap().len(), 20);
+    assert_costs(&page, 1, 1.0, 0.0);
+    assert_costs(&house.as_member(&anna, "GET", "/v1/me/tickets").send().await, 2, 1.5, 0.0);
+    let path = format!("/v1/me/tickets/{}", ticket["id"].as_str().unwrap());
+    assert_costs(&house.as_member(&anna, "GET", &path).send().await, 2, 2.0, 0.0);
+}
+
+#[tokio::test]
+async fn a_look_at_the_clocks_costs_what_is_due_not_what_there_is() {
+    let house = a_house().await;
+    let _ = a_ticket(&house).await;
+    let look = || async { house.host.app.tickets().drain(Duration::from_secs(9)).await };
+    let (drained, idle) = Box::pin(metered(look())).await;
+    assert_eq!((drained.unwrap().changed, idle.calls, idle.write_units), (0, 4, 0.0));
+    house.host.clock.set(Moment::parse("2026-03-02T14:30:00+08:00").unwrap());
+    let (drained, due) = Box::pin(metered(look())).await;
+    // A read and a transaction of ticket and record, and the shard asked again.
+    assert_eq!((drained.unwrap().changed, due.calls), (1, 4 + 2));
 }
 
 #[tokio::test]

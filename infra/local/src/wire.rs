@@ -29,6 +29,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::clock::DevClock;
 use crate::description;
 use crate::handler::{Handler, Handlers};
+use crate::objects::LocalObjects;
 use crate::standin::{WECHAT_APP_ID, WECHAT_SECRET};
 use crate::template::Template;
 
@@ -49,6 +50,8 @@ pub struct Surroundings {
     pub queues: aws_sdk_sqs::Client,
     /// Business time, and real time.
     pub clock: Arc<DevClock>,
+    /// Files of members.
+    pub objects: LocalObjects,
     /// What stands for `https://api.weixin.qq.com`.
     pub wechat_url: String,
     /// From which this host derives its secrets; the same as long as its data directory lives.
@@ -128,6 +131,7 @@ pub fn routes() -> Vec<(&'static str, OpenApiRouter<App>)> {
         ("Customers", customers::routes()),
         ("Segments", segments::routes()),
         ("SegmentRecompute", segment_recompute::routes()),
+        ("Tickets", tickets::routes()),
     ]
 }
 
@@ -145,13 +149,19 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
         let handler: Handler = Arc::new(move |event| Box::pin(segment_recompute::handle(app.clone(), event)));
         handler
     };
+    let clocks = {
+        let app = app.clone();
+        let handler: Handler = Arc::new(move |event| Box::pin(tickets::handle(app.clone(), event)));
+        handler
+    };
     let routers = routes().into_iter().map(|(name, routes)| (name.to_owned(), edge::service(&app, routes)));
-    // The programme is read once before the first request, so that a damaged one is told at the start.
+    // Settings are read once before the first request, so that damaged ones are told at the start.
     app.programs().current().await.map_err(|error| format!("The programme's settings can't be read: {error:?}."))?;
+    app.desks().current().await.map_err(|error| format!("The desk's settings can't be read: {error:?}."))?;
     Ok(Product {
         routers: routers.collect(),
         elsewhere: edge::service(&app, OpenApiRouter::new()),
-        handlers: Handlers::from([("SegmentRecompute".to_owned(), recompute)]),
+        handlers: Handlers::from([("SegmentRecompute".to_owned(), recompute), ("Tickets".to_owned(), clocks)]),
         app,
     })
 }
@@ -174,6 +184,7 @@ pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
         entropy: Arc::new(SystemEntropy),
         master: master_key(surroundings)?,
         lookup: secrets.lookup().map_err(wrong)?,
+        objects: Arc::new(surroundings.objects.clone()),
         wechat: WeChat::new(settings, Arc::new(HttpTransport::new())),
         tokens: secrets.tokens().map_err(wrong)?,
         systems: secrets.systems().map_err(wrong)?,

@@ -4,7 +4,9 @@
 //! else was faster it decides anew on what is there now; when the deadline comes first it says so and leaves nothing
 //! half done.
 
+pub mod attachments;
 pub mod customers;
+pub mod desks;
 pub mod dry_run;
 pub mod full_pass;
 pub mod intake;
@@ -19,7 +21,11 @@ pub mod recompute;
 pub mod remarks;
 mod rulebook;
 pub mod segments;
+pub mod self_service;
 pub mod sign_up;
+pub mod surveys;
+pub mod ticket_boards;
+pub mod tickets;
 
 use crate::domain::posting::Failure;
 use crate::domain::refusal::Refusal;

@@ -5,12 +5,17 @@
 //! as one [`entry::Entry`], and [`account::Account::apply`] is the only way from one state to the next.
 
 pub mod account;
+pub mod attachment;
+pub mod board;
 pub mod book;
+pub mod calendar;
 pub mod clv;
 pub mod days;
+pub mod desk;
 pub mod earning;
 pub mod entry;
 pub mod facts;
+pub mod faq;
 pub mod merge;
 pub mod order;
 pub mod posting;
@@ -21,8 +26,12 @@ pub mod refusal;
 pub mod rule;
 pub mod rulebook;
 pub mod segmentation;
+pub mod sla;
 pub mod spending;
+pub mod survey;
 pub mod tagging;
+pub mod tally;
+pub mod ticket;
 pub mod tier;
 pub mod traits;
 pub mod verdict;

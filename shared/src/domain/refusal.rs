@@ -1,6 +1,7 @@
 //! Why a rule says no: one variant per reason that a client can be told.
 
-use crate::values::{Code, Currency, Fen, LocalDay, Moment, Points};
+use super::ticket::State;
+use crate::values::{Code, Currency, Fen, LocalDay, Moment, Points, TicketId};
 
 /// A rule's no. The HTTP layer gives each variant its status and sentence in one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +98,63 @@ pub enum Refusal {
     RefundedSince,
     /// The merge does not exist or was undone.
     UnknownMerge,
+    /// A ticket can't go from one state to the other.
+    TransitionNotAllowed {
+        /// Where it stands.
+        from: State,
+        /// Where it was to go.
+        to: State,
+    },
+    /// The ticket is closed.
+    TicketClosed,
+    /// The ticket was closed too long ago to be reopened.
+    ReopenWindowOver {
+        /// Until when it could be.
+        until: Moment,
+    },
+    /// The ticket goes on in another one.
+    TicketMerged {
+        /// In this one.
+        into: TicketId,
+    },
+    /// A ticket can't be merged into itself.
+    SameTicket,
+    /// The tickets are of two members.
+    TicketsOfTwoMembers,
+    /// Somebody else has the ticket already, or there is nothing to do on it.
+    TakenAlready,
+    /// The ticket has as many messages, notes or records as one may have.
+    TicketFull,
+    /// The settings have no such department.
+    UnknownDepartment,
+    /// The settings have no such return reason.
+    UnknownReturnReason,
+    /// The settings promise nothing for such a ticket.
+    NoPolicy,
+    /// More attachments than a message may have.
+    TooManyAttachments {
+        /// The most.
+        most: usize,
+    },
+    /// A file that is empty or too large for its type.
+    AttachmentTooLarge {
+        /// The most bytes.
+        most: u32,
+    },
+    /// The attachment was never announced, or by somebody else.
+    AttachmentUnknown,
+    /// The file was not uploaded.
+    AttachmentMissing,
+    /// The file is not what was announced.
+    AttachmentFalse,
+    /// The search is none that was given to the member.
+    SearchUnknown,
+    /// The survey was answered before.
+    SurveyUsed,
+    /// The survey's time is over.
+    SurveyExpired,
+    /// The link is none that was given out.
+    SurveyUnknown,
     /// Nothing has to be done.
     Nothing,
 }

@@ -30,6 +30,7 @@ const MEMBER: Allowed = Allowed::Roles(&[Member]);
 const SYSTEM: Allowed = Allowed::Roles(&[System]);
 const MANAGER: Allowed = Allowed::Roles(&[Manager]);
 const SERVICE: Allowed = Allowed::Roles(&[Guide, Agent, Manager]);
+const DESK: Allowed = Allowed::Roles(&[Agent, Manager]);
 const MARKETING: Allowed = Allowed::Roles(&[Operator, Manager]);
 const STAFF: Allowed = Allowed::Roles(&[Guide, Agent, Operator, Manager]);
 
@@ -77,6 +78,25 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("GET", "/v1/segments/{id}/members", MARKETING),
     ("POST", "/v1/segments/recompute", MANAGER),
     ("GET", "/v1/segments/recompute", MANAGER),
+    ("POST", "/v1/me/tickets", MEMBER),
+    ("GET", "/v1/me/tickets", MEMBER),
+    ("GET", "/v1/me/tickets/{id}", MEMBER),
+    ("POST", "/v1/me/tickets/{id}/messages", MEMBER),
+    ("POST", "/v1/me/tickets/{id}/close", MEMBER),
+    ("POST", "/v1/me/attachments", MEMBER),
+    ("POST", "/v1/me/faq", MEMBER),
+    ("POST", "/v1/me/faq/outcomes", MEMBER),
+    ("POST", "/v1/surveys/{token}", Allowed::Anybody),
+    ("POST", "/v1/tickets", Allowed::Roles(&[System, Guide, Agent, Manager])),
+    ("GET", "/v1/tickets", DESK),
+    ("POST", "/v1/tickets/next", DESK),
+    ("GET", "/v1/tickets/{id}", DESK),
+    ("PUT", "/v1/tickets/{id}", DESK),
+    ("POST", "/v1/tickets/{id}/messages", DESK),
+    ("POST", "/v1/tickets/{id}/merges", DESK),
+    ("GET", "/v1/desk", DESK),
+    ("PUT", "/v1/desk", MANAGER),
+    ("GET", "/v1/reports/tickets", MANAGER),
 ];
 
 /// Who may call the route with this method and path pattern.

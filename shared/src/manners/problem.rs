@@ -369,6 +369,92 @@ impl From<Refusal> for Problem {
                 "An order that came along in the merge was refunded since; correct the balances by adjustments instead.",
                 "合并后已有退款，无法撤销",
             ),
+            Refusal::TransitionNotAllowed { from, to } => Self::conflict(
+                "transition_not_allowed",
+                format!("A ticket that is {from} can't become {to}."),
+                "工单当前状态不允许此操作",
+            ),
+            Refusal::TicketClosed => Self::conflict("ticket_closed", "The ticket is closed.", "工单已关闭"),
+            Refusal::ReopenWindowOver { until } => Self::conflict(
+                "reopen_window_over",
+                format!("The ticket could be reopened until {until}; open a new one."),
+                "工单已关闭，请新建工单",
+            ),
+            Refusal::TicketMerged { into } => Self::conflict(
+                "ticket_merged",
+                format!("The ticket goes on as {into}; use that one."),
+                "工单已合并，请在合并后的工单中继续",
+            ),
+            Refusal::SameTicket => {
+                Self::rule("same_ticket", "Both ids mean the same ticket; nothing to merge.", "同一工单")
+            }
+            Refusal::TicketsOfTwoMembers => Self::conflict(
+                "tickets_of_two_members",
+                "The tickets are of two members; only one member's can be merged.",
+                "工单不属于同一会员",
+            ),
+            Refusal::TakenAlready => Self::conflict(
+                "taken_already",
+                "Somebody works on the ticket, or there is nothing to do on it; take another one.",
+                "工单已被领取",
+            ),
+            Refusal::TicketFull => Self::conflict(
+                "ticket_full",
+                "A ticket may have at most 80 messages, 80 notes and 400 records; open a new one.",
+                "工单内容过多，请新建工单",
+            ),
+            Refusal::UnknownDepartment => {
+                Self::rule("unknown_department", "The settings of the desk have no such department.", "部门不存在")
+            }
+            Refusal::UnknownReturnReason => Self::rule(
+                "unknown_return_reason",
+                "The settings of the desk have no return reason with this code.",
+                "退货原因不存在",
+            ),
+            Refusal::NoPolicy => Self::rule(
+                "no_policy",
+                "The settings of the desk promise nothing for such a ticket; save them with a last policy for all.",
+                "服务时限未设置",
+            ),
+            Refusal::TooManyAttachments { most } => Self::rule(
+                "too_many_attachments",
+                format!("A message may have at most {most} attachments."),
+                "附件过多",
+            ),
+            Refusal::AttachmentTooLarge { most } => Self::rule(
+                "attachment_too_large",
+                format!("A file of this type may have 1 to {most} bytes."),
+                "附件大小不符合要求",
+            ),
+            Refusal::AttachmentUnknown => Self::rule(
+                "attachment_unknown",
+                "An attachment must be named as POST /v1/me/attachments gave it to the same member.",
+                "附件无效，请重新上传",
+            ),
+            Refusal::AttachmentMissing => Self::rule(
+                "attachment_missing",
+                "The file was not uploaded; PUT it to its link first.",
+                "附件未上传成功，请重试",
+            ),
+            Refusal::AttachmentFalse => Self::rule(
+                "attachment_false",
+                "The file is not of the type and size that were announced.",
+                "附件类型不符，请重新上传",
+            ),
+            Refusal::SearchUnknown => Self::rule(
+                "search_unknown",
+                "A search must be sent back as POST /v1/me/faq gave it to the same member.",
+                "查询已失效，请重新提问",
+            ),
+            Refusal::SurveyUsed => {
+                Self::conflict("survey_used", "This link counts once, and it was used.", "您已提交过评价")
+            }
+            Refusal::SurveyExpired => {
+                Self::conflict("survey_expired", "The time for this survey is over.", "评价已过期")
+            }
+            Refusal::SurveyUnknown => {
+                Self::new(StatusCode::NOT_FOUND, "survey_unknown", "There is no such survey.", "评价链接无效")
+            }
             Refusal::Nothing => Self::rule("nothing_to_do", "There is nothing to do.", "无需操作"),
         }
     }

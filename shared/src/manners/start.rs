@@ -15,11 +15,12 @@ use super::{edge, gateway as events};
 use crate::app::{App, Parts};
 use crate::clock::SystemClock;
 use crate::entropy::SystemEntropy;
+use crate::objects::S3;
 use crate::queue::Queue;
 use crate::seal::KmsMasterKey;
 use crate::secrets::Secrets;
 use crate::table::{Freshness, Names, Table};
-use crate::transport::HttpTransport;
+use crate::transport::{HttpTransport, Transport};
 use crate::values::{Actor, MemberId};
 use crate::wechat::{WeChat, WeChatSettings};
 
@@ -74,6 +75,7 @@ async fn from_environment() -> Result<App, Error> {
         app_id: variable("WECHAT_APP_ID")?,
         secret: secrets.wechat_secret.clone(),
     };
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new());
     Ok(App::new(Parts {
         table,
         queue: Queue::new(sdk.sqs(), variable("RECOMPUTE_QUEUE")?),
@@ -81,7 +83,13 @@ async fn from_environment() -> Result<App, Error> {
         entropy: Arc::new(SystemEntropy),
         master: Arc::new(KmsMasterKey { client: sdk.kms(), key_id: variable("MASTER_KEY")? }),
         lookup: secrets.lookup()?,
-        wechat: WeChat::new(wechat, Arc::new(HttpTransport::new())),
+        objects: Arc::new(S3 {
+            url: variable("ATTACHMENTS_URL")?,
+            region: sdk.region.to_string(),
+            identity: sdk.credentials.clone().into(),
+            transport: Arc::clone(&transport),
+        }),
+        wechat: WeChat::new(wechat, transport),
         tokens: secrets.tokens()?,
         systems: secrets.systems()?,
         cursors: secrets.cursors()?,

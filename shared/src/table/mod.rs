@@ -1,7 +1,8 @@
 //! The table port: the only way to what is kept.
 //!
 //! Tables are named for what they hold (see `template.yaml`): members' hot items, the journal, sealed profiles,
-//! identities with answered signatures, member keys, settings, and who is in which segment. Writes that belong together go into one
+//! identities with answered signatures, member keys, settings, who is in which segment, and tickets. Writes that belong together go
+//! into one
 //! [`Transaction`]; every write is conditional, so repeating one can't do harm.
 
 mod call;
@@ -13,6 +14,7 @@ mod meter;
 mod pass;
 mod profiles;
 mod settings;
+mod tickets;
 mod transaction;
 
 use std::collections::HashMap;
@@ -32,6 +34,7 @@ pub use pass::{MembersPage, ScanShard};
 pub use profiles::{Part, StoredPart};
 pub(crate) use settings::Kept;
 pub use settings::StoredVersion;
+pub use tickets::{Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition};
 pub use transaction::{Lost, Outcome, Transaction};
 
 use meter::{Kind, count};
@@ -52,10 +55,13 @@ pub struct Names {
     pub identities: String,
     /// Members' wrapped data keys, without point-in-time recovery: a destroyed key must not come back.
     pub keys: String,
-    /// Programme settings by version.
+    /// Settings by version.
     pub settings: String,
     /// Who is in which segment, and how many are.
     pub memberships: String,
+    /// Tickets with their records, and what is counted about them. A table of their own: nothing else is read by
+    /// queue, and nothing else has clocks that are looked at every minute.
+    pub tickets: String,
 }
 
 impl Names {
@@ -70,6 +76,7 @@ impl Names {
             keys: name("MEMBER_KEYS_TABLE")?,
             settings: name("SETTINGS_TABLE")?,
             memberships: name("MEMBERSHIPS_TABLE")?,
+            tickets: name("TICKETS_TABLE")?,
         })
     }
 }

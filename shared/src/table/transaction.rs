@@ -7,17 +7,23 @@ use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, Transa
 use super::journal::{read_entry, write_row, write_tally};
 use super::memberships::{self, Move};
 use super::meter::{Kind, count};
-use super::{Hot, Identity, RefundTally, StoredPart, StoredVersion, Table, Trouble, in_transaction, put_over};
+use super::tickets::{write_asked, write_done, write_figures, write_line, write_record};
+use super::{
+    Hot, Identity, RefundTally, StoredPart, StoredTicket, StoredVersion, Table, Trouble, in_transaction, put_over,
+};
 use crate::domain::entry::Entry;
 use crate::domain::posting::Posted;
 use crate::domain::purchase::Refunded;
-use crate::values::{ForeignId, MemberId, Source};
+use crate::domain::tally::Figures;
+use crate::domain::ticket::Record;
+use crate::values::{Category, ForeignId, LocalDay, MemberId, Moment, RowKey, Source, TicketId};
 
 /// What a write in a transaction is, so that a lost one can be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
     Member(MemberId),
     Row,
+    Asked,
     Other,
 }
 
@@ -28,6 +34,8 @@ pub enum Lost {
     RowExists(Box<Entry>),
     /// A member's item has moved on; as it is now, when the table told.
     Stale(MemberId, Option<Box<Hot>>),
+    /// The member was asked how it was since the day before which they may be asked again.
+    AskedLately,
     /// Another condition failed, or another transaction was in the way: read again and decide anew.
     Crossed,
 }
@@ -129,6 +137,42 @@ impl Transaction<'_> {
         Ok(self)
     }
 
+    /// A ticket, on condition that it is still at the version read.
+    pub fn ticket(mut self, ticket: &StoredTicket) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, ticket.write(self.table)?));
+        Ok(self)
+    }
+
+    /// A record of a ticket, on condition that its number is free.
+    pub fn record(mut self, ticket: TicketId, record: &Record) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_record(self.table, ticket, record)?));
+        Ok(self)
+    }
+
+    /// The note that a request about a ticket was done, on condition that it was not.
+    pub fn done(mut self, ticket: TicketId, key: RowKey, record: u32) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_done(self.table, ticket, key, record)?));
+        Ok(self)
+    }
+
+    /// The note that a member is asked how it was, on condition that they were not asked after `not_since`.
+    pub fn asked(mut self, member: MemberId, now: Moment, not_since: Moment) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Asked, write_asked(self.table, member, now, not_since)?));
+        Ok(self)
+    }
+
+    /// Raises figures of a day about tickets.
+    pub fn figures(mut self, day: LocalDay, shard: u8, figures: &Figures) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_figures(self.table, day, shard, figures)?));
+        Ok(self)
+    }
+
+    /// Counts a ticket for a product line.
+    pub fn line(mut self, day: LocalDay, shard: u8, line: &Category, complaint: bool) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_line(self.table, day, shard, line, complaint)?));
+        Ok(self)
+    }
+
     /// Does it. The SDK repeats it with the same token when an answer is lost, so it happens at most once.
     pub async fn commit(self) -> Result<Outcome, Trouble> {
         let moves = memberships::writes(self.table, &self.moves)?;
@@ -177,6 +221,10 @@ fn cancelled<R>(slots: &[Slot], error: &SdkError<TransactWriteItemsError, R>) ->
             let hot = reason.item().map(Hot::read).transpose()?;
             return Ok(Lost::Stale(*member, hot.map(Box::new)));
         }
+    }
+    let asked = slots.iter().zip(reasons).any(|(slot, reason)| *slot == Slot::Asked && failed(reason));
+    if asked {
+        return Ok(Lost::AskedLately);
     }
     let passing = |reason: &CancellationReason| {
         matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict" | "None") | None)

@@ -5,6 +5,7 @@ mod birthday;
 mod day;
 mod moment;
 mod name;
+mod ticket;
 
 use std::fmt;
 
@@ -16,8 +17,9 @@ pub use day::LocalDay;
 pub use moment::Moment;
 pub use name::{
     Actor, Card, Category, Code, Currency, ForeignId, IdempotencyKey, InviteCode, MemberId, Name, Note, OpenId, Phone,
-    Reason, RowKey, Sku, Source, UnionId,
+    Question, Reason, RowKey, Sku, Source, UnionId,
 };
+pub use ticket::TicketId;
 
 /// Says what was wanted instead of the value that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -63,6 +63,13 @@ impl Moment {
         Self(self.0.saturating_add(millis).min(Self::LAST - 1))
     }
 
+    /// This much earlier; the first kept moment when it would lie before.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis).max(Self::FIRST))
+    }
+
     /// How long ago `earlier` was; zero when it lies ahead.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

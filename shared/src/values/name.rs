@@ -86,6 +86,10 @@ name! {
     Reason, "a reason of 1 to 200 characters without control characters", |text| words(text, 200)
 }
 name! {
+    /// A question for which answers are looked up.
+    Question, "a question of 1 to 200 characters without control characters", |text| words(text, 200)
+}
+name! {
     /// A guide's note or another longer text.
     Note, "a text of 1 to 1000 characters", |text| {
         let length = text.chars().count();

@@ -22,6 +22,7 @@ use huitou::values::Moment;
 use huitou::wechat::{WeChat, WeChatSettings};
 use local::clock::DevClock;
 use local::in_process::{Faults, Service as _};
+use local::objects::LocalObjects;
 use local::queue::Queues;
 use local::standin::{WECHAT_APP_ID, WECHAT_SECRET};
 use local::table::Embedded;
@@ -88,6 +89,7 @@ impl Yard {
             table: client.clone(),
             queues: Queues::client(queues.http_client()),
             clock: Arc::new(DevClock::new()),
+            objects: LocalObjects::new(None, "http://127.0.0.1:9", [7; 32]),
             wechat_url: "http://127.0.0.1:9".to_owned(),
             secret: [7; 32],
             directory: None,
@@ -134,6 +136,7 @@ impl Yard {
             entropy: Arc::clone(&parts.entropy),
             master: Arc::clone(&parts.master),
             lookup: parts.lookup.clone(),
+            objects: Arc::clone(&parts.objects),
             wechat: WeChat::new(settings.clone(), Arc::clone(transport)),
             tokens: parts.tokens.clone(),
             systems: parts.systems.clone(),

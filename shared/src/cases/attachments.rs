@@ -1,0 +1,83 @@
+//! Attachments: uploaded by a link that counts for one file, held to what was announced when they are attached.
+//!
+//! Nothing is written before a message names a file: what the link was given for travels in the attachment's name,
+//! signed and bound to the member.
+
+use futures_util::future::try_join_all;
+
+use crate::app::App;
+use crate::cases::{Error, Who};
+use crate::domain::attachment::{Attachment, MOST_ATTACHMENTS, Media};
+use crate::domain::refusal::Refusal;
+use crate::objects::Link;
+use crate::table::Freshness;
+use crate::values::{MemberId, RowKey};
+
+const UPLOADS: &str = "attachments";
+
+/// A file to be uploaded.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    /// By what a message names the file.
+    pub name: String,
+    /// What was announced.
+    pub attachment: Attachment,
+    /// Where to PUT it.
+    pub link: Link,
+}
+
+/// Attachments.
+#[derive(Clone, Copy, Debug)]
+pub struct Attachments<'a>(pub(crate) &'a App);
+
+impl App {
+    /// Attachments.
+    #[must_use]
+    pub const fn attachments(&self) -> Attachments<'_> {
+        Attachments(self)
+    }
+}
+
+impl Attachments<'_> {
+    /// A link for one file of this type and size. One call, by which the session is checked.
+    pub async fn announce(&self, who: &Who, media: Media, bytes: u32) -> Result<Upload, Error> {
+        let hot = self.0.ledger().open(who, Freshness::Recent).await?;
+        let random: [u8; 16] = crate::entropy::bytes(self.0.entropy());
+        let attachment = Attachment::new(RowKey::from_bytes(random), media, bytes)?;
+        let owner = hot.account.member;
+        let sealed = self.0.parts().cursors.seal(UPLOADS, &owner.to_string(), &attachment);
+        let name = sealed.map_err(|e| Error::Defect(e.to_string()))?;
+        let link = self.0.parts().objects.upload(&key(owner, &attachment), media, bytes, self.0.wall())?;
+        Ok(Upload { name, attachment, link })
+    }
+
+    /// The files that a message names, held to what was announced. No table call; one to the object storage for each,
+    /// side by side.
+    pub async fn accept(&self, member: MemberId, names: &[String]) -> Result<Vec<Attachment>, Error> {
+        if names.len() > MOST_ATTACHMENTS {
+            return Err(Refusal::TooManyAttachments { most: MOST_ATTACHMENTS }.into());
+        }
+        let owner = member.to_string();
+        let open = |name: &String| self.0.parts().cursors.open::<Attachment>(UPLOADS, &owner, name);
+        let attachments: Result<Vec<Attachment>, _> = names.iter().map(open).collect();
+        let attachments = attachments.map_err(|_| Refusal::AttachmentUnknown)?;
+        let now = self.0.wall();
+        let checks = attachments.iter().map(|attachment| async move {
+            let beginning = self.0.parts().objects.beginning(&key(member, attachment), now).await?;
+            attachment.check(beginning.as_ref().map(|found| (found.bytes, found.first.as_slice())))?;
+            Ok::<(), Error>(())
+        });
+        try_join_all(checks).await?;
+        Ok(attachments)
+    }
+
+    /// A link by which an attachment can be fetched. No call.
+    pub fn link(&self, member: MemberId, attachment: &Attachment) -> Result<Link, Error> {
+        Ok(self.0.parts().objects.download(&key(member, attachment), self.0.wall())?)
+    }
+}
+
+/// Where a file lies: a member's all begin alike, so that they can be erased together.
+fn key(member: MemberId, attachment: &Attachment) -> String {
+    format!("{member}/{}", attachment.id)
+}
