@@ -197,6 +197,47 @@ fn routes(house: &House, anna: &Member, sale: &Value, hold: &Value, program: (Va
     ]
 }
 
+/// The routes of tickets that take a body.
+async fn routes_of_tickets(house: &House, anna: &Member) -> Vec<Route> {
+    let route = |role: &str, method: &'static str, path: &str, good: Value| Route {
+        method,
+        path: path.to_owned(),
+        token: house.token(role, (role == "member").then_some(anna.id.as_str())),
+        tag: (method == "PUT").then(|| "\"1\"".to_owned()),
+        full: good.clone(),
+        good,
+        optional: &[],
+        numbers: &[],
+        zero: &[],
+        batch: None,
+    };
+    let asked = json!({ "member_id": anna.id, "type": "quality", "text": "开胶" });
+    let ticket = house.as_role("agent", "POST", "/v1/tickets").key(&house.a_key()).json(&asked).send().await;
+    let ticket = ticket.expect(201)["id"].as_str().unwrap().to_owned();
+    let about = |mut ticket: Value| {
+        ticket["order"] = json!({ "source": "pos-1", "id": "S-1" });
+        ticket["product"] = json!({ "sku": "TEE", "category": "上衣" });
+        ticket
+    };
+    let desk = house.as_manager("GET", "/v1/desk").send().await.expect(200)["desk"].clone();
+    let own = json!({ "type": "quality", "text": "开胶" });
+    let at = |rest: &str| format!("/v1/tickets/{ticket}{rest}");
+    vec![
+        Route { optional: &["faq"], ..route("manager", "PUT", "/v1/desk", desk) },
+        Route { full: about(own.clone()), ..route("member", "POST", "/v1/me/tickets", own) },
+        route("member", "POST", &format!("/v1/me/tickets/{ticket}/messages"), json!({ "text": "还是坏的" })),
+        route("member", "POST", "/v1/me/attachments", json!({ "type": "image/jpeg", "bytes": 1_000 })),
+        route("member", "POST", "/v1/me/faq", json!({ "text": "怎么退货" })),
+        route("member", "POST", "/v1/me/faq/outcomes", json!({ "search": "made-up", "solved": true })),
+        route("manager", "POST", "/v1/surveys/made-up", json!({ "csat": 5 })),
+        Route { full: about(asked.clone()), ..route("agent", "POST", "/v1/tickets", asked) },
+        route("agent", "POST", "/v1/tickets/next", json!({ "department": "after_sales" })),
+        Route { optional: &["why"], ..route("agent", "PUT", &at(""), json!({ "why": "试" })) },
+        route("agent", "POST", &at("/merges"), json!({ "into": ticket, "reason": "重复" })),
+        route("agent", "POST", &at("/messages"), json!({ "text": "您好" })),
+    ]
+}
+
 /// Settings with everything that the shipped ones leave out.
 fn with_every_setting(program: &Value) -> Value {
     let mut program = program.clone();
@@ -212,7 +253,8 @@ async fn a_scene() -> (House, Member, Vec<Route>) {
     let sale = house.buys(&anna, 100_00).await;
     let hold = house.holds(&anna, 100, 30).await.expect(201);
     let program = house.program().await;
-    let routes = routes(&house, &anna, &sale, &hold, program);
+    let mut routes = routes(&house, &anna, &sale, &hold, program);
+    routes.extend(routes_of_tickets(&house, &anna).await);
     (house, anna, routes)
 }
 
