@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::domain::playbook::Playbooks;
 use crate::domain::program::Versions;
 use crate::domain::segmentation::Segmentation;
 use crate::entropy::Entropy;
@@ -53,6 +54,7 @@ struct Inner {
     parts: Parts,
     programs: Kept<Versions>,
     segmentation: Kept<Segmentation>,
+    playbooks: Kept<Playbooks>,
     keys: KeyCache,
 }
 
@@ -68,6 +70,7 @@ impl App {
             parts,
             programs: Kept::default(),
             segmentation: Kept::default(),
+            playbooks: Kept::default(),
             keys: KeyCache::default(),
         }))
     }
@@ -120,6 +123,10 @@ impl App {
 
     pub(crate) fn kept_segmentation(&self) -> &Kept<Segmentation> {
         &self.0.segmentation
+    }
+
+    pub(crate) fn kept_playbooks(&self) -> &Kept<Playbooks> {
+        &self.0.playbooks
     }
 
     pub(crate) fn key_cache(&self) -> &KeyCache {

@@ -10,6 +10,7 @@ pub mod intake;
 pub mod ledger;
 pub mod merges;
 pub mod people;
+pub mod playbooks;
 pub mod profiles;
 pub mod programs;
 pub mod recompute;

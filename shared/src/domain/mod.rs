@@ -13,6 +13,7 @@ pub mod entry;
 pub mod facts;
 pub mod merge;
 pub mod order;
+pub mod playbook;
 pub mod posting;
 pub mod program;
 pub mod proof;

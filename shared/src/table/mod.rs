@@ -4,6 +4,7 @@
 //! identities with answered signatures, member keys, settings, and who is in which segment. Writes that belong together go into one
 //! [`Transaction`]; every write is conditional, so repeating one can't do harm.
 
+mod budgets;
 mod call;
 mod identities;
 mod journal;
@@ -26,7 +27,7 @@ pub use call::Trouble;
 pub use identities::Identity;
 pub use journal::{Page, RefundTally};
 pub use members::{DUE_SHARDS, Due, DuePosition, Freshness, Hot};
-pub use memberships::{InSegment, SegmentPosition};
+pub use memberships::{InSegment, SegmentPosition, read_move};
 pub use meter::{Cost, metered};
 pub use pass::{MembersPage, ScanShard};
 pub use profiles::{Part, StoredPart};

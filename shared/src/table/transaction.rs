@@ -4,11 +4,13 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, TransactWriteItem};
 
+use super::budgets::write_charge;
 use super::journal::{read_entry, write_row, write_tally};
 use super::memberships::{self, Move};
 use super::meter::{Kind, count};
 use super::{Hot, Identity, RefundTally, StoredPart, StoredVersion, Table, Trouble, in_transaction, put_over};
 use crate::domain::entry::Entry;
+use crate::domain::playbook::Charge;
 use crate::domain::posting::Posted;
 use crate::domain::purchase::Refunded;
 use crate::values::{ForeignId, MemberId, Source};
@@ -18,6 +20,7 @@ use crate::values::{ForeignId, MemberId, Source};
 enum Slot {
     Member(MemberId),
     Row,
+    Budget,
     Other,
 }
 
@@ -28,6 +31,8 @@ pub enum Lost {
     RowExists(Box<Entry>),
     /// A member's item has moved on; as it is now, when the table told.
     Stale(MemberId, Option<Box<Hot>>),
+    /// A budget is used up.
+    Spent,
     /// Another condition failed, or another transaction was in the way: read again and decide anew.
     Crossed,
 }
@@ -88,6 +93,12 @@ impl Transaction<'_> {
         after: Refunded,
     ) -> Result<Self, Trouble> {
         self.writes.push((Slot::Other, write_tally(self.table, order, before, after)?));
+        Ok(self)
+    }
+
+    /// What a playbook takes from its budget, on condition that enough is left.
+    pub fn charge(mut self, charge: &Charge) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Budget, write_charge(self.table, charge)?));
         Ok(self)
     }
 
@@ -171,6 +182,9 @@ fn cancelled<R>(slots: &[Slot], error: &SdkError<TransactWriteItemsError, R>) ->
             let item = reason.item().ok_or_else(|| Trouble::defect("a refused row was not shown"))?;
             return Ok(Lost::RowExists(Box::new(read_entry(item)?)));
         }
+    }
+    if slots.iter().zip(reasons).any(|(slot, reason)| *slot == Slot::Budget && failed(reason)) {
+        return Ok(Lost::Spent);
     }
     for (slot, reason) in slots.iter().zip(reasons) {
         if let (Slot::Member(member), true) = (slot, failed(reason)) {
