@@ -132,7 +132,8 @@ impl Playbooks {
     /// Whether there are more playbooks than can be kept.
     #[must_use]
     pub fn flaws(&self, bytes: usize) -> Vec<Flaw> {
-        let flaw = |wrong: bool, detail: &str| wrong.then(|| Flaw { pointer: String::new(), detail: detail.to_owned() });
+        let flaw =
+            |wrong: bool, detail: &str| wrong.then(|| Flaw { pointer: String::new(), detail: detail.to_owned() });
         let many = flaw(self.by_segment.len() > MOST_PLAYBOOKS, "there may be at most 100 playbooks; delete one first");
         let large = flaw(bytes > MOST_BYTES, "all playbooks together may have at most 300 KB; shorten this one");
         many.into_iter().chain(large).collect()
@@ -165,7 +166,8 @@ impl Playbook {
                 let days = if let Action::PutTag { days, .. } = action { *days } else { None };
                 let wrong = days.is_some_and(|days| !(1..=MOST_DAYS).contains(&days));
                 flaw(wrong, format!("/{list}/{n}/put_tag/days"), "must be 1 to 3650");
-                let again = actions.iter().take(n).any(|other| tag_of(other).is_some() && tag_of(other) == tag_of(action));
+                let again =
+                    actions.iter().take(n).any(|other| tag_of(other).is_some() && tag_of(other) == tag_of(action));
                 flaw(again, format!("/{list}/{n}"), "must be about another tag than the actions before it");
             }
         }
@@ -329,9 +331,3 @@ fn tags(traits: &Traits, actions: &[Action], today: LocalDay) -> (Vec<Tag>, Vec<
     }
     (add, remove)
 }
-
-#[cfg(test)]
-mod tests;
-
-#[cfg(test)]
-mod tests;
