@@ -126,6 +126,7 @@ pub fn routes() -> Vec<(&'static str, OpenApiRouter<App>)> {
         ("Points", points::routes()),
         ("Orders", orders::routes()),
         ("Customers", customers::routes()),
+        ("Playbooks", playbooks::routes()),
         ("SegmentRecompute", segment_recompute::routes()),
     ]
 }
@@ -139,10 +140,13 @@ pub fn document() -> OpenApi {
 /// Puts the product together.
 pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
     let app = App::new(parts(surroundings)?);
-    let recompute = {
+    let recompute: Handler = {
         let app = app.clone();
-        let handler: Handler = Arc::new(move |event| Box::pin(segment_recompute::handle(app.clone(), event)));
-        handler
+        Arc::new(move |event| Box::pin(segment_recompute::handle(app.clone(), event)))
+    };
+    let playbooks: Handler = {
+        let app = app.clone();
+        Arc::new(move |event| Box::pin(playbooks::handle(app.clone(), event)))
     };
     let routers = routes().into_iter().map(|(name, routes)| (name.to_owned(), edge::service(&app, routes)));
     // The programme is read once before the first request, so that a damaged one is told at the start.
@@ -150,7 +154,7 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
     Ok(Product {
         routers: routers.collect(),
         elsewhere: edge::service(&app, OpenApiRouter::new()),
-        handlers: Handlers::from([("SegmentRecompute".to_owned(), recompute)]),
+        handlers: Handlers::from([("SegmentRecompute".to_owned(), recompute), ("Playbooks".to_owned(), playbooks)]),
         app,
     })
 }

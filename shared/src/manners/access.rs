@@ -29,6 +29,7 @@ use Role::{Agent, Guide, Manager, Member, Operator, System};
 const MEMBER: Allowed = Allowed::Roles(&[Member]);
 const SYSTEM: Allowed = Allowed::Roles(&[System]);
 const MANAGER: Allowed = Allowed::Roles(&[Manager]);
+const PLANNING: Allowed = Allowed::Roles(&[Operator, Manager]);
 const SERVICE: Allowed = Allowed::Roles(&[Guide, Agent, Manager]);
 const STAFF: Allowed = Allowed::Roles(&[Guide, Agent, Operator, Manager]);
 
@@ -65,6 +66,10 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("POST", "/v1/members/{id}/notes", SERVICE),
     ("POST", "/v1/members/{id}/merges", MANAGER),
     ("DELETE", "/v1/members/{id}/merges/{merge}", MANAGER),
+    ("GET", "/v1/playbooks", PLANNING),
+    ("GET", "/v1/segments/{id}/playbook", PLANNING),
+    ("PUT", "/v1/segments/{id}/playbook", MANAGER),
+    ("DELETE", "/v1/segments/{id}/playbook", MANAGER),
     ("POST", "/v1/segments/recompute", MANAGER),
 ];
 
