@@ -32,7 +32,7 @@ pub fn routes() -> OpenApiRouter<App> {
 pub async fn handle(app: App, event: Value) -> Result<Value, String> {
     let work = |record: Value| {
         let app = app.clone();
-        async move { follow(&app, &record).await }
+        Box::pin(async move { follow(&app, &record).await })
     };
     batch::in_order(event, BATCH, work).await
 }

@@ -148,12 +148,11 @@ impl Source {
 
     /// The number of the first record that has to come again; none when all is done.
     async fn call(&self, records: &[Value]) -> Option<String> {
-        let first = records.first().map(|record| number(record).to_owned());
         match invoke(&self.handler, json!({ "Records": records }), self.timeout).await {
-            Ok(answer) => first_failure(&answer, records).unwrap_or(first),
+            Ok(answer) => first_failure(&answer, records),
             Err(error) => {
                 tracing::error!(function = self.function, error, "a batch of a stream failed as a whole");
-                first
+                records.first().map(|record| number(record).to_owned())
             }
         }
     }
@@ -233,17 +232,18 @@ fn age(record: &Value) -> Option<Duration> {
     Duration::from_secs(now).checked_sub(Duration::try_from_secs_f64(at).ok()?)
 }
 
-/// The first record that the function gave back, `Some(None)` when it gave back none; nothing when the answer names
-/// what was not sent, so that the whole batch has to come again.
-fn first_failure(answer: &Value, records: &[Value]) -> Option<Option<String>> {
-    let list = match answer.get("batchItemFailures") {
-        None | Some(Value::Null) => return Some(None),
-        Some(list) => list.as_array()?,
-    };
+/// The number of the first record that the function gave back; none when it gave back none.
+///
+/// As on AWS, nothing said is success, and an answer that names a record nobody sent is failure of all.
+fn first_failure(answer: &Value, records: &[Value]) -> Option<String> {
+    let list = answer.get("batchItemFailures").filter(|list| !list.is_null())?;
     let known = |id: &&str| records.iter().any(|record| number(record) == *id);
-    let named: Option<Vec<&str>> =
-        list.iter().map(|item| item.get("itemIdentifier").and_then(Value::as_str).filter(known)).collect();
-    Some(named?.into_iter().min().map(str::to_owned))
+    let named = |item: &Value| item.get("itemIdentifier")?.as_str().filter(known).map(str::to_owned);
+    let failed: Option<Vec<String>> = list.as_array().and_then(|list| list.iter().map(named).collect());
+    match failed {
+        Some(failed) => failed.into_iter().min(),
+        None => records.first().map(|record| number(record).to_owned()),
+    }
 }
 
 #[cfg(test)]
