@@ -204,23 +204,36 @@ fn new() -> Code {
     Code::parse("new").unwrap()
 }
 
-/// Somebody's first order, and the move by which they became a new customer.
-async fn enters(yard: &Yard, card: &str) -> Move {
+/// An order of a customer, booked.
+async fn buys(yard: &Yard, customer: Customer, id: &str, yuan: u64) -> Entry {
     let order = Order {
         source: Source::parse("till").unwrap(),
-        id: ForeignId::parse(card).unwrap(),
+        id: ForeignId::parse(id).unwrap(),
         paid_at: yard.now(),
-        amount: Fen::yuan(10),
+        amount: Fen::yuan(yuan),
         currency: None,
         lines: Vec::new(),
         store: None,
         guide: None,
     };
-    let customer = Customer::Handle(Handle::Card(Card::parse(card).unwrap()));
     let by = Actor::parse("till").unwrap();
-    let taken = yard.process().intake().orders(&[(customer, order)], &by).await.unwrap().remove(0).unwrap();
-    assert!(taken.entry.change.entered.contains(&new()), "{:?}", taken.entry);
-    Move { member: taken.entry.member, segment: new(), stay: taken.entry.row, way: Way::Entered }
+    yard.process().intake().orders(&[(customer, order)], &by).await.unwrap().remove(0).unwrap().entry
+}
+
+/// Somebody's first order, and the move by which they became a new customer.
+async fn enters(yard: &Yard, card: &str) -> Move {
+    let customer = Customer::Handle(Handle::Card(Card::parse(card).unwrap()));
+    let entry = buys(yard, customer, card, 10).await;
+    assert!(entry.change.entered.contains(&new()), "{entry:?}");
+    Move { member: entry.member, segment: new(), stay: entry.row, way: Way::Entered }
+}
+
+/// The order of another day by which a new customer is new no longer, and that move.
+async fn leaves(yard: &Yard, entered: &Move) -> Move {
+    yard.clock.advance(Duration::from_hours(24));
+    let entry = buys(yard, Customer::Member(entered.member), "second", 900).await;
+    assert!(entry.change.left.contains(&new()), "{entry:?}");
+    Move { way: Way::Left, ..entered.clone() }
 }
 
 /// How often a playbook acted on the member of this move, by a journal that proves.
@@ -254,6 +267,24 @@ async fn a_move_that_is_told_again_and_again_is_acted_on_once() {
         assert!(told.iter().all(|acted| *acted == Ok(Acted::Done)), "{told:?}");
     }
     assert_eq!((acted(&yard, &on).await, times_spent(&yard, "2026-03-01").await), (1, 1));
+}
+
+#[tokio::test]
+async fn acting_costs_three_calls_on_entering_four_on_leaving_and_none_when_nothing_is_to_be_done() {
+    let mut playbook = a_welcome();
+    playbook["on_leave"] = json!([{ "take_tag": { "tag": "新客礼" } }]);
+    let yard = a_yard_that_plays(&playbook).await;
+    let app = yard.process();
+    let warm = enters(&yard, "warm").await;
+    let _ = app.playbooks().follow(&warm).await.unwrap();
+    let on = enters(&yard, "anna").await;
+    let nothing = Move { segment: Code::parse("prospect").unwrap(), ..on.clone() };
+    let left = leaves(&yard, &on).await;
+    for (on, outcome, calls) in [(nothing, Acted::Nothing, 0), (on, Acted::Done, 3), (left, Acted::Done, 4)] {
+        yard.faults.heal();
+        assert_eq!(app.playbooks().follow(&on).await, Ok(outcome));
+        assert_eq!(yard.faults.calls(), calls, "{on:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Playbooks: what a brand wants of each segment, and what happens by itself when a member enters or leaves it.
 //!
 //! Reading costs one or two table calls, saving two. The stream of memberships tells of every move; one on which the
-//! segment's playbook does nothing costs no call, one on which it acts at least three.
+//! segment's playbook does nothing costs no call, one on which it acts three or four.
 
 mod settings;
 

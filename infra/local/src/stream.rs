@@ -216,8 +216,12 @@ impl Source {
     /// Trimming waits for requests that are being answered, which must not hold up the thread.
     async fn trim(&self, through: &str) -> Result<(), DataError> {
         let (table, name, through) = (self.table.clone(), self.feed.table.clone(), through.to_owned());
-        let trimmed = tokio::task::spawn_blocking(move || table.trim_stream(&name, &through)).await;
-        trimmed.unwrap_or_else(|error| Err(DataError::running("table", &error)))
+        match tokio::task::spawn_blocking(move || table.trim_stream(&name, &through)).await {
+            Ok(trimmed) => trimmed,
+            // The runtime ends: what is not trimmed comes again at the next start.
+            Err(failure) if failure.is_cancelled() => std::future::pending().await,
+            Err(failure) => Err(DataError::running("table", &failure)),
+        }
     }
 }
 

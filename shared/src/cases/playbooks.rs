@@ -126,8 +126,8 @@ impl PlaybookCases<'_> {
     /// Lets the segment's playbook act on a move, once, however often the move is told.
     ///
     /// No call when it does nothing on such a move. Otherwise three when the member entered: the row that made the
-    /// move, the member, one transaction; when the member left, at least three, because that row is looked for from the
-    /// journal's newest on.
+    /// move, the member, one transaction. When the member left that row is looked for from the journal's newest on: four
+    /// calls, and one more per eight rows since.
     pub async fn follow(&self, on: &Move) -> Result<Acted, Error> {
         let playbooks = self.current().await?;
         let Some(playbook) = playbooks.by_segment.get(&on.segment).filter(|book| !book.on(on.way).is_empty()) else {
