@@ -275,11 +275,12 @@ async fn acting_costs_three_calls_on_entering_four_on_leaving_and_none_when_noth
     playbook["on_leave"] = json!([{ "take_tag": { "tag": "新客礼" } }]);
     let yard = a_yard_that_plays(&playbook).await;
     let app = yard.process();
-    let warm = enters(&yard, "warm").await;
-    let _ = app.playbooks().follow(&warm).await.unwrap();
     let on = enters(&yard, "anna").await;
     let nothing = Move { segment: Code::parse("prospect").unwrap(), ..on.clone() };
     let left = leaves(&yard, &on).await;
+    // Settings that were read a day ago are read again.
+    let warm = enters(&yard, "warm").await;
+    let _ = app.playbooks().follow(&warm).await.unwrap();
     for (on, outcome, calls) in [(nothing, Acted::Nothing, 0), (on, Acted::Done, 3), (left, Acted::Done, 4)] {
         yard.faults.heal();
         assert_eq!(app.playbooks().follow(&on).await, Ok(outcome));
