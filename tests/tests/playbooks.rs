@@ -299,9 +299,9 @@ async fn a_process_that_dies_at_any_call_has_acted_once_when_the_move_is_told_ag
             let dying = yard.dying_process();
             yard.faults.heal();
             if during {
-                yard.faults.die_during_call(call)
+                yard.faults.die_during_call(call);
             } else {
-                yard.faults.die_before_call(call)
+                yard.faults.die_before_call(call);
             }
             let first = dying.playbooks().follow(&on).await;
             met |= yard.faults.calls() >= call;

@@ -137,7 +137,9 @@ async fn what_was_written_is_there_after_the_file_is_opened_again() {
 fn a_table_from_before_it_had_a_stream_gets_one_and_keeps_it() {
     let path = scratch("table-stream").join("table.sqlite");
     let mut before = tables();
-    before.iter_mut().for_each(|table| table.stream = None);
+    for table in &mut before {
+        table.stream = None;
+    }
     let enters = |embedded: &Embedded, member: &str| {
         let item = json!({ "segment_shard": { "S": "new#00" }, "member": { "S": member } });
         let request = json!({ "TableName": "Memberships", "Item": item });
