@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::domain::clv::Model;
 use crate::domain::desk::DeskVersion;
+use crate::domain::playbook::Playbooks;
 use crate::domain::program::Versions;
 use crate::domain::segmentation::Segmentation;
 use crate::entropy::Entropy;
@@ -62,6 +63,7 @@ struct Inner {
     segmentation: Kept<Segmentation>,
     model: Kept<Option<Arc<Model>>>,
     desk: Kept<DeskVersion>,
+    playbooks: Kept<Playbooks>,
     keys: KeyCache,
 }
 
@@ -79,6 +81,7 @@ impl App {
             segmentation: Kept::default(),
             model: Kept::default(),
             desk: Kept::default(),
+            playbooks: Kept::default(),
             keys: KeyCache::default(),
         }))
     }
@@ -139,6 +142,10 @@ impl App {
 
     pub(crate) fn kept_desk(&self) -> &Kept<DeskVersion> {
         &self.0.desk
+    }
+
+    pub(crate) fn kept_playbooks(&self) -> &Kept<Playbooks> {
+        &self.0.playbooks
     }
 
     pub(crate) fn key_cache(&self) -> &KeyCache {

@@ -243,3 +243,18 @@ async fn a_recompute_costs_what_is_due_not_what_there_is() {
     assert_eq!(again.expect(200), json!({ "touched": 0, "changed": 0, "defects": 0, "finished": true }));
     assert_eq!((again.cost().calls, again.cost().write_units), (shards, 0.0));
 }
+
+#[tokio::test]
+async fn playbooks_cost_one_call_to_read_one_for_the_budget_and_two_to_save() {
+    let house = a_house().await;
+    let _ = house.a_member("00001").await;
+    // The shipped ones are in no table, and what is not there costs half of what it costs at AWS.
+    let list = house.as_manager("GET", "/v1/playbooks").send().await;
+    assert_eq!((list.cost().calls, list.cost().write_units), (1, 0.0));
+    let path = "/v1/segments/new/playbook";
+    let playbook = json!({ "goal": "复购", "owner": "运营组", "budget": { "per": "month", "times": 5 } });
+    let saved = house.as_manager("PUT", path).header("if-match", list.header("etag")).json(&playbook).send().await;
+    assert_eq!((saved.status, saved.cost().calls), (200, 2));
+    let shown = house.as_manager("GET", path).send().await;
+    assert_eq!((shown.status, shown.cost().calls, shown.cost().write_units), (200, 2, 0.0));
+}

@@ -42,6 +42,11 @@ impl DataError {
     pub(crate) fn engine(what: &str, cause: &dyn fmt::Display) -> Self {
         Self(format!("The {what} did not start ({cause}): try another directory with --data, or --memory."))
     }
+
+    /// Something of the host's own failed while it was running.
+    pub(crate) fn running(what: &str, cause: &dyn fmt::Display) -> Self {
+        Self(format!("The {what} failed ({cause})."))
+    }
 }
 
 impl DataDir {

@@ -18,6 +18,8 @@ pub(crate) async fn invoke(handler: &Handler, event: Value, timeout: Duration) -
     let mut task = tokio::spawn(handler(event));
     match tokio::time::timeout(timeout, &mut task).await {
         Ok(Ok(result)) => result,
+        // Nobody cancels it but a runtime that ends: that is no answer of the function, and nobody is left to hear one.
+        Ok(Err(failure)) if failure.is_cancelled() => std::future::pending().await,
         Ok(Err(failure)) => Err(format!("the handler panicked: {failure}")),
         Err(_) => {
             task.abort();

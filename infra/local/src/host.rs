@@ -26,6 +26,7 @@ use crate::queue::Queues;
 use crate::schedule::Scheduler;
 use crate::standin::{Outbox, StandIns};
 use crate::stop::{Stop, StopSource};
+use crate::stream::Streaming;
 use crate::table::Embedded;
 use crate::template::{Table, Template, TemplateError};
 use crate::wire::{self, Product, Surroundings};
@@ -162,6 +163,7 @@ impl Host {
         let template = &self.surroundings.template;
         let scheduler = Arc::clone(&self.scheduler);
         let pump = Pump::new(template, &product.handlers, &self.queues)?;
+        let streaming = Streaming::new(template, &product.handlers, &self.table, &self.queues)?;
         let gateway = Gateway::new(template, product.routers, product.elsewhere)?;
         let bench = Workbench {
             clock: Arc::clone(&self.clock),
@@ -176,6 +178,7 @@ impl Host {
             .fallback(move |request: Request| gateway.clone().answer(request));
         self.tasks.spawn(serve(listener, app, self.stop.listen()));
         self.tasks.spawn(pump.run(self.stop.listen()));
+        self.tasks.spawn(streaming.run(self.stop.listen()));
         let stop = self.stop.listen();
         self.tasks.spawn(async move { scheduler.run(stop).await });
         let stop = self.stop.listen();

@@ -19,6 +19,7 @@ pub mod queue;
 pub mod schedule;
 pub mod standin;
 pub mod stop;
+pub mod stream;
 pub mod table;
 pub mod template;
 pub mod wire;

@@ -130,6 +130,7 @@ pub fn routes() -> Vec<(&'static str, OpenApiRouter<App>)> {
         ("Orders", orders::routes()),
         ("Customers", customers::routes()),
         ("Segments", segments::routes()),
+        ("Playbooks", playbooks::routes()),
         ("SegmentRecompute", segment_recompute::routes()),
         ("Tickets", tickets::routes()),
     ]
@@ -144,10 +145,13 @@ pub fn document() -> OpenApi {
 /// Puts the product together.
 pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
     let app = App::new(parts(surroundings)?);
-    let recompute = {
+    let recompute: Handler = {
         let app = app.clone();
-        let handler: Handler = Arc::new(move |event| Box::pin(segment_recompute::handle(app.clone(), event)));
-        handler
+        Arc::new(move |event| Box::pin(segment_recompute::handle(app.clone(), event)))
+    };
+    let playbooks: Handler = {
+        let app = app.clone();
+        Arc::new(move |event| Box::pin(playbooks::handle(app.clone(), event)))
     };
     let clocks = {
         let app = app.clone();
@@ -161,7 +165,11 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
     Ok(Product {
         routers: routers.collect(),
         elsewhere: edge::service(&app, OpenApiRouter::new()),
-        handlers: Handlers::from([("SegmentRecompute".to_owned(), recompute), ("Tickets".to_owned(), clocks)]),
+        handlers: Handlers::from([
+            ("SegmentRecompute".to_owned(), recompute),
+            ("Playbooks".to_owned(), playbooks),
+            ("Tickets".to_owned(), clocks),
+        ]),
         app,
     })
 }

@@ -141,11 +141,11 @@ mod killed {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// One request on a connection of its own; `None` when no whole answer came.
+    /// One request on a connection of its own; `None` when no whole answer came. An edit builds on the first version.
     fn call(address: &str, token: &str, method: &str, target: &str, body: &str) -> Option<Value> {
         let mut stream = TcpStream::connect(address).ok()?;
         let request = format!(
-            "{method} {target} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n\
+            "{method} {target} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nif-match: \"1\"\r\n\
              content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
             body.len()
         );
@@ -223,5 +223,53 @@ mod killed {
             orders += proof["entries"].as_u64().unwrap();
         }
         assert_eq!(orders, 2 * (answers.len() as u64 + 1), "each order is one entry");
+    }
+
+    /// Orders by which cards become members, who then have bought something, however long ago by the clock.
+    fn first_orders(cards: std::ops::Range<usize>) -> String {
+        let order = |n: usize| {
+            json!({
+                "source": "till", "id": format!("first-{n}"), "customer": { "card": format!("card-{n}") },
+                "paid_at": "2026-03-01T12:00:00+08:00", "amount": 1_000,
+            })
+        };
+        json!({ "orders": cards.map(order).collect::<Vec<_>>() }).to_string()
+    }
+
+    fn members_in(answer: &Value) -> Vec<String> {
+        let results = answer["results"].as_array().unwrap().iter();
+        results.map(|result| result["member_id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// How often a playbook has acted on a member.
+    fn acts(host: &Host, manager: &str, member: &str) -> usize {
+        let page = call(&host.address, manager, "GET", &format!("/v1/members/{member}/timeline"), "").unwrap();
+        page["items"].as_array().unwrap().iter().filter(|row| row["kind"] == "playbook").count()
+    }
+
+    #[test]
+    fn a_playbook_acts_once_on_every_move_that_was_acknowledged_before_a_kill() {
+        let data = scratch("killed-playbooks");
+        let mut host = start(&data);
+        let (till, manager) = (token(&data, "system"), token(&data, "manager"));
+        let playbook = json!({ "goal": "复购", "owner": "运营组", "on_enter": [{ "give_points": { "points": 20 } }] });
+        call(&host.address, &manager, "PUT", "/v1/segments/journey.purchase/playbook", &playbook.to_string()).unwrap();
+        let sell = |host: &Host, cards| call(&host.address, &till, "POST", "/v1/orders", &first_orders(cards)).unwrap();
+        // Killed as soon as the last batch is acknowledged, when most of its moves still wait.
+        let mut members = members_in(&sell(&host, 0..25));
+        members.append(&mut members_in(&sell(&host, 25..50)));
+        host.process.0.kill().unwrap();
+        drop(host);
+
+        let host = start(&data);
+        // Moves are worked on in order: when this one is, all are.
+        let last = members_in(&sell(&host, 50..51)).remove(0);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_mins(1);
+        while acts(&host, &manager, &last) == 0 {
+            assert!(std::time::Instant::now() < deadline, "no playbook acts after a kill");
+        }
+        for member in members.iter().chain([&last]) {
+            assert_eq!(acts(&host, &manager, member), 1, "{member}");
+        }
     }
 }

@@ -15,6 +15,7 @@ pub mod lifetime_values;
 pub mod merges;
 pub mod passes;
 pub mod people;
+pub mod playbooks;
 pub mod profiles;
 pub mod programs;
 pub mod recompute;

@@ -203,7 +203,9 @@ impl Account {
             What::CheckIn { day, streak } => {
                 self.streak = Some(Streak { last: *day, length: *streak });
             }
-            What::Tagged { added, removed } => self.traits.retag(added, removed),
+            What::Tagged { added, removed } | What::Playbook { added, removed, .. } => {
+                self.traits.retag(added, removed);
+            }
             What::MergedIn { days, baskets, tags, .. } => {
                 self.days.absorb(days);
                 self.traits.baskets.absorb(baskets);

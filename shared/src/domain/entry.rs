@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::book::Leg;
 use super::days::PurchaseDays;
 use super::order::{Line, Order, ReturnReason, Topic};
+use super::playbook::Way;
 use super::program::Period;
 use super::tier::Standing;
 use super::traits::{Baskets, Tag};
@@ -155,6 +156,25 @@ pub enum What {
         /// Tags taken off.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         removed: Vec<Name>,
+    },
+    /// A segment's playbook acted, because the member had entered or left the segment.
+    Playbook {
+        /// The segment.
+        segment: Code,
+        /// In or out.
+        moved: Way,
+        /// The row by which the member had entered.
+        stay: RowKey,
+        /// The how-manieth playbook in a row this is, each on a move that the one before has caused.
+        depth: u8,
+        /// Tags put on.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        added: Vec<Tag>,
+        /// Tags taken off.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        removed: Vec<Name>,
+        /// Points given.
+        earned: Points,
     },
     /// Time alone, or new rules: lots matured or lapsed, holds ended, a tier was reviewed, segments changed.
     Settlement,

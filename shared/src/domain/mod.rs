@@ -18,6 +18,7 @@ pub mod facts;
 pub mod faq;
 pub mod merge;
 pub mod order;
+pub mod playbook;
 pub mod posting;
 pub mod program;
 pub mod proof;

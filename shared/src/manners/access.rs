@@ -29,6 +29,7 @@ use Role::{Agent, Guide, Manager, Member, Operator, System};
 const MEMBER: Allowed = Allowed::Roles(&[Member]);
 const SYSTEM: Allowed = Allowed::Roles(&[System]);
 const MANAGER: Allowed = Allowed::Roles(&[Manager]);
+const PLANNING: Allowed = Allowed::Roles(&[Operator, Manager]);
 const SERVICE: Allowed = Allowed::Roles(&[Guide, Agent, Manager]);
 const DESK: Allowed = Allowed::Roles(&[Agent, Manager]);
 const MARKETING: Allowed = Allowed::Roles(&[Operator, Manager]);
@@ -76,6 +77,10 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("POST", "/v1/segments/{id}/preview", MARKETING),
     ("GET", "/v1/segments/previews/{run}", MARKETING),
     ("GET", "/v1/segments/{id}/members", MARKETING),
+    ("GET", "/v1/playbooks", PLANNING),
+    ("GET", "/v1/segments/{id}/playbook", PLANNING),
+    ("PUT", "/v1/segments/{id}/playbook", MANAGER),
+    ("DELETE", "/v1/segments/{id}/playbook", MANAGER),
     ("POST", "/v1/segments/recompute", MANAGER),
     ("GET", "/v1/segments/recompute", MANAGER),
     ("POST", "/v1/me/tickets", MEMBER),

@@ -1,4 +1,4 @@
-//! Batches of queue messages: each record stands for itself.
+//! Batches of queue messages, of which each record stands for itself, and of a stream's records, which have an order.
 //!
 //! A record is parsed by itself, worked on with a panic caught, and handed back alone when it fails; none is begun
 //! when the deadline is near. What is poison fails again until the queue moves it to its dead letters; the reason is
@@ -77,6 +77,38 @@ where
     Ok(json!({ "batchItemFailures": failed }))
 }
 
+/// Works on a table's stream records one after the other within `budget`. At the first that fails it stops and names
+/// it: the stream goes on from there, so nothing is done out of order.
+pub async fn in_order<F, R>(event: Value, budget: Duration, work: F) -> Result<Value, String>
+where
+    F: Fn(Value) -> R,
+    R: Future<Output = Result<(), Failure>>,
+{
+    let until = Instant::now() + budget;
+    let Some(Value::Array(records)) = event.get("Records").cloned() else {
+        return Err("the event has no records".to_owned());
+    };
+    for record in records {
+        let number = record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).map(str::to_owned);
+        let number = number.ok_or("a record has no sequence number")?;
+        let give_back = json!({ "batchItemFailures": [{ "itemIdentifier": number }] });
+        if Instant::now() >= until {
+            return Ok(give_back);
+        }
+        let failure = match AssertUnwindSafe(work(record)).catch_unwind().await {
+            Ok(Ok(())) => continue,
+            Ok(Err(failure)) => failure,
+            Err(_panic) => Failure::Poison("the work panicked".to_owned()),
+        };
+        match failure {
+            Failure::Poison(why) => tracing::error!(sequence_number = number, why, "poison record"),
+            Failure::Passing(why) => tracing::warn!(sequence_number = number, why, "record will be retried"),
+        }
+        return Ok(give_back);
+    }
+    Ok(json!({ "batchItemFailures": [] }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +138,30 @@ mod tests {
         let event = json!({"Records": [{"messageId": "1", "body": "x"}]});
         let answer = process(event, Duration::ZERO, |_| async { panic!("must not begin") }).await.unwrap();
         assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "1"}]}));
+    }
+
+    fn a_stream(numbers: &[&str]) -> Value {
+        let records: Vec<Value> = numbers.iter().map(|n| json!({"dynamodb": {"SequenceNumber": n}})).collect();
+        json!({ "Records": records })
+    }
+
+    #[tokio::test]
+    async fn a_stream_stops_at_the_first_record_that_fails_even_by_a_panic() {
+        for wild in [false, true] {
+            let seen = std::cell::RefCell::new(Vec::new());
+            let work = |record: Value| {
+                let number = record["dynamodb"]["SequenceNumber"].as_str().unwrap().to_owned();
+                seen.borrow_mut().push(number.clone());
+                async move {
+                    assert!(number != "2" || !wild, "on purpose");
+                    if number == "2" { Err(Failure::Passing("later".into())) } else { Ok(()) }
+                }
+            };
+            let answer = in_order(a_stream(&["1", "2", "3"]), Duration::from_secs(5), work).await.unwrap();
+            assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "2"}]}));
+            assert_eq!(*seen.borrow(), ["1", "2"]);
+        }
+        let nothing = in_order(a_stream(&["1"]), Duration::from_secs(5), |_| async { Ok(()) }).await.unwrap();
+        assert_eq!(nothing, json!({"batchItemFailures": []}));
     }
 }

@@ -7,9 +7,13 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
 
 use super::meter::{Kind, count};
 use super::{Item, Table, Trouble, binary, get_number, get_text, number, text};
+use crate::domain::playbook::{self, Way};
 use crate::domain::posting::Posted;
 use crate::values::{Code, MemberId, Moment, RowKey};
 
@@ -118,6 +122,63 @@ fn recount(table: &str, shard: u8, by: &[(&Code, i64)]) -> Result<TransactWriteI
             .expression_attribute_values(format!(":n{n}"), number(by));
     }
     Ok(TransactWriteItem::builder().update(update.build().map_err(Trouble::defect)?).build())
+}
+
+/// A record of the table's stream, as event sources hand it on.
+#[derive(Deserialize)]
+struct StreamRecord {
+    #[serde(rename = "eventName")]
+    event: String,
+    dynamodb: Images,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Images {
+    new_image: Option<Membership>,
+    old_image: Option<Membership>,
+}
+
+#[derive(Deserialize)]
+struct Membership {
+    segment_shard: AsText,
+    member: AsText,
+    row: Option<AsBinary>,
+}
+
+#[derive(Deserialize)]
+struct AsText {
+    #[serde(rename = "S")]
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct AsBinary {
+    #[serde(rename = "B")]
+    base64: String,
+}
+
+/// The move of which a record of the table's stream tells; none when it tells of counts.
+///
+/// A membership is put and deleted, never changed, so a record has one image of it.
+pub fn read_move(record: &serde_json::Value) -> Result<Option<playbook::Move>, String> {
+    let record = StreamRecord::deserialize(record).map_err(|error| error.to_string())?;
+    let (way, item) = match (record.event.as_str(), record.dynamodb.new_image, record.dynamodb.old_image) {
+        ("INSERT", Some(item), _) => (Way::Entered, item),
+        ("REMOVE", _, Some(item)) => (Way::Left, item),
+        _ => return Ok(None),
+    };
+    if item.segment_shard.text == COUNTS {
+        return Ok(None);
+    }
+    let segment = item.segment_shard.text.rsplit_once('#').map(|(segment, _)| segment).unwrap_or_default();
+    let row = item.row.and_then(|row| STANDARD.decode(row.base64).ok()).and_then(|row| <[u8; 16]>::try_from(row).ok());
+    Ok(Some(playbook::Move {
+        member: MemberId::parse(&item.member.text).map_err(|error| error.to_string())?,
+        segment: Code::parse(segment).map_err(|error| error.to_string())?,
+        stay: RowKey::from_bytes(row.ok_or("a membership names no row")?),
+        way,
+    }))
 }
 
 impl Table {

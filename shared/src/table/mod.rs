@@ -5,6 +5,7 @@
 //! into one
 //! [`Transaction`]; every write is conditional, so repeating one can't do harm.
 
+mod budgets;
 mod call;
 mod identities;
 mod journal;
@@ -28,7 +29,7 @@ pub use call::Trouble;
 pub use identities::Identity;
 pub use journal::{Page, RefundTally};
 pub use members::{DUE_SHARDS, Due, DuePosition, Freshness, Hot};
-pub use memberships::{InSegment, SegmentPosition};
+pub use memberships::{InSegment, SegmentPosition, read_move};
 pub use meter::{Cost, metered};
 pub use pass::{MembersPage, ScanShard};
 pub use profiles::{Part, StoredPart};

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, TransactWriteItem};
 
+use super::budgets::write_charge;
 use super::journal::{read_entry, write_row, write_tally};
 use super::memberships::{self, Move};
 use super::meter::{Kind, count};
@@ -12,6 +13,7 @@ use super::{
     Hot, Identity, RefundTally, StoredPart, StoredTicket, StoredVersion, Table, Trouble, in_transaction, put_over,
 };
 use crate::domain::entry::Entry;
+use crate::domain::playbook::Charge;
 use crate::domain::posting::Posted;
 use crate::domain::purchase::Refunded;
 use crate::domain::tally::Figures;
@@ -24,6 +26,7 @@ enum Slot {
     Member(MemberId),
     Row,
     Asked,
+    Budget,
     Other,
 }
 
@@ -36,6 +39,8 @@ pub enum Lost {
     Stale(MemberId, Option<Box<Hot>>),
     /// The member was asked how it was since the day before which they may be asked again.
     AskedLately,
+    /// A budget is used up.
+    Spent,
     /// Another condition failed, or another transaction was in the way: read again and decide anew.
     Crossed,
 }
@@ -96,6 +101,12 @@ impl Transaction<'_> {
         after: Refunded,
     ) -> Result<Self, Trouble> {
         self.writes.push((Slot::Other, write_tally(self.table, order, before, after)?));
+        Ok(self)
+    }
+
+    /// What a playbook takes from its budget, on condition that enough is left.
+    pub fn charge(mut self, charge: &Charge) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Budget, write_charge(self.table, charge)?));
         Ok(self)
     }
 
@@ -215,6 +226,9 @@ fn cancelled<R>(slots: &[Slot], error: &SdkError<TransactWriteItemsError, R>) ->
             let item = reason.item().ok_or_else(|| Trouble::defect("a refused row was not shown"))?;
             return Ok(Lost::RowExists(Box::new(read_entry(item)?)));
         }
+    }
+    if slots.iter().zip(reasons).any(|(slot, reason)| *slot == Slot::Budget && failed(reason)) {
+        return Ok(Lost::Spent);
     }
     for (slot, reason) in slots.iter().zip(reasons) {
         if let (Slot::Member(member), true) = (slot, failed(reason)) {

@@ -167,6 +167,19 @@ fn routes(house: &House, anna: &Member, sale: &Value, hold: &Value, program: (Va
             ..route("operator", "POST", "/v1/segments/dormant/preview", json!({ "rule": "everyone" }))
         },
         Route {
+            tag: Some("\"1\"".to_owned()),
+            full: with_every_action(),
+            numbers: &["cost"],
+            zero: &["cost"],
+            optional: &["suggestions", "cost", "budget", "on_enter", "on_leave"],
+            ..route(
+                "manager",
+                "PUT",
+                "/v1/segments/new/playbook",
+                json!({ "goal": "复购", "owner": "运营组", "cost": 1, "suggestions": ["回访"] }),
+            )
+        },
+        Route {
             optional: &["name", "city", "birthday", "gender"],
             ..route("member", "PUT", "/v1/me", json!({ "name": "安娜", "city": "上海", "birthday": "1990-01-31" }))
         },
@@ -246,6 +259,16 @@ fn with_every_setting(program: &Value) -> Value {
     program
 }
 
+/// A playbook with everything that one may have.
+fn with_every_action() -> Value {
+    let actions = json!([
+        { "put_tag": { "tag": "新客礼", "days": 30 } }, { "take_tag": { "tag": "潜客" } },
+        { "give_points": { "points": 20 } },
+    ]);
+    json!({ "goal": "复购", "owner": "运营组", "cost": 1, "budget": { "per": "month", "times": 5, "fen": 500 },
+        "on_enter": actions, "on_leave": actions })
+}
+
 /// A house, somebody in it, and all routes that take a body.
 async fn a_scene() -> (House, Member, Vec<Route>) {
     let house = a_house().await;
@@ -266,6 +289,7 @@ async fn state(house: &House, member: &Member) -> Value {
         "profile": house.as_member(member, "GET", "/v1/me").send().await.expect(200),
         "picture": house.as_manager("GET", &format!("/v1/members/{}", member.id)).send().await.expect(200),
         "program": house.program().await.0,
+        "playbooks": house.as_manager("GET", "/v1/playbooks").send().await.expect(200),
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod operations;
 mod replays;
+mod streams;
 
 use std::fmt;
 use std::path::Path;
@@ -14,6 +15,7 @@ use huitou::values::Moment;
 use serde_json::{Value, json};
 
 use self::replays::Replays;
+use self::streams::Streams;
 use crate::data_dir::{DataError, check_sqlite};
 use crate::in_process::{self, Answer, Service};
 use crate::template::{KeyPart, Table};
@@ -26,6 +28,7 @@ const SWEEP_PAGE: u32 = 200;
 pub struct Embedded {
     database: Database,
     replays: Replays,
+    streams: Streams,
 }
 
 impl fmt::Debug for Embedded {
@@ -37,15 +40,19 @@ impl fmt::Debug for Embedded {
 impl Embedded {
     /// Opens a file, or a database in memory for `None`, and creates the tables that are missing.
     pub fn open(file: Option<&Path>, tables: &[Table]) -> Result<Self, DataError> {
-        let database = match file {
+        let name = match file {
             Some(path) => {
                 check_sqlite(path)?;
-                let name = path.to_str().ok_or_else(|| DataError::engine("table", &"its path is not Unicode"))?;
-                Database::new(name).map_err(|e| DataError::damaged(path, &e))?
+                path.to_str().ok_or_else(|| DataError::engine("table", &"its path is not Unicode"))?.to_owned()
             }
-            None => Database::memory().map_err(|e| DataError::engine("table", &e))?,
+            None => streams::name_in_memory(),
         };
-        let embedded = Self { database, replays: Replays::default() };
+        let database = Database::new(&name).map_err(|e| match file {
+            Some(path) => DataError::damaged(path, &e),
+            None => DataError::engine("table", &e),
+        })?;
+        let streams = Streams::open(&name, tables)?;
+        let embedded = Self { database, replays: Replays::default(), streams };
         embedded.create_missing(tables)?;
         Ok(embedded)
     }
@@ -53,8 +60,11 @@ impl Embedded {
     /// Answers one operation, as `GetItem`, with its JSON body.
     #[must_use]
     pub fn dispatch(&self, operation: &str, body: &[u8]) -> Answer {
-        match operations::run(&self.database, &self.replays, operation, body) {
-            Ok(json) => Answer::ok(json),
+        match self.streams.beside(|| operations::run(&self.database, &self.replays, operation, body)) {
+            Ok(json) => {
+                self.streams.note(operation, body);
+                Answer::ok(json)
+            }
             Err(error) => Answer { status: error.status_code(), body: error.to_json().into(), query_error: None },
         }
     }
@@ -63,6 +73,22 @@ impl Embedded {
     #[must_use]
     pub fn client(http_client: SharedHttpClient) -> aws_sdk_dynamodb::Client {
         in_process::client!(aws_sdk_dynamodb, http_client)
+    }
+
+    /// The oldest records of a table's stream that nobody has taken care of, oldest first, as event sources hand them
+    /// on.
+    pub fn oldest_in_stream(&self, table: &str, most: usize) -> Result<Vec<Value>, DataError> {
+        self.streams.oldest(&self.database, table, most)
+    }
+
+    /// Removes a stream's records up to this number, because they are taken care of.
+    pub fn trim_stream(&self, table: &str, through: &str) -> Result<(), DataError> {
+        self.streams.trim(table, through)
+    }
+
+    /// Ready when a table with a stream has been written to since the last time.
+    pub async fn written(&self, table: &str) {
+        self.streams.written(table).await;
     }
 
     /// Removes the items that have expired at `now`, which is business time; says how many.
@@ -134,6 +160,17 @@ impl Embedded {
                 self.ask("UpdateTimeToLive", &request)?;
             }
         }
+        tables.iter().filter(|t| there.contains(&t.name.as_str())).try_for_each(|table| self.add_stream(table))
+    }
+
+    /// Gives a table that was made without a stream the one that it has by now.
+    fn add_stream(&self, table: &Table) -> Result<(), DataError> {
+        let Some(specification) = stream_specification(table) else { return Ok(()) };
+        let described = self.ask("DescribeTable", &json!({ "TableName": table.name }))?;
+        if described.pointer("/Table/StreamSpecification/StreamEnabled") == Some(&Value::Bool(true)) {
+            return Ok(());
+        }
+        self.ask("UpdateTable", &json!({ "TableName": table.name, "StreamSpecification": specification }))?;
         Ok(())
     }
 
@@ -193,7 +230,14 @@ fn create_request(table: &Table) -> Value {
     if let (Some(object), false) = (request.as_object_mut(), indexes.is_empty()) {
         object.insert("GlobalSecondaryIndexes".to_owned(), Value::Array(indexes));
     }
+    if let (Some(object), Some(stream)) = (request.as_object_mut(), stream_specification(table)) {
+        object.insert("StreamSpecification".to_owned(), stream);
+    }
     request
+}
+
+fn stream_specification(table: &Table) -> Option<Value> {
+    table.stream.as_ref().map(|shows| json!({ "StreamEnabled": true, "StreamViewType": shows }))
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub(super) fn run(
         "Query" => call(body, |r| database.query(r)),
         "Scan" => call(body, |r| database.scan(r)),
         "CreateTable" => call(body, |r| database.create_table(r)),
+        "UpdateTable" => call(body, |r| database.update_table(r)),
         "DeleteTable" => call(body, |r| database.delete_table(r)),
         "DescribeTable" => call(body, |r| database.describe_table(r)),
         "ListTables" => call(body, |r| database.list_tables(r)),

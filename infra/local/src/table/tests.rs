@@ -134,6 +134,26 @@ async fn what_was_written_is_there_after_the_file_is_opened_again() {
 }
 
 #[test]
+fn a_table_from_before_it_had_a_stream_gets_one_and_keeps_it() {
+    let path = scratch("table-stream").join("table.sqlite");
+    let mut before = tables();
+    for table in &mut before {
+        table.stream = None;
+    }
+    let enters = |embedded: &Embedded, member: &str| {
+        let item = json!({ "segment_shard": { "S": "new#00" }, "member": { "S": member } });
+        let request = json!({ "TableName": "Memberships", "Item": item });
+        assert_eq!(embedded.dispatch("PutItem", request.to_string().as_bytes()).status, 200);
+    };
+    enters(&Embedded::open(Some(&path), &before).unwrap(), "m1");
+    for (member, told) in [("m2", 1), ("m3", 2)] {
+        let embedded = Embedded::open(Some(&path), &tables()).unwrap();
+        enters(&embedded, member);
+        assert_eq!(embedded.oldest_in_stream("Memberships", 10).unwrap().len(), told);
+    }
+}
+
+#[test]
 fn a_damaged_file_is_refused_in_a_sentence() {
     let path = scratch("table-damaged").join("table.sqlite");
     fs::write(&path, "this is no database, and long enough to be taken for one by its size".repeat(100)).unwrap();

@@ -18,6 +18,12 @@ pub fn queue_arn(name: &str) -> String {
     format!("arn:aws:sqs:{LOCAL_REGION}:{LOCAL_ACCOUNT}:{name}")
 }
 
+/// The ARN of a local table's stream.
+#[must_use]
+pub fn stream_arn(table: &str) -> String {
+    format!("arn:aws:dynamodb:{LOCAL_REGION}:{LOCAL_ACCOUNT}:table/{table}/stream/local")
+}
+
 /// The address by which the in-process client names a local queue; only its last part counts.
 #[must_use]
 pub fn queue_url(name: &str) -> String {
@@ -139,6 +145,7 @@ impl Resolver {
                 return Err(TemplateError(format!("{name}.{attribute} is referred to, but no resource")));
             }
             (Some("AWS::SQS::Queue"), "Arn") => queue_arn(name),
+            (Some("AWS::DynamoDB::Table"), "StreamArn") => stream_arn(name),
             (Some(_), "Arn") => format!("arn:aws:local:{LOCAL_REGION}:{LOCAL_ACCOUNT}:{name}"),
             (Some(_), _) => name.to_owned(),
         };

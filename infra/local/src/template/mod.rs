@@ -4,6 +4,7 @@
 //! this crate names one by itself.
 
 mod intrinsics;
+mod pattern;
 mod resources;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,8 @@ use std::time::Duration;
 
 use http::Method;
 
-pub use intrinsics::{LOCAL_ACCOUNT, LOCAL_REGION, queue_arn, queue_url};
+pub use intrinsics::{LOCAL_ACCOUNT, LOCAL_REGION, queue_arn, queue_url, stream_arn};
+pub use pattern::Pattern;
 
 /// The text of `template.yaml`, as this build was made from it.
 pub const TEXT: &str = include_str!("../../../../template.yaml");
@@ -41,6 +43,8 @@ pub struct Function {
     pub routes: Vec<Route>,
     /// The queues that feed it.
     pub queues: Vec<QueueSource>,
+    /// The tables whose streams feed it.
+    pub streams: Vec<StreamSource>,
     /// The schedules that start it.
     pub schedules: Vec<Schedule>,
     /// The environment that it is started with.
@@ -67,6 +71,25 @@ pub struct QueueSource {
     pub max_concurrency: u16,
 }
 
+/// A table's stream as a function's event source, read from its oldest record on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamSource {
+    /// The table's name.
+    pub table: String,
+    /// At most this many records in one call.
+    pub batch_size: u16,
+    /// How often a record that failed is tried again; for as long as it may be old for `None`.
+    pub retries: Option<u32>,
+    /// How old a record that failed may get before it is given up; as old as it likes for `None`.
+    pub max_age: Option<Duration>,
+    /// Whether a batch that failed as a whole is tried in halves.
+    pub bisect: bool,
+    /// The queue that is told of what was given up.
+    pub dead_letters: Option<String>,
+    /// A record counts if any of these matches, or if there is none.
+    pub filters: Vec<Pattern>,
+}
+
 /// A schedule as a function's event source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
@@ -91,6 +114,8 @@ pub struct Table {
     pub indexes: Vec<Index>,
     /// The attribute by which items expire, in seconds since 1970.
     pub expires_by: Option<String>,
+    /// What its stream shows of every change, as `NEW_AND_OLD_IMAGES`; without one it has no stream.
+    pub stream: Option<String>,
 }
 
 /// A global secondary index.
@@ -145,7 +170,7 @@ pub struct TemplateError(String);
 
 impl TemplateError {
     pub(crate) fn without_handler(function: &str) -> Self {
-        Self(format!("{function} has a queue or a schedule, but this build has no handler for it"))
+        Self(format!("{function} has a queue, a stream or a schedule, but this build has no handler for it"))
     }
 
     pub(crate) fn without_router(function: &str) -> Self {

@@ -8,12 +8,16 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Function, Index, KeyPart, Queue, QueueSource, Redrive, Route, Schedule, Table, Template, TemplateError};
+use super::{
+    Function, Index, KeyPart, Pattern, Queue, QueueSource, Redrive, Route, Schedule, StreamSource, Table, Template,
+    TemplateError,
+};
 
 /// What AWS takes when a template says nothing.
 mod defaults {
     pub(super) const TIMEOUT_SECONDS: u64 = 3;
     pub(super) const BATCH_SIZE: u16 = 10;
+    pub(super) const STREAM_BATCH_SIZE: u16 = 100;
     /// AWS has no such limit; the local host needs one, and SQS event sources start with five readers.
     pub(super) const MAX_CONCURRENCY: u16 = 5;
     pub(super) const VISIBILITY_SECONDS: u32 = 30;
@@ -43,7 +47,31 @@ pub(super) fn read(document: &Value) -> Result<Template, TemplateError> {
             _ => {}
         }
     }
+    check_streams(&template)?;
     Ok(template)
+}
+
+/// A stream that feeds a function has to be there, and feeds only one here: what a function is done with is gone from it.
+fn check_streams(template: &Template) -> Result<(), TemplateError> {
+    let mut fed = Vec::new();
+    for function in &template.functions {
+        for StreamSource { table, .. } in &function.streams {
+            let there = template.tables.iter().any(|t| t.name == *table && t.stream.is_some());
+            if !there {
+                return Err(TemplateError(format!(
+                    "{} is fed by the stream of {table}, which has none",
+                    function.logical
+                )));
+            }
+            if fed.contains(&table) {
+                return Err(TemplateError(format!(
+                    "the stream of {table} feeds two functions; on the local host it can feed one"
+                )));
+            }
+            fed.push(table);
+        }
+    }
+    Ok(())
 }
 
 fn typed<T: DeserializeOwned>(what: &str, value: &Value) -> Result<T, TemplateError> {
@@ -72,6 +100,8 @@ enum Event {
     HttpApi(HttpEvent),
     #[serde(rename = "SQS")]
     Sqs(QueueEvent),
+    #[serde(rename = "DynamoDB")]
+    Stream(StreamEvent),
     ScheduleV2(ScheduleEvent),
 }
 
@@ -99,6 +129,49 @@ struct ScalingConfig {
     maximum_concurrency: Option<u16>,
 }
 
+/// What is not listed here the local host does not do, and says so.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct StreamEvent {
+    stream: String,
+    starting_position: String,
+    batch_size: Option<u16>,
+    maximum_retry_attempts: Option<i64>,
+    maximum_record_age_in_seconds: Option<i64>,
+    #[serde(default)]
+    bisect_batch_on_function_error: bool,
+    #[serde(default)]
+    function_response_types: Vec<String>,
+    #[serde(default)]
+    destination_config: DestinationConfig,
+    #[serde(default)]
+    filter_criteria: FilterCriteria,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+struct DestinationConfig {
+    on_failure: Option<Destination>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Destination {
+    destination: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct FilterCriteria {
+    filters: Vec<Filter>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Filter {
+    pattern: String,
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ScheduleEvent {
@@ -118,6 +191,7 @@ fn function(name: &str, resource: &Resource, globals: &FunctionProperties) -> Re
         timeout: Duration::from_secs(own.timeout.or(globals.timeout).unwrap_or(defaults::TIMEOUT_SECONDS)),
         routes: Vec::new(),
         queues: Vec::new(),
+        streams: Vec::new(),
         schedules: Vec::new(),
         environment: variables.map(|(key, value)| (key.clone(), plain(value))).collect(),
     };
@@ -125,6 +199,7 @@ fn function(name: &str, resource: &Resource, globals: &FunctionProperties) -> Re
         match source {
             Event::HttpApi(http) => function.routes.push(route(&http)?),
             Event::Sqs(queue) => function.queues.push(queue_source(name, &queue)?),
+            Event::Stream(stream) => function.streams.push(stream_source(name, &stream)?),
             Event::ScheduleV2(schedule) => function.schedules.push(Schedule {
                 name: event,
                 expression: schedule.schedule_expression,
@@ -159,6 +234,32 @@ fn queue_source(function: &str, event: &QueueEvent) -> Result<QueueSource, Templ
     })
 }
 
+fn stream_source(function: &str, event: &StreamEvent) -> Result<StreamSource, TemplateError> {
+    if !event.function_response_types.iter().any(|kind| kind == "ReportBatchItemFailures") {
+        return Err(TemplateError(format!("a stream of {function} lacks ReportBatchItemFailures")));
+    }
+    if event.starting_position != "TRIM_HORIZON" {
+        let position = &event.starting_position;
+        return Err(TemplateError(format!(
+            "a stream of {function} starts at {position}; on the local host it starts at TRIM_HORIZON"
+        )));
+    }
+    let table = event.stream.split('/').nth(1);
+    let table = table.ok_or_else(|| TemplateError(format!("a stream of {function} is no table's StreamArn")))?;
+    let destination = event.destination_config.on_failure.as_ref();
+    let filters = event.filter_criteria.filters.iter().map(|filter| Pattern::parse(&filter.pattern));
+    Ok(StreamSource {
+        table: table.to_owned(),
+        batch_size: event.batch_size.unwrap_or(defaults::STREAM_BATCH_SIZE),
+        // AWS writes "without end" as -1, which is also what it takes when a template says nothing.
+        retries: event.maximum_retry_attempts.and_then(|most| u32::try_from(most).ok()),
+        max_age: event.maximum_record_age_in_seconds.and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs),
+        bisect: event.bisect_batch_on_function_error,
+        dead_letters: destination.map(|queue| name_in_arn(&queue.destination)),
+        filters: filters.collect::<Result<_, _>>()?,
+    })
+}
+
 fn name_in_arn(arn: &str) -> String {
     arn.rsplit(':').next().unwrap_or(arn).to_owned()
 }
@@ -172,6 +273,13 @@ struct TableProperties {
     #[serde(default)]
     global_secondary_indexes: Vec<IndexProperties>,
     time_to_live_specification: Option<TimeToLive>,
+    stream_specification: Option<StreamSpecification>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct StreamSpecification {
+    stream_view_type: String,
 }
 
 #[derive(Deserialize)]
@@ -227,6 +335,7 @@ fn table(name: &str, properties: TableProperties) -> Result<Table, TemplateError
         name: properties.table_name.unwrap_or_else(|| name.to_owned()),
         indexes,
         expires_by: properties.time_to_live_specification.filter(|ttl| ttl.enabled).map(|ttl| ttl.attribute_name),
+        stream: properties.stream_specification.map(|stream| stream.stream_view_type),
     })
 }
 

@@ -21,6 +21,7 @@ fn every_function_has_the_name_of_its_crate() {
         [
             ("Customers", "customers"),
             ("Orders", "orders"),
+            ("Playbooks", "playbooks"),
             ("Points", "points"),
             ("SegmentRecompute", "segment-recompute"),
             ("Segments", "segments"),
@@ -96,6 +97,35 @@ fn the_recompute_queue_feeds_its_function_and_gives_up_into_its_dead_letters() {
 }
 
 #[test]
+fn moves_between_segments_feed_the_playbooks_and_the_counts_beside_them_do_not() {
+    let template = shipped();
+    let [stream] = &template.function("Playbooks").unwrap().streams[..] else { panic!("one stream") };
+    assert_eq!((stream.table.as_str(), stream.dead_letters.as_deref()), ("Memberships", Some("MovesDeadLetters")));
+    assert!(stream.bisect && stream.retries.is_some());
+    assert!(stream.max_age.unwrap() < Duration::from_hours(24), "a stream keeps a record for a day");
+    let of = |shard: &str| serde_json::json!({ "dynamodb": { "Keys": { "segment_shard": { "S": shard } } } });
+    let [filter] = &stream.filters[..] else { panic!("one filter") };
+    assert!(filter.matches(&of("new#03")) && !filter.matches(&of("#counts")));
+}
+
+#[test]
+fn a_stream_that_the_local_host_cannot_read_is_said_in_a_sentence() {
+    let with = |wrong: &str, right: &str| {
+        let text = TEXT.replacen(right, wrong, 1);
+        assert_ne!(text, TEXT, "{right}");
+        Template::parse(&text).unwrap_err().to_string()
+    };
+    let latest = with("StartingPosition: LATEST", "StartingPosition: TRIM_HORIZON");
+    assert!(latest.contains("starts at LATEST"), "{latest}");
+    let window = with("TumblingWindowInSeconds: 5\n            BatchSize: 100", "BatchSize: 100");
+    assert!(window.contains("TumblingWindowInSeconds"), "{window}");
+    let without = with("", "      StreamSpecification: { StreamViewType: NEW_AND_OLD_IMAGES }\n");
+    assert!(without.contains("the stream of Memberships, which has none"), "{without}");
+    let numeric = with(r#"[{"numeric":["<",1]}]"#, r##"[{"anything-but":["#counts"]}]"##);
+    assert!(numeric.contains("more than the local host understands"), "{numeric}");
+}
+
+#[test]
 fn a_queue_hides_a_message_six_times_as_long_as_its_function_may_run() {
     let template = shipped();
     for function in &template.functions {
@@ -114,7 +144,9 @@ fn tables_have_the_keys_and_indexes_that_the_product_counts_on() {
         .iter()
         .map(|t| {
             let parts: Vec<_> = t.key.iter().map(|k| format!("{} {} {}", k.attribute, k.kind, k.role)).collect();
-            format!("{}: {}{}", t.name, parts.join(", "), t.expires_by.as_deref().map_or("", |_| "; expires"))
+            let expires = t.expires_by.as_deref().map_or("", |_| "; expires");
+            let streams = t.stream.as_deref().map_or(String::new(), |shows| format!("; streams {shows}"));
+            format!("{}: {}{expires}{streams}", t.name, parts.join(", "))
         })
         .collect();
     assert_eq!(
@@ -124,7 +156,7 @@ fn tables_have_the_keys_and_indexes_that_the_product_counts_on() {
             "Journal: row B HASH",
             "MemberKeys: member S HASH",
             "Members: member S HASH",
-            "Memberships: segment_shard S HASH, member S RANGE",
+            "Memberships: segment_shard S HASH, member S RANGE; streams NEW_AND_OLD_IMAGES",
             "Profiles: member S HASH, part S RANGE; expires",
             "Settings: subject S HASH, version N RANGE",
             "TicketTable: ticket S HASH, part S RANGE",
