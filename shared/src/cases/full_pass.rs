@@ -82,11 +82,12 @@ impl FullPass<'_> {
         }
     }
 
-    /// Starts a pass when the rules in force are others than those of the newest one. Three calls when they are not.
+    /// Starts a pass when no finished one has judged by the rules in force; of one that is under way, parts that have
+    /// given no sign of life for long are given out again. Three calls when there is nothing to do.
     pub async fn start_if_rules_changed(&self, by: &Actor) -> Result<(), Error> {
         let rules = self.rules().await?;
         let newest = self.newest().await?;
-        if newest.is_some_and(|(_, reached)| seen(&reached) == Some(rules)) {
+        if newest.is_some_and(|(_, reached)| reached.finished && seen(&reached) == Some(rules)) {
             return Ok(());
         }
         self.start(by).await.map(|_| ())

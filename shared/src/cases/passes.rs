@@ -2,7 +2,8 @@
 //!
 //! A pass is a record, one message per part in the recompute queue, and one record per part with the place reached and
 //! what was found so far. A part works until its time is over, writes its place after every page, and hands over to a
-//! message that goes on there; a message that is delivered twice finds that the place has moved and does nothing.
+//! message that goes on there. A message goes on from the place reached, wherever that is: one that comes again because
+//! its work failed on the way loses nothing. Of two that work on one part at once, the second to write its place ends.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -91,8 +92,6 @@ pub struct Portion {
     pub pass: RowKey,
     /// The part.
     pub part: u16,
-    /// The member after whom it goes on.
-    pub after: Option<MemberId>,
 }
 
 /// What a full pass has found.
@@ -156,7 +155,7 @@ pub(crate) struct Reached {
     pub members: u64,
     pub unreadable: u64,
     pub found: Vec<Found>,
-    /// Parts that are not finished, with the place reached and the last sign of life.
+    /// Parts that are not finished, with the last sign of life.
     open: Vec<(Portion, Moment)>,
 }
 
@@ -189,7 +188,7 @@ impl Passes<'_> {
         let record = StoredVersion::new(subject(id), 1, text(&pass)?);
         match self.0.table().transaction().version(&record)?.commit().await? {
             Outcome::Done => {
-                let first = |part| Task::Pass(Portion { pass: id, part, after: None });
+                let first = |part| Task::Pass(Portion { pass: id, part });
                 // Whoever judges by rules of yesterday must have read today's before everybody is looked at.
                 let writes = matches!(pass.work, Work::Full { .. });
                 let delay = if writes { self.0.parts().instances_follow_within } else { Duration::ZERO };
@@ -208,7 +207,7 @@ impl Passes<'_> {
         let mut reached =
             Reached { pass, finished: true, members: 0, unreadable: 0, found: Vec::new(), open: Vec::new() };
         for part in 0..PARTS {
-            let (after, touched_at) = match begun.remove(&part) {
+            let touched_at = match begun.remove(&part) {
                 Some(done) => {
                     reached.members += done.members;
                     reached.unreadable += done.unreadable;
@@ -216,11 +215,11 @@ impl Passes<'_> {
                     if done.finished {
                         continue;
                     }
-                    (done.after, done.touched_at)
+                    done.touched_at
                 }
-                None => (None, reached.pass.started_at),
+                None => reached.pass.started_at,
             };
-            reached.open.push((Portion { pass: id, part, after }, touched_at));
+            reached.open.push((Portion { pass: id, part }, touched_at));
         }
         reached.finished = reached.open.is_empty();
         Ok(reached)
@@ -244,9 +243,9 @@ impl Passes<'_> {
             Some(stored) => (read::<Part>(&stored.text)?, stored.revision),
             None => (self.unbegun(&pass)?, 0),
         };
-        if part.finished || part.after != portion.after {
-            // Delivered again after it was done.
-            return Ok(());
+        if part.finished {
+            // Delivered again after it was done; whoever did it may have died before the conclusion.
+            return self.conclude(portion.pass).await;
         }
         let worker = Worker::new(self.0, &pass).await?;
         while Instant::now() < until && !part.finished {
@@ -261,7 +260,7 @@ impl Passes<'_> {
                 ..StoredVersion::new(subject(portion.pass), version_of(portion.part), text(&part)?)
             };
             if !self.0.table().replace_version(&record).await? {
-                // Another delivery of the same message is at work.
+                // Another message is at work on the same part.
                 return Ok(());
             }
             revision += 1;
@@ -269,7 +268,7 @@ impl Passes<'_> {
         if part.finished {
             self.conclude(portion.pass).await
         } else {
-            self.0.recompute().enqueue(&[Task::Pass(Portion { after: part.after, ..portion })]).await
+            self.0.recompute().enqueue(&[Task::Pass(portion)]).await
         }
     }
 

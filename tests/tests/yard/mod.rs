@@ -13,6 +13,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use huitou::app::{App, Parts};
+use huitou::cases::Error;
 use huitou::clock::Clock;
 use huitou::entropy::{Entropy, SeededEntropy};
 use huitou::seal::FileMasterKey;
@@ -23,12 +24,15 @@ use huitou::wechat::{WeChat, WeChatSettings};
 use local::clock::DevClock;
 use local::in_process::{Faults, Service as _};
 use local::objects::LocalObjects;
-use local::queue::Queues;
+use local::queue::{Queues, Receive};
 use local::standin::{WECHAT_APP_ID, WECHAT_SECRET};
 use local::table::Embedded;
 use local::template::Template;
 use local::wire::{self, Surroundings};
 use serde_json::{Value, json};
+
+/// Longer than any message takes.
+const ENOUGH: Duration = Duration::from_mins(10);
 
 /// A clock that stands still until a test moves it.
 #[derive(Debug)]
@@ -57,6 +61,7 @@ pub(crate) struct Yard {
     pub(crate) faults: Faults,
     names: Names,
     client: Client,
+    queues: Queues,
     model: App,
     wechat: (WeChatSettings, Arc<dyn Transport>),
 }
@@ -110,7 +115,8 @@ impl Yard {
             ..wire::parts(&surroundings).unwrap()
         };
         let model = App::new(parts);
-        let yard = Self { clock, faults, names, client, model, wechat: (settings, Arc::new(HttpTransport::new())) };
+        let wechat = (settings, Arc::new(HttpTransport::new()) as Arc<dyn Transport>);
+        let yard = Self { clock, faults, names, client, queues, model, wechat };
         wire::install_programme(&yard.process(), &quick_programme()).await.unwrap();
         yard
     }
@@ -150,6 +156,17 @@ impl Yard {
 
     pub(crate) fn now(&self) -> Moment {
         self.clock.now()
+    }
+
+    /// Lets a process work off the recompute queue. A message whose work fails stays there, and so does what follows.
+    pub(crate) async fn works_off_the_queue(&self, process: &App) -> Result<(), Error> {
+        let next = Receive { at_most: 1, wait: Duration::ZERO, visibility: Some(Duration::ZERO) };
+        while let Some(message) = self.queues.receive("RecomputeQueue", next).await.unwrap().pop() {
+            let task = serde_json::from_str(&message.body).unwrap();
+            process.recompute().work(task, ENOUGH).await?;
+            self.queues.delete("RecomputeQueue", &message.receipt).unwrap();
+        }
+        Ok(())
     }
 }
 
