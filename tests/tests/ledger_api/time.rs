@@ -11,13 +11,13 @@ async fn points_lapse_after_their_last_day_and_a_recompute_writes_it_down_once()
     let _ = house.bought(&anna, "2026-03-02T10:00:00+08:00", 199_00).await;
     let _ = house.buys(&bo, 199_00).await;
     assert_eq!(house.books(&anna).await, [199, 0, 0, 0]);
-    assert_eq!(house.recomputes().await, json!({ "touched": 0, "changed": 0, "finished": true }));
+    assert_eq!(house.recomputes().await, json!({ "touched": 0, "changed": 0, "defects": 0, "finished": true }));
     // A minute after midnight: the nightly schedule has not come by yet.
     house.host.clock.set(Moment::parse("2027-04-01T00:01:00+08:00").unwrap());
     assert_eq!(house.books(&anna).await, [0, 0, 0, 0]);
     assert_eq!(house.journal(&anna).await[0].len(), 2);
-    assert_eq!(house.recomputes().await, json!({ "touched": 1, "changed": 1, "finished": true }));
-    assert_eq!(house.recomputes().await, json!({ "touched": 0, "changed": 0, "finished": true }));
+    assert_eq!(house.recomputes().await, json!({ "touched": 1, "changed": 1, "defects": 0, "finished": true }));
+    assert_eq!(house.recomputes().await, json!({ "touched": 0, "changed": 0, "defects": 0, "finished": true }));
     let newest = house.journal(&anna).await[0][0].clone();
     assert_eq!(newest["kind"], "settlement");
     assert_eq!((&newest["legs"][0]["to"], &newest["legs"][0]["points"]), (&json!("expired"), &json!(199)));
