@@ -23,6 +23,7 @@ pub mod posting;
 pub mod program;
 pub mod proof;
 pub mod purchase;
+pub mod reach;
 pub mod refusal;
 pub mod rule;
 pub mod rulebook;
