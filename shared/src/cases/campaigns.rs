@@ -250,7 +250,8 @@ impl Campaigns<'_> {
     pub(crate) async fn addressing(&self, segments: &Segmentation) -> Result<Vec<Code>, Error> {
         let now = self.0.now();
         let live = self.0.table().live_campaigns().await?.into_iter().map(|stored| stored.campaign);
-        let lost = live.filter(|campaign| campaign.standing(now).is_live() && !campaign.definition.is_addressed(segments));
+        let lost =
+            live.filter(|campaign| campaign.standing(now).is_live() && !campaign.definition.is_addressed(segments));
         Ok(lost.filter_map(|campaign| Code::parse(&campaign.id.to_string()).ok()).collect())
     }
 

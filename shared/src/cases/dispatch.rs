@@ -19,7 +19,9 @@ use crate::cases::campaigns::Live;
 use crate::cases::{passes, recompute};
 use crate::domain::campaign::counts::{Count, Counts};
 use crate::domain::campaign::{Campaign, State};
-use crate::table::{Checkpoint, Hot, Outcome, ScanShard, SEGMENT_SHARDS, SegmentPosition, SendKey, StoredCheckpoint, count_shard};
+use crate::table::{
+    Checkpoint, Hot, Outcome, SEGMENT_SHARDS, ScanShard, SegmentPosition, SendKey, StoredCheckpoint, count_shard,
+};
 use crate::values::{CampaignId, Code, MemberId};
 
 /// Members of a page, unless the campaign's rate asks for fewer.
@@ -211,7 +213,9 @@ impl Dispatch<'_> {
         part: u16,
         after: Option<MemberId>,
     ) -> Result<(Vec<MemberId>, Option<MemberId>), Error> {
-        let Some(rule) = &live.rule else { return Err(Error::Defect("an audience is neither segment nor rule".into())) };
+        let Some(rule) = &live.rule else {
+            return Err(Error::Defect("an audience is neither segment nor rule".into()));
+        };
         let (rules, today) = (self.0.rulebook().await?, self.0.now().day());
         let window = rules.program().window;
         let most = live.campaign.definition.per_minute.map_or(SCANNED, |rate| rate.min(SCANNED));
