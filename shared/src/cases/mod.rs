@@ -71,6 +71,13 @@ impl From<Trouble> for Error {
     }
 }
 
+/// What the product stores or ships as JSON, and can't write or read; what clients send is read at the door.
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Defect(error.to_string())
+    }
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
