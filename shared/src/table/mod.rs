@@ -120,7 +120,8 @@ impl Table {
 
 /// Asks and counts what it costs. One call.
 async fn ask(query: QueryFluentBuilder) -> Result<QueryOutput, Trouble> {
-    let sent = query.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await;
+    // The SDK's future is large; in a box, those of the use cases around it stay small.
+    let sent = Box::pin(query.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await;
     let answer = sent.map_err(|e| Trouble::of(&e))?;
     count(Kind::Read, answer.consumed_capacity());
     Ok(answer)
@@ -128,7 +129,7 @@ async fn ask(query: QueryFluentBuilder) -> Result<QueryOutput, Trouble> {
 
 /// Puts an item on its condition; false when that does not hold. One call.
 async fn put_if(put: PutItemFluentBuilder) -> Result<bool, Trouble> {
-    match put.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await {
+    match Box::pin(put.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await {
         Ok(answer) => {
             count(Kind::Write, answer.consumed_capacity());
             Ok(true)
