@@ -43,7 +43,6 @@ pub struct Route {
 /// Why something is sent back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = TicketReturnReason)]
 pub struct ReturnReason {
     /// Its code.
     pub id: Code,
