@@ -91,3 +91,21 @@ pub struct Matter {
     /// Whether answers were looked up before, and did not help.
     pub handed_over: bool,
 }
+
+impl Matter {
+    /// A matter of which nothing but its type is known.
+    #[must_use]
+    pub const fn new(kind: Kind, channel: Channel) -> Self {
+        Self {
+            kind,
+            channel,
+            priority: None,
+            order: None,
+            sku: None,
+            line: None,
+            return_reason: None,
+            follows: None,
+            handed_over: false,
+        }
+    }
+}

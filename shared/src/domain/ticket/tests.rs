@@ -24,23 +24,9 @@ fn scores(csat: u8, nps: u8) -> Scores {
     Scores { csat: Csat::try_from(csat).unwrap(), nps: Some(Nps::try_from(nps).unwrap()) }
 }
 
-fn matter(kind: Kind) -> Matter {
-    Matter {
-        kind,
-        channel: Channel::MiniProgram,
-        priority: None,
-        order: None,
-        sku: None,
-        line: None,
-        return_reason: None,
-        follows: None,
-        handed_over: false,
-    }
-}
-
 fn opened(kind: Kind, now: Moment) -> Ticket {
     let (id, member) = (TicketId::of("ticket", &["1"]), MemberId::from_random([1; 16]));
-    Ticket::open(id, member, matter(kind), actor("member"), &desk(), now).unwrap().ticket
+    Ticket::open(id, member, Matter::new(kind, Channel::MiniProgram), actor("member"), &desk(), now).unwrap().ticket
 }
 
 fn act(ticket: &Ticket, act: Act, now: Moment) -> Result<Step, Refusal> {

@@ -13,10 +13,8 @@ use crate::domain::survey::{Consequence, Scores, Survey};
 use crate::domain::tally::Tally;
 use crate::values::{Actor, Moment, Reason, TicketId};
 
-const DAY_MS: u64 = 86_400_000;
-
 fn days(days: u32) -> Duration {
-    Duration::from_millis(u64::from(days) * DAY_MS)
+    Duration::from_hours(u64::from(days) * 24)
 }
 
 /// A ticket under somebody's hands.
