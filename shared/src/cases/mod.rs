@@ -28,6 +28,7 @@ pub mod surveys;
 pub mod ticket_boards;
 pub mod tickets;
 
+use crate::domain::flaw::Flaw;
 use crate::domain::posting::Failure;
 use crate::domain::refusal::Refusal;
 use crate::seal::SealError;
@@ -55,7 +56,7 @@ pub enum Error {
     /// What is to be changed is there, and the version on which the change builds was not named.
     VersionMissing,
     /// Settings that can't be used, with every flaw named.
-    Flawed(Vec<crate::domain::program::Flaw>),
+    Flawed(Vec<Flaw>),
     /// The world fails: try again later.
     Unavailable(String),
     /// A defect of ours.

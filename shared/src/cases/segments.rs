@@ -10,7 +10,7 @@ use crate::cases::Error;
 use crate::cases::customers::Sight;
 use crate::cases::passes::{Found, Matches, Work};
 use crate::domain::clv::Prediction;
-use crate::domain::program::Flaw;
+use crate::domain::flaw::Flaw;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::Rule;
 use crate::domain::segmentation::{Draft, Explained, SegmentDraft, Segmentation, SetDraft};

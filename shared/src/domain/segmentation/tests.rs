@@ -3,6 +3,7 @@ use proptest::strategy::ValueTree as _;
 
 use super::*;
 use crate::domain::days::{PurchaseDays, Window};
+use crate::domain::flaw::Flaws;
 use crate::domain::order::Topic;
 use crate::domain::traits::Traits;
 use crate::values::Fen;
