@@ -138,12 +138,12 @@ impl Profile {
 
     /// Reads a stored profile.
     pub fn read(part: &StoredPart) -> Result<Self, Error> {
-        serde_json::from_str(&part.text).map_err(|e| Error::Defect(e.to_string()))
+        Ok(serde_json::from_str(&part.text)?)
     }
 
     /// The profile as it is stored.
     pub fn text(&self) -> Result<String, Error> {
-        serde_json::to_string(self).map_err(|e| Error::Defect(e.to_string()))
+        Ok(serde_json::to_string(self)?)
     }
 
     /// The first free name for another value of a field.

@@ -6,13 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::{Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::meter::{Kind, count};
-use super::{Item, Table, Trouble, binary, get_number, get_text, number, text};
+use super::{Item, Table, Trouble, ask, binary, get_number, get_text, number, text, update_in_transaction};
 use crate::domain::playbook::{self, Way};
 use crate::domain::posting::Posted;
 use crate::values::{Code, MemberId, Moment, RowKey};
@@ -121,7 +120,7 @@ fn recount(table: &str, shard: u8, by: &[(&Code, i64)]) -> Result<TransactWriteI
             .expression_attribute_names(format!("#s{n}"), segment.as_str())
             .expression_attribute_values(format!(":n{n}"), number(by));
     }
-    Ok(TransactWriteItem::builder().update(update.build().map_err(Trouble::defect)?).build())
+    update_in_transaction(update)
 }
 
 /// A record of the table's stream, as event sources hand it on.
@@ -184,18 +183,14 @@ pub fn read_move(record: &serde_json::Value) -> Result<Option<playbook::Move>, S
 impl Table {
     /// How many members are in each segment. One call.
     pub async fn segment_counts(&self) -> Result<BTreeMap<Code, u64>, Trouble> {
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.memberships)
             .key_condition_expression("segment_shard = :counts")
             .expression_attribute_values(":counts", text(COUNTS))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .consistent_read(true);
+        let answer = ask(query).await?;
         let mut counts = BTreeMap::<Code, i64>::new();
         for (segment, item) in answer.items().iter().flat_map(|item| item.keys().map(move |name| (name, item))) {
             if let (Ok(code), Some(members)) = (Code::parse(segment), get_number::<i64>(item, segment)) {
@@ -234,19 +229,15 @@ impl Table {
         most: usize,
     ) -> Result<(Vec<InSegment>, Option<MemberId>), Trouble> {
         let start = at.after.map(|member| key(partition(segment, at.shard), member.to_string()));
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.memberships)
             .key_condition_expression("segment_shard = :shard")
             .expression_attribute_values(":shard", text(partition(segment, at.shard)))
             .set_exclusive_start_key(start)
-            .limit(i32::try_from(most).unwrap_or(i32::MAX))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .limit(i32::try_from(most).unwrap_or(i32::MAX));
+        let answer = ask(query).await?;
         let member = |item: &Item| get_text(item, "member").and_then(|member| MemberId::parse(member).ok());
         let read = |item: &Item| {
             let since = get_number(item, "since").and_then(Moment::from_millis);

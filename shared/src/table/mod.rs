@@ -1,8 +1,9 @@
 //! The table port: the only way to what is kept.
 //!
 //! Tables are named for what they hold (see `template.yaml`): members' hot items, the journal, sealed profiles,
-//! identities with answered signatures, member keys, settings, who is in which segment, tickets, campaigns and what they send. Writes that belong together
-//! go into one [`Transaction`]; every write is conditional, so repeating one can't do harm.
+//! identities with answered signatures, member keys, settings, who is in which segment, tickets, campaigns and what they
+//! send. Writes that belong together go into one [`Transaction`]; every write is conditional, so repeating one can't do
+//! harm.
 
 mod budgets;
 mod call;
@@ -22,8 +23,12 @@ mod transaction;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::builders::PutBuilder;
+use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem};
 
 pub use call::Trouble;
@@ -125,6 +130,30 @@ impl Table {
     }
 }
 
+/// Asks and counts what it costs. One call.
+async fn ask(query: QueryFluentBuilder) -> Result<QueryOutput, Trouble> {
+    // The SDK's future is large; in a box, those of the use cases around it stay small.
+    let sent = Box::pin(query.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await;
+    let answer = sent.map_err(|e| Trouble::of(&e))?;
+    count(Kind::Read, answer.consumed_capacity());
+    Ok(answer)
+}
+
+/// Puts an item on its condition; false when that does not hold. One call.
+async fn put_if(put: PutItemFluentBuilder) -> Result<bool, Trouble> {
+    match Box::pin(put.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await {
+        Ok(answer) => {
+            count(Kind::Write, answer.consumed_capacity());
+            Ok(true)
+        }
+        Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
+            count(Kind::Write, []);
+            Ok(false)
+        }
+        Err(error) => Err(Trouble::of(&error)),
+    }
+}
+
 /// An item to be put over the version that was read; over nothing when that is 0. `key` is the table's partition key.
 fn put_over(table: &str, item: Item, key: &str, version: u64) -> PutBuilder {
     let put = Put::builder().table_name(table).set_item(Some(item));
@@ -140,6 +169,11 @@ fn put_over(table: &str, item: Item, key: &str, version: u64) -> PutBuilder {
 /// A put as part of a transaction.
 fn in_transaction(put: PutBuilder) -> Result<TransactWriteItem, Trouble> {
     Ok(TransactWriteItem::builder().put(put.build().map_err(Trouble::defect)?).build())
+}
+
+/// An update as part of a transaction.
+fn update_in_transaction(update: UpdateBuilder) -> Result<TransactWriteItem, Trouble> {
+    Ok(TransactWriteItem::builder().update(update.build().map_err(Trouble::defect)?).build())
 }
 
 fn text(value: impl Into<String>) -> AttributeValue {

@@ -4,7 +4,8 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity, Transac
 
 use super::meter::{Kind, count};
 use super::{
-    Freshness, Item, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text,
+    Freshness, Item, Table, Trouble, ask, binary, get_binary, get_number, get_text, in_transaction, number, put_over,
+    text,
 };
 use crate::values::{MemberId, Moment, RowKey};
 
@@ -126,7 +127,7 @@ impl Table {
 
     /// A member's newest notes, newest first. One call.
     pub async fn notes(&self, member: MemberId, most: i32) -> Result<Vec<String>, Trouble> {
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.profiles)
@@ -136,12 +137,8 @@ impl Table {
             .expression_attribute_values(":m", text(member.to_string()))
             .expression_attribute_values(":p", text("note#"))
             .scan_index_forward(false)
-            .limit(most)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .limit(most);
+        let answer = ask(query).await?;
         Ok(answer.items().iter().filter_map(|item| get_text(item, "content").map(str::to_owned)).collect())
     }
 }
