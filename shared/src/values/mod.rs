@@ -2,6 +2,7 @@
 
 mod amount;
 mod birthday;
+mod child;
 mod day;
 mod moment;
 mod name;
@@ -12,12 +13,13 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 
 pub use amount::{Fen, Points, SomeFen, SomePoints, share};
-pub use birthday::Birthday;
+pub use birthday::{Birthday, MonthDay};
+pub use child::ChildId;
 pub use day::LocalDay;
 pub use moment::Moment;
 pub use name::{
-    Actor, Card, Category, Code, Currency, ForeignId, IdempotencyKey, InviteCode, MemberId, Name, Note, OpenId, Phone,
-    Question, Reason, RowKey, Sku, Source, UnionId,
+    Actor, Card, Category, Code, Currency, Device, Email, ExternalUserId, ForeignId, IdempotencyKey, InviteCode,
+    Locale, MemberId, Name, Note, OpenId, PageName, Phone, Question, Reason, RowKey, Sku, Source, UnionId,
 };
 pub use ticket::TicketId;
 
