@@ -365,6 +365,8 @@ impl Merges<'_> {
         let identities = self.carry(&mut absorbed, &mut survivor, |_| true)?;
         absorbed.end_sessions();
         absorbed.opened.profile.merged = Some((wish.survivor, name));
+        // Whatever went to either of them went to this person, and what either did not want this person does not want.
+        survivor.hot.reach = survivor.hot.reach.joined(&absorbed.hot.reach);
         let record = Record {
             schema: SCHEMA,
             at: now,

@@ -194,9 +194,12 @@ impl Definition {
         self.variants.iter().find(|variant| variant.id == *id)
     }
 
-    /// The segments to which it refers by name; a rule refers to its own in its text.
-    pub fn segments(&self) -> impl Iterator<Item = &Code> {
-        self.audience.segment.iter().chain(&self.audience.exclude)
+    /// Whether its audience is one under these segments.
+    #[must_use]
+    pub fn is_addressed(&self, segments: &Segmentation) -> bool {
+        let mut flaws = Flaws(Vec::new());
+        self.audience_flaws(segments, &mut flaws);
+        flaws.0.is_empty()
     }
 
     /// Everything that is wrong with it now, under these segments; empty when it can be used.
