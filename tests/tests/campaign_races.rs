@@ -22,14 +22,15 @@ use huitou::domain::campaign::Act;
 use huitou::domain::campaign::counts::{Count, Counts};
 use huitou::domain::campaign::definition::Definition;
 use huitou::domain::campaign::send::State;
+
+use huitou::domain::consent::{Decision, Purpose};
 use huitou::domain::order::Order;
 use huitou::domain::program::Period;
 use huitou::domain::reach::FrequencyCap;
 use huitou::domain::traits::Channel;
 use huitou::table::{Freshness, SEND_SHARDS, SendKey};
 use huitou::values::{
-    Actor, CampaignId, Code, Fen, ForeignId, IdempotencyKey, MemberId, MessageId, Moment, OpenId, SendId, Source,
-    TemplateId,
+    Actor, CampaignId, Fen, ForeignId, IdempotencyKey, MemberId, MessageId, Moment, OpenId, SendId, Source, TemplateId,
 };
 use local::in_process::Fault;
 use serde_json::{Value, json};
@@ -102,8 +103,9 @@ async fn members(app: &App, count: u32, credits: u32) -> Vec<MemberId> {
         let accepted = app.intake().orders(&[(customer, order)], &by).await.unwrap().remove(0).unwrap();
         let member = accepted.entry.member;
         let mut hot = app.table().member(member, Freshness::Latest).await.unwrap().unwrap();
-        hot.account.traits.consents =
-            ["marketing.subscribe", "marketing.webhook"].map(|purpose| Code::parse(purpose).unwrap()).to_vec();
+        for purpose in [Purpose::Subscribe, Purpose::Webhook] {
+            hot.account.traits.decide(Decision { purpose, granted: true, policy: 1, on: app.now().day() });
+        }
         (0..credits).for_each(|_| hot.reach.grant(&template));
         let _ = app.table().transaction().member(&hot).unwrap().commit().await.unwrap();
         members.push(member);

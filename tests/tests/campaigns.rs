@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use huitou::table::Freshness;
-use huitou::values::{CampaignId, Code, MemberId, Moment};
+use huitou::values::{CampaignId, Moment};
 use serde_json::{Value, json};
 use tests::{House, Member, a_house};
 
@@ -41,11 +40,11 @@ async fn launches(house: &House, definition: &Value) -> Value {
 
 /// Lets a member agree to marketing on a channel.
 async fn consents(house: &House, member: &Member, purpose: &str) {
-    let table = house.host.app.table();
-    let id = MemberId::parse(&member.id).unwrap();
-    let mut hot = table.member(id, Freshness::Latest).await.unwrap().unwrap();
-    hot.account.traits.consents = vec![Code::parse(purpose).unwrap()];
-    let _ = table.transaction().member(&hot).unwrap().commit().await.unwrap();
+    let statements = house.as_member(member, "GET", "/v1/me/consents").send().await.expect(200);
+    let asked = statements["items"].as_array().unwrap().iter().find(|item| item["purpose"] == purpose).unwrap();
+    let agreed = json!({ "granted": true, "policy_version": asked["statement"]["version"] });
+    let _ =
+        house.as_member(member, "PUT", &format!("/v1/me/consents/{purpose}")).json(&agreed).send().await.expect(200);
 }
 
 /// Waits until a campaign's counts are as wanted.
@@ -105,7 +104,7 @@ fn with(changes: &[(&str, Value)]) -> Value {
 
 /// Lets the minute's look at the clocks happen.
 async fn a_minute_passes(house: &House) {
-    let _ = house.host.app.dispatch().look().await.unwrap();
+    house.host.app.dispatch().look().await.unwrap();
     let _ = house.host.app.sending().drain(Duration::from_secs(20)).await.unwrap();
 }
 
@@ -154,7 +153,8 @@ async fn a_consent_that_is_withdrawn_between_queue_and_send_stops_the_send() {
     house.host.clock.set(Moment::parse("2026-03-02T22:00:00+08:00").unwrap());
     let campaign = launches(&house, &a_campaign()).await;
     let _ = until(&house, &campaign, |c| is(c, "held.quiet_hours", 2)).await;
-    consents(&house, &members[0], "marketing.sms").await;
+    let withdraw = house.as_member(&members[0], "PUT", "/v1/me/consents/marketing.webhook");
+    let _ = withdraw.json(&json!({ "granted": false })).send().await.expect(200);
     house.host.clock.set(Moment::parse("2026-03-03T08:00:00+08:00").unwrap());
     a_minute_passes(&house).await;
     let _ = until(&house, &campaign, |c| is(c, "sent", 1) && is(c, "refused.consent", 1)).await;

@@ -217,7 +217,6 @@ impl Dispatch<'_> {
             return Err(Error::Defect("an audience is neither segment nor rule".into()));
         };
         let (rules, today) = (self.0.rulebook().await?, self.0.now().day());
-        let window = rules.program().window;
         let most = live.campaign.definition.per_minute.map_or(SCANNED, |rate| rate.min(SCANNED));
         let shard = ScanShard { number: part, of: passes::PARTS };
         let page = self.0.table().page_of_members(shard, after, i32::try_from(most).unwrap_or(i32::MAX)).await?;
@@ -226,7 +225,7 @@ impl Dispatch<'_> {
             let account = &hot.account;
             !passes::is_merged(hot)
                 && !exclude.iter().any(|segment| account.segments.contains(segment))
-                && rules.segmentation.judge_rule(rule, &account.facts(window), today).value
+                && rules.segmentation.judge_rule(rule, &account.facts(&rules), today).value
         };
         let members = page.members.iter().filter(meant).map(|hot| hot.account.member).collect();
         Ok((members, page.next))
