@@ -3,7 +3,12 @@
 
 use std::time::Duration;
 
-use huitou::values::{CampaignId, Moment};
+use huitou::cases::sending::Went;
+use huitou::channels::{Busy, Outcome};
+use huitou::clock::Clock as _;
+use huitou::domain::campaign::Act;
+use huitou::table::{SendKey, metered};
+use huitou::values::{CampaignId, MemberId, MessageId, Moment};
 use serde_json::{Value, json};
 use tests::{House, Member, a_house};
 
@@ -341,4 +346,84 @@ async fn a_copy_for_a_member_who_was_merged_goes_to_the_survivor_once() {
     let mut wanted = vec![members[0].id.clone(), members[2].id.clone()];
     wanted.sort();
     assert_eq!(sent_to(&house), wanted);
+}
+
+#[tokio::test]
+async fn a_message_costs_three_table_calls_and_one_that_may_not_go_two() {
+    let house = a_house().await;
+    let members = agreed(&house, 3).await;
+    let stranger = house.a_member("90001").await;
+    let campaign = drafts(&house, &with(&[("budget", json!({ "sends": 10 }))])).await;
+    house.host.clock.set(Moment::parse("2026-03-02T11:00:00+08:00").unwrap());
+    let id = CampaignId::parse(campaign["id"].as_str().unwrap()).unwrap();
+    let _ = house.host.app.campaigns().act(id, Act::Launch).await.unwrap();
+    let _ = until(&house, &campaign, |c| is(c, "sent", 3) && is(c, "refused.consent", 1)).await;
+    let newcomer = house.a_member("90002").await;
+    consents(&house, &newcomer, "marketing.webhook").await;
+    let late = house.a_member("90003").await;
+    for (member, calls, went) in
+        [(&newcomer, 3, Went::Asked), (&late, 2, Went::Decided), (&members[0], 1, Went::Nothing)]
+    {
+        let key = SendKey { campaign: id, member: MemberId::parse(&member.id).unwrap(), occasion: None, paged: true };
+        // What is kept for two seconds is read before.
+        let _ = house.host.app.sending().work(SendKey { member: MemberId::parse(&stranger.id).unwrap(), ..key }).await;
+        let (done, cost) = Box::pin(metered(house.host.app.sending().work(key))).await;
+        assert_eq!((done.unwrap(), cost.calls), (went, calls), "{cost:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_is_left_alone_and_nothing_burns_until_it_is_well_again() {
+    let house = a_house().await;
+    let _ = agreed(&house, 12).await;
+    let recorder = house.host.surroundings.recorder.clone();
+    let down = || Outcome::Retry { after: Duration::from_secs(1), busy: Busy::Provider };
+    recorder.answers(move |_, _| down());
+    let campaign = launches(&house, &a_campaign()).await;
+    let counts = until(&house, &campaign, |c| is(c, "held", 12)).await;
+    assert!(counts["held.circuit"].as_i64().unwrap_or(0) > 0, "{counts}");
+    assert!(recorder.went().len() < 12, "those that waited did not call");
+    recorder.answers(|message, _| Outcome::Accepted(MessageId::of(message.send)));
+    let mut now = house.host.clock.now();
+    for _ in 0..30 {
+        now = now.plus(Duration::from_mins(4));
+        house.host.clock.set(now);
+        a_minute_passes(&house).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        if is(&reads(&house, &campaign).await["counts"], "sent", 12) {
+            break;
+        }
+    }
+    let _ = until(&house, &campaign, |c| is(c, "sent", 12) && is(c, "held", 0)).await;
+}
+
+#[tokio::test]
+async fn what_was_due_during_an_outage_goes_if_its_offer_still_holds_and_else_expires() {
+    for (back, word) in [("2026-03-03T10:00:00+08:00", "sent"), ("2026-03-31T09:00:00+08:00", "expired.offer")] {
+        let house = a_house().await;
+        let _ = agreed(&house, 5).await;
+        house.host.clock.set(Moment::parse("2026-03-02T22:00:00+08:00").unwrap());
+        let campaign = launches(&house, &a_campaign()).await;
+        let _ = until(&house, &campaign, |c| is(c, "held.quiet_hours", 5)).await;
+        house.host.clock.set(Moment::parse(back).unwrap());
+        a_minute_passes(&house).await;
+        let _ = until(&house, &campaign, |c| is(c, word, 5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_preview_says_who_would_get_it_what_holds_the_others_back_and_changes_nothing() {
+    let house = a_house().await;
+    let _ = (agreed(&house, 5).await, house.a_member("90001").await);
+    let campaign = drafts(&house, &a_campaign()).await;
+    let path = format!("/v1/campaigns/{}/preview", campaign["id"].as_str().unwrap());
+    let preview = house.as_role("operator", "POST", &path).send().await.expect(200);
+    assert_eq!((&preview["audience"], &preview["looked_at"]), (&json!(6), &json!(6)));
+    assert_eq!((&preview["goes"], &preview["refused"]), (&json!({ "webhook": 5 }), &json!({ "consent": 1 })));
+    assert_eq!(preview["samples"][0]["text"], "好久不见，回来看看");
+    assert_eq!(sent_to(&house), Vec::<String>::new());
+    let by_rule = drafts(&house, &with(&[("audience", json!({ "rule": "everyone" }))])).await;
+    let path = format!("/v1/campaigns/{}/preview", by_rule["id"].as_str().unwrap());
+    let preview = house.as_role("operator", "POST", &path).send().await.expect(200);
+    assert_eq!((&preview["audience"], &preview["goes"]), (&json!(6), &json!({ "webhook": 5 })));
 }

@@ -1,7 +1,9 @@
 //! What staff do with a campaign. Doing again what is done changes nothing.
 
+use axum::Json as Answer;
 use axum::extract::State;
 use huitou::app::App;
+use huitou::cases::campaign_preview::Preview;
 use huitou::domain::campaign::Act;
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::Ids;
@@ -12,6 +14,17 @@ use crate::definitions::{CampaignShown, ShownCampaign, shown};
 
 async fn act(app: &App, id: CampaignId, act: Act) -> Result<ShownCampaign, Problem> {
     Ok(shown(app.campaigns().act(id, act).await?, None))
+}
+
+/// What a campaign would do if it were launched now: how many it would reach, what each gate would hold back, what it
+/// would say and cost. Nothing is changed.
+#[utoipa::path(post, path = "/v1/campaigns/{id}/preview", tag = "campaigns", params(("id" = CampaignId, Path)), responses((status = 200, body = Preview)))]
+pub(crate) async fn preview(
+    State(app): State<App>,
+    caller: Caller,
+    Ids(id): Ids<CampaignId>,
+) -> Result<Answer<Preview>, Problem> {
+    Ok(Answer(app.campaigns().preview(id, caller.actor).await?))
 }
 
 /// Launch a draft: at once, or when its window begins.

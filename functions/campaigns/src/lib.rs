@@ -25,6 +25,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(definitions::list, definitions::create))
         .routes(routes!(definitions::read, definitions::save))
+        .routes(routes!(acts::preview))
         .routes(routes!(acts::launch))
         .routes(routes!(acts::pause))
         .routes(routes!(acts::resume))

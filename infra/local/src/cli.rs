@@ -16,6 +16,7 @@ Huitou on one machine.
 Usage: local [run] [options]      start everything and print where it answers
        local demo [options]       load a real purchase log through the API, then show what became of it
        local token --role ROLE    print a token for the API
+       local redrive QUEUE        put a queue's dead letters back, while no host runs
 
 Options of run and demo:
   --port N           answer on 127.0.0.1:N (3000; 0 takes a free port)
@@ -54,6 +55,13 @@ pub enum Command {
         /// The data directory of the host that is to accept it.
         data: PathBuf,
     },
+    /// Put the dead letters of a queue back.
+    Redrive {
+        /// The queue of dead letters, as `SendDeadLetters`.
+        queue: String,
+        /// The data directory.
+        data: PathBuf,
+    },
     /// Print the help.
     Help,
 }
@@ -84,6 +92,7 @@ pub struct Demo {
 #[derive(Default)]
 struct Given {
     command: Option<String>,
+    queue: Option<String>,
     port: Option<u16>,
     data: Option<PathBuf>,
     memory: bool,
@@ -112,6 +121,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
                 given.named.push(name);
             }
             Arg::Value(word) if given.command.is_none() => given.command = Some(word.to_string_lossy().into_owned()),
+            Arg::Value(word) if given.command.as_deref() == Some("redrive") && given.queue.is_none() => {
+                given.queue = Some(word.to_string_lossy().into_owned());
+            }
             other => return Err(said(&other.unexpected())),
         }
     }
@@ -123,7 +135,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
             Ok(Command::Demo(Demo { run: given.run()?, file, json, exit }))
         }
         Some("token") => given.allow("token", &["role", "member", "subject", "data"]).and_then(|()| given.token()),
-        Some(other) => Err(format!("There is no command {other}: it is run, demo or token; see --help.")),
+        Some("redrive") => given.allow("redrive", &["data"]).and_then(|()| given.redrive()),
+        Some(other) => Err(format!("There is no command {other}: it is run, demo, token or redrive; see --help.")),
     }
 }
 
@@ -182,6 +195,11 @@ impl Given {
         };
         let host = Options { port: self.port.unwrap_or(DEFAULT_PORT), store, clock: self.clock };
         Ok(Run { host, programme: self.programme.clone() })
+    }
+
+    fn redrive(&self) -> Result<Command, String> {
+        let queue = self.queue.clone().ok_or("A redrive needs the queue of dead letters, as SendDeadLetters.")?;
+        Ok(Command::Redrive { queue, data: self.data.clone().unwrap_or_else(|| DEFAULT_DATA.into()) })
     }
 
     fn token(&self) -> Result<Command, String> {
@@ -243,7 +261,8 @@ mod tests {
     fn what_is_not_understood_is_said_in_a_sentence() {
         for (line, sentence) in [
             ("--colour", "There is no option --colour: see --help."),
-            ("dance", "There is no command dance: it is run, demo or token; see --help."),
+            ("dance", "There is no command dance: it is run, demo, token or redrive; see --help."),
+            ("redrive", "A redrive needs the queue of dead letters, as SendDeadLetters."),
             ("--port high", "high is no port: it is a number from 0 to 65535."),
             ("--port", "--port needs a port: see --help."),
             ("--data d --memory", "--data and --memory can't go together: leave one out."),

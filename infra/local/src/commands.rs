@@ -20,6 +20,8 @@ use crate::demo::migration::{self, Placing};
 use crate::demo::progress::Progress;
 use crate::demo::summary;
 use crate::host::{Host, Options};
+use crate::queue::Queues;
+use crate::template::Template;
 use crate::wire::{self, Bearer, ROLES};
 
 /// Lines of a log that are told when they can't be read; the others are counted.
@@ -33,6 +35,7 @@ pub async fn perform(command: Command) -> Result<(), String> {
             let secret = data_dir::secret(&data).map_err(|e| e.to_string())?;
             print(&wire::token(&secret, &bearer)?);
         }
+        Command::Redrive { queue, data } => print(&redrive(&queue, &data)?),
         Command::Run(run) => {
             let host = start(&run).await?;
             print(&greeting(&host).await);
@@ -41,6 +44,15 @@ pub async fn perform(command: Command) -> Result<(), String> {
         Command::Demo(demo) => perform_demo(&demo).await?,
     }
     Ok(())
+}
+
+/// Puts dead letters back into the queue that gave them up. The lock keeps a running host and this apart.
+fn redrive(queue: &str, data: &Path) -> Result<String, String> {
+    let directory = data_dir::DataDir::open(data).map_err(|e| e.to_string())?;
+    let template = Template::shipped().map_err(|e| e.to_string())?;
+    let queues = Queues::open(Some(&directory.file("queue.sqlite")), &template.queues).map_err(|e| e.to_string())?;
+    let moved = queues.redrive(queue, None).map_err(|refusal| format!("{queue} can't be redriven: {refusal}."))?;
+    Ok(format!("{moved} dead letters of {queue} are back in their queue; they go when the host runs."))
 }
 
 async fn start(run: &Run) -> Result<Host, String> {

@@ -7,11 +7,13 @@ use std::time::Duration;
 use crate::app::App;
 use crate::cases::Error;
 use crate::cases::dispatch::Task;
+use crate::domain::account::Account;
 use crate::domain::campaign::circuit::Circuit;
 use crate::domain::campaign::counts::Counts;
 use crate::domain::campaign::definition::Definition;
 use crate::domain::campaign::gates::Room;
 use crate::domain::campaign::{Act, Campaign, State};
+use crate::domain::consent::Bar;
 use crate::domain::rule::Rule;
 use crate::domain::segmentation::Segmentation;
 use crate::domain::traits::Channel;
@@ -32,7 +34,7 @@ pub struct Live {
     /// The rule of its audience, if that is one.
     pub rule: Option<Rule>,
     /// What was left of its budget, by shard.
-    room: Mutex<Vec<(u8, Room)>>,
+    pub(super) room: Mutex<Vec<(u8, Room)>>,
 }
 
 impl Live {
@@ -63,6 +65,15 @@ impl Live {
         let fits = |shard: u8| rooms.iter().any(|(number, room)| *number == shard && room.fits(cost));
         (0..BUDGET_SHARDS).map(|n| first.wrapping_add(n) % BUDGET_SHARDS).find(|shard| fits(*shard))
     }
+}
+
+/// What a member's account says of a campaign.
+#[derive(Debug, Default)]
+pub(crate) struct Stance {
+    /// Channels on which marketing is barred, and why.
+    pub bars: Vec<(Channel, Bar)>,
+    /// Whether the member is in the audience.
+    pub in_audience: bool,
 }
 
 /// What a process has read of campaigns and circuits in the last two seconds.
@@ -313,6 +324,35 @@ impl Campaigns<'_> {
         transaction.commit().await?;
         self.0.kept_campaigns().forget(id);
         Ok(())
+    }
+
+    /// What a member's account says of a campaign.
+    pub(crate) async fn stance(&self, live: &Live, account: &Account) -> Result<Stance, Error> {
+        let floors = self.0.rulebook().await?.floors;
+        let today = self.0.now().day();
+        let bar = |channel: &Channel| Some((*channel, account.may_be_sent(*channel, floors, today).err()?));
+        let bars = live.campaign.definition.plan.iter().filter_map(bar).collect();
+        Ok(Stance { bars, in_audience: self.in_audience(live, account).await? })
+    }
+
+    /// Whether the member is in the audience now, and in no segment that it leaves out.
+    async fn in_audience(self, live: &Live, account: &Account) -> Result<bool, Error> {
+        let definition = &live.campaign.definition;
+        let audience = &definition.audience;
+        if audience.exclude.iter().any(|segment| account.segments.contains(segment)) {
+            return Ok(false);
+        }
+        if let Some(segment) = &audience.segment {
+            let inside = account.segments.contains(segment);
+            return Ok(match definition.trigger.map(|trigger| trigger.on) {
+                Some(crate::domain::playbook::Way::Left) => !inside,
+                Some(crate::domain::playbook::Way::Entered) | None => inside,
+            });
+        }
+        let Some(rule) = &live.rule else { return Ok(false) };
+        let rules = self.0.rulebook().await?;
+        let facts = account.facts(&rules);
+        Ok(rules.segmentation.judge_rule(rule, &facts, self.0.now().day()).value)
     }
 
     /// The circuits as they were at most two seconds ago. One call, or none.

@@ -5,6 +5,7 @@
 //! half done.
 
 pub mod attachments;
+pub mod campaign_preview;
 pub mod campaigns;
 pub mod children;
 pub mod consents;

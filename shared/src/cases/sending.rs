@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::cases::Error;
-use crate::cases::campaigns::Live;
+use crate::cases::campaigns::{Live, Stance};
 use crate::cases::ledger::Patience;
 use crate::cases::people::{Contacts, Opened};
 use crate::channels::{Address, Message, Sent};
@@ -176,20 +176,14 @@ impl Sending<'_> {
                 Some((_, opened)) => self.reachable(opened, &definition.plan)?,
                 None => Vec::new(),
             };
-            let in_audience = match &scene.member {
-                Some((hot, _)) => self.in_audience(live, &hot.account).await?,
-                None => false,
+            let stance = match &scene.member {
+                Some((hot, _)) => self.0.campaigns().stance(live, &hot.account).await?,
+                None => Stance::default(),
             };
-            let floors = self.0.rulebook().await?.floors;
-            let bar = |hot: &Hot, channel: Channel| hot.account.may_be_sent(channel, floors, now.day()).err();
-            let barred = |hot: &Hot| -> Vec<_> {
-                definition.plan.iter().filter_map(|channel| Some((*channel, bar(hot, *channel)?))).collect()
-            };
-            let bars = scene.member.as_ref().map(|(hot, _)| barred(hot)).unwrap_or_default();
             let facing = scene.member.as_ref().map(|(hot, _)| Facing {
-                bars: &bars,
+                bars: &stance.bars,
                 reach: &hot.reach,
-                in_audience,
+                in_audience: stance.in_audience,
                 reachable: &reachable,
             });
             let conditions = Conditions { definition, limits: &limits.limits, room: live.room(), circuits: &open, now };
@@ -218,26 +212,6 @@ impl Sending<'_> {
             }
         }
         Ok(reachable)
-    }
-
-    /// Whether the member is in the audience now, and in no segment that it leaves out.
-    async fn in_audience(self, live: &Live, account: &Account) -> Result<bool, Error> {
-        let definition = &live.campaign.definition;
-        let audience = &definition.audience;
-        if audience.exclude.iter().any(|segment| account.segments.contains(segment)) {
-            return Ok(false);
-        }
-        if let Some(segment) = &audience.segment {
-            let inside = account.segments.contains(segment);
-            return Ok(match definition.trigger.map(|trigger| trigger.on) {
-                Some(crate::domain::playbook::Way::Left) => !inside,
-                Some(crate::domain::playbook::Way::Entered) | None => inside,
-            });
-        }
-        let Some(rule) = &live.rule else { return Ok(false) };
-        let rules = self.0.rulebook().await?;
-        let facts = account.facts(&rules);
-        Ok(rules.segmentation.judge_rule(rule, &facts, self.0.now().day()).value)
     }
 
     /// Writes where a send stands without a provider having been asked. One call.
@@ -522,7 +496,7 @@ fn address(opened: &Opened, channel: Channel) -> Result<Option<Address>, Error> 
 }
 
 /// What placeholders stand for.
-fn values(live: &Live, account: &Account) -> Values {
+pub(super) fn values(live: &Live, account: &Account) -> Values {
     let mut values = Values::new();
     if let Some(coupon) = &live.campaign.definition.coupon {
         values.insert("coupon".to_owned(), coupon.to_string());

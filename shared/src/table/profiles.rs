@@ -217,6 +217,17 @@ impl Table {
         Ok((profile, first(&self.names.keys).and_then(StoredKeys::read)))
     }
 
+    /// Several members' profiles, as they were a moment ago. One call for up to 100.
+    pub async fn profiles(&self, members: &[MemberId]) -> Result<Vec<StoredPart>, Trouble> {
+        let keys = members.iter().map(|member| profile_key(*member)).collect();
+        let items = self.batch_get(&self.names.profiles, keys, false).await?;
+        let read = |item: &Item| {
+            let member = get_text(item, "member").and_then(|member| MemberId::parse(member).ok());
+            read_profile(member.ok_or_else(|| Trouble::defect("a profile has no member"))?, item)
+        };
+        items.iter().map(read).collect()
+    }
+
     /// A member's newest notes, newest first. One call.
     pub async fn notes(&self, member: MemberId, most: i32) -> Result<Vec<String>, Trouble> {
         let answer = self.parts_like(member, "note#", None, most, Freshness::Recent).await?;

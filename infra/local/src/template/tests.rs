@@ -159,12 +159,14 @@ fn tables_have_the_keys_and_indexes_that_the_product_counts_on() {
     assert_eq!(
         keys,
         [
+            "CampaignTable: campaign S HASH, part S RANGE",
             "Identities: identity B HASH; expires",
             "Journal: row B HASH",
             "MemberKeys: member S HASH",
             "Members: member S HASH",
             "Memberships: segment_shard S HASH, member S RANGE; streams NEW_AND_OLD_IMAGES",
             "Profiles: member S HASH, part S RANGE; expires",
+            "Sends: send S HASH",
             "Settings: subject S HASH, version N RANGE",
             "TicketTable: ticket S HASH, part S RANGE",
         ]

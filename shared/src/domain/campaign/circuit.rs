@@ -87,3 +87,47 @@ impl Circuit {
         Self { opened: self.opened.saturating_add(1), open_until: Some(now.plus(length)), probing: false, ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Moment {
+        Moment::parse("2026-11-02T12:00:00+08:00").unwrap()
+    }
+
+    fn opened() -> Circuit {
+        (0..FAILURES).fold(Circuit::default(), |circuit, _| circuit.after(Provider::Failing, now()).unwrap())
+    }
+
+    #[test]
+    fn some_failures_in_a_row_open_it_and_a_good_answer_between_them_does_not_let_it_come_to_that() {
+        let mut circuit = Circuit::default();
+        for _ in 0..FAILURES - 1 {
+            circuit = circuit.after(Provider::Failing, now()).unwrap();
+            assert_eq!(circuit.passes(now()), Passing::Freely);
+        }
+        assert_eq!(circuit.after(Provider::Well, now()), Some(Circuit::default()));
+        let open = circuit.after(Provider::Failing, now()).unwrap();
+        assert_eq!(open.passes(now()), Passing::NotBefore(now().plus(FIRST)));
+        assert_eq!(open.after(Provider::Failing, now()), None, "what was under way says nothing new");
+    }
+
+    #[test]
+    fn one_probe_goes_while_the_others_wait_and_decides() {
+        let later = now().plus(FIRST);
+        assert_eq!(opened().passes(later), Passing::AsProbe);
+        let probed = opened().probed(later);
+        assert_eq!(probed.passes(later), Passing::NotBefore(later.plus(PROBE)));
+        assert_eq!(probed.after(Provider::Well, later), Some(Circuit::default()));
+        let again = probed.after(Provider::Failing, later).unwrap();
+        assert_eq!(again.passes(later), Passing::NotBefore(later.plus(FIRST * 2)), "twice as long as before");
+    }
+
+    #[test]
+    fn an_account_that_is_shut_out_opens_it_at_once_and_a_message_nobody_heard_of_says_nothing() {
+        let shut = Circuit::default().after(Provider::ShutOut, now()).unwrap();
+        assert_eq!(shut.passes(now()), Passing::NotBefore(now().plus(LONGEST)));
+        assert_eq!(opened().after(Provider::Silent, now()), None);
+    }
+}

@@ -185,3 +185,54 @@ impl Campaign {
         goes_on.then(|| Self { state: State::Paused, fault: Some(said.to_owned()), ..aged })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    pub(super) fn a_definition() -> Definition {
+        let variant = |id: &str| json!({ "id": id, "weight": 50, "content": { "text": "好久不见" } });
+        let definition = json!({
+            "name": "唤醒", "scene": "dormant_wake_up", "purpose": "marketing", "audience": { "segment": "dormant" },
+            "plan": ["sms"], "variants": [variant("a"), variant("b")], "attribution_days": 7,
+            "window": { "from": "2026-11-02T10:00:00+08:00", "until": "2026-11-09T10:00:00+08:00" },
+        });
+        serde_json::from_value(definition).unwrap()
+    }
+
+    fn at(hour: u8) -> Moment {
+        Moment::parse(&format!("2026-11-02T{hour:02}:00:00+08:00")).unwrap()
+    }
+
+    fn a_draft() -> Campaign {
+        let (id, by) = (CampaignId::of("test", &["campaign"]), Actor::parse("operator:li").unwrap());
+        Campaign::draft(id, a_definition(), RowKey::of("test", &[]), by, at(8))
+    }
+
+    #[test]
+    fn time_alone_begins_and_ends_a_launched_campaign() {
+        let launched = a_draft().act(Act::Launch, at(9)).unwrap();
+        assert_eq!((launched.state, launched.due_at()), (State::Scheduled, Some(launched.definition.window.from)));
+        assert_eq!(launched.standing(at(10)), State::Running);
+        assert_eq!(launched.standing(launched.definition.window.until), State::Finished);
+        assert_eq!(a_draft().standing(launched.definition.window.until), State::Draft);
+    }
+
+    #[test]
+    fn doing_again_what_is_done_changes_nothing_and_what_has_ended_stays_so() {
+        let running = a_draft().act(Act::Launch, at(11)).unwrap();
+        assert_eq!(running.state, State::Running);
+        assert_eq!(running.act(Act::Launch, at(12)), Ok(running.clone()));
+        let paused = running.act(Act::Pause, at(12)).unwrap();
+        assert_eq!(paused.act(Act::Pause, at(13)), Ok(paused.clone()));
+        assert_eq!(paused.act(Act::Resume, at(13)).unwrap().state, State::Running);
+        let stopped = paused.act(Act::Stop, at(14)).unwrap();
+        assert_eq!(stopped.act(Act::Stop, at(15)), Ok(stopped.clone()));
+        for act in [Act::Launch, Act::Pause, Act::Resume] {
+            assert_eq!(stopped.act(act, at(15)), Err(Refusal::CampaignStands { state: State::Stopped }));
+        }
+        assert_eq!(a_draft().act(Act::Pause, at(9)), Err(Refusal::CampaignStands { state: State::Draft }));
+    }
+}
