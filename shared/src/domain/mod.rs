@@ -27,6 +27,7 @@ pub mod privacy_policy;
 pub mod program;
 pub mod proof;
 pub mod purchase;
+pub mod reach;
 pub mod refusal;
 pub mod rule;
 pub mod rulebook;

@@ -2,11 +2,10 @@
 
 mod amount;
 mod birthday;
-mod child;
 mod day;
+mod id;
 mod moment;
 mod name;
-mod ticket;
 
 use std::fmt;
 
@@ -14,14 +13,13 @@ use serde::{Deserialize, Deserializer};
 
 pub use amount::{Fen, Points, SomeFen, SomePoints, share};
 pub use birthday::{Birthday, MonthDay};
-pub use child::ChildId;
 pub use day::LocalDay;
+pub use id::{CampaignId, ChildId, SendId, TicketId};
 pub use moment::Moment;
 pub use name::{
     Actor, Card, Category, Code, Currency, Device, Email, ExternalUserId, ForeignId, IdempotencyKey, InviteCode,
-    Locale, MemberId, Name, Note, OpenId, PageName, Phone, Question, Reason, RowKey, Sku, Source, UnionId,
+    Locale, MemberId, Name, Note, OpenId, PageName, Phone, Question, Reason, RowKey, Sku, Source, TemplateId, UnionId,
 };
-pub use ticket::TicketId;
 
 /// Says what was wanted instead of the value that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

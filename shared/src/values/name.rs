@@ -109,6 +109,10 @@ name! {
     UnionId, "a unionid of 1 to 64 letters, digits, '-', '_' or '.'", |text| token(text, 64, "-_.")
 }
 name! {
+    /// WeChat's id of a subscribe template.
+    TemplateId, "a template id of 1 to 64 letters, digits, '-' or '_'", |text| token(text, 64, "-_")
+}
+name! {
     /// A code that a member passes on to friends.
     InviteCode, "an invite code of 8 letters and digits",
     |text| text.len() == 8 && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
