@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use huitou::app::{App, Parts};
+use huitou::channels::{Recorder, Senders};
 use huitou::clock::{Clock as _, SystemClock};
 use huitou::domain::program::Program;
 use huitou::entropy::{Entropy, SystemEntropy};
@@ -53,6 +54,8 @@ pub struct Surroundings {
     pub clock: Arc<DevClock>,
     /// Files of members.
     pub objects: LocalObjects,
+    /// What stands for the providers of messages.
+    pub recorder: Recorder,
     /// What stands for `https://api.weixin.qq.com`.
     pub wechat_url: String,
     /// From which this host derives its secrets; the same as long as its data directory lives.
@@ -152,6 +155,7 @@ pub fn routes() -> Vec<(&'static str, OpenApiRouter<App>)> {
         ("Playbooks", playbooks::routes()),
         ("SegmentRecompute", segment_recompute::routes()),
         ("Tickets", tickets::routes()),
+        ("Campaigns", campaigns::routes()),
     ]
 }
 
@@ -177,6 +181,14 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
         let handler: Handler = Arc::new(move |event| Box::pin(tickets::handle(app.clone(), event)));
         handler
     };
+    let dispatch: Handler = {
+        let app = app.clone();
+        Arc::new(move |event| Box::pin(campaigns::handle(app.clone(), event)))
+    };
+    let sender: Handler = {
+        let app = app.clone();
+        Arc::new(move |event| Box::pin(campaign_send::handle(app.clone(), event)))
+    };
     let routers = routes().into_iter().map(|(name, routes)| (name.to_owned(), edge::service(&app, routes)));
     // Settings are read once before the first request, so that damaged ones are told at the start.
     app.programs().current().await.map_err(|error| format!("The programme's settings can't be read: {error:?}."))?;
@@ -190,6 +202,8 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
             ("SegmentRecompute".to_owned(), recompute),
             ("Playbooks".to_owned(), playbooks),
             ("Tickets".to_owned(), clocks),
+            ("Campaigns".to_owned(), dispatch),
+            ("CampaignSend".to_owned(), sender),
         ]),
         app,
     })
@@ -200,7 +214,10 @@ pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
     let wrong = |error: huitou::values::Invalid| format!("The host's secrets can't be used: {error}.");
     let secrets = secrets(&surroundings.secret)?;
     let environment = surroundings.template.functions.first().map(|f| f.environment.clone()).unwrap_or_default();
-    let queue = environment.get("RECOMPUTE_QUEUE").cloned().ok_or("template.yaml names no RECOMPUTE_QUEUE")?;
+    let queue = |name: &str| {
+        let url = environment.get(name).cloned().ok_or_else(|| format!("template.yaml names no {name}"))?;
+        Ok::<_, String>(Queue::new(surroundings.queues.clone(), url))
+    };
     let settings = WeChatSettings {
         base_url: surroundings.wechat_url.clone(),
         app_id: WECHAT_APP_ID.to_owned(),
@@ -208,7 +225,10 @@ pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
     };
     Ok(Parts {
         table: Table::new(surroundings.table.clone(), Names::from_environment(|name| environment.get(name).cloned())?),
-        queue: Queue::new(surroundings.queues.clone(), queue),
+        queue: queue("RECOMPUTE_QUEUE")?,
+        dispatch_queue: queue("DISPATCH_QUEUE")?,
+        send_queue: queue("SEND_QUEUE")?,
+        senders: Senders::recording(&surroundings.recorder),
         clock: Arc::clone(&surroundings.clock) as Arc<dyn huitou::clock::Clock>,
         entropy: Arc::new(SystemEntropy),
         master: master_key(surroundings)?,

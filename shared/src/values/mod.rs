@@ -18,7 +18,8 @@ pub use id::{CampaignId, ChildId, SendId, TicketId};
 pub use moment::Moment;
 pub use name::{
     Actor, Card, Category, Code, Currency, Device, Email, ExternalUserId, ForeignId, IdempotencyKey, InviteCode,
-    Locale, MemberId, Name, Note, OpenId, PageName, Phone, Question, Reason, RowKey, Sku, Source, TemplateId, UnionId,
+    Locale, MemberId, MessageId, Name, Note, OpenId, PageName, Phone, Question, Reason, RowKey, Sku, Source,
+    TemplateId, UnionId,
 };
 
 /// Says what was wanted instead of the value that was refused.
