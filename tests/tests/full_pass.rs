@@ -171,11 +171,11 @@ impl Town {
         assert_eq!(everybody.len(), cards.len());
         let owners = process.people().owners(&cards).await.unwrap();
         let essence = |owner: Option<MemberId>| {
-            let Hot { mut account, due_on, version, sessions } = everybody[&owner.unwrap()].clone();
+            let Hot { mut account, due_on, version, sessions, reach } = everybody[&owner.unwrap()].clone();
             account.member = MemberId::from_random([0; 16]);
             account.chain.head = [0; 32];
             account.chain.recent = vec![RowKey::from_bytes([0; 16])];
-            format!("{due_on:?} {version} {sessions} {account:?}")
+            format!("{due_on:?} {version} {sessions} {reach:?} {account:?}")
         };
         owners.into_iter().map(essence).collect()
     }

@@ -112,5 +112,5 @@ pub(crate) async fn bind_phone(
     Me(me): Me,
     Json(bind): Json<BindPhone>,
 ) -> Result<Tagged<u64, Answer<OwnProfile>>, Problem> {
-    Ok(shown(app.profiles().bind_phone(&me, &bind.phone_code).await?))
+    Ok(shown(Box::pin(app.profiles().bind_phone(&me, &bind.phone_code)).await?))
 }

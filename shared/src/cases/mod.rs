@@ -5,13 +5,16 @@
 //! half done.
 
 pub mod attachments;
+pub mod campaigns;
 pub mod customers;
 pub mod desks;
+pub mod dispatch;
 pub mod dry_run;
 pub mod full_pass;
 pub mod intake;
 pub mod ledger;
 pub mod lifetime_values;
+pub mod limits;
 pub mod merges;
 pub mod passes;
 pub mod people;
@@ -23,6 +26,7 @@ pub mod remarks;
 mod rulebook;
 pub mod segments;
 pub mod self_service;
+pub mod sending;
 pub mod sign_up;
 pub mod surveys;
 pub mod ticket_boards;

@@ -132,7 +132,7 @@ impl SignUp<'_> {
         let arrival = self.arrival(asked).await?;
         let mut patience = Patience::new(self.0);
         loop {
-            if let Some(logged_in) = self.attempt(&arrival).await? {
+            if let Some(logged_in) = Box::pin(self.attempt(&arrival)).await? {
                 return Ok(logged_in);
             }
             patience.wait().await?;

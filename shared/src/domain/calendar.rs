@@ -29,6 +29,9 @@ const LONGEST_HOLIDAY: i32 = 31;
 pub struct TimeOfDay(u16);
 
 impl TimeOfDay {
+    /// The beginning of a day.
+    pub const MIDNIGHT: Self = Self(0);
+
     /// This hour and minute; `None` past midnight.
     #[must_use]
     pub const fn new(hour: u8, minute: u8) -> Option<Self> {
@@ -47,7 +50,8 @@ impl TimeOfDay {
         number(hour).zip(number(minute)).and_then(|(hour, minute)| Self::new(hour, minute)).ok_or(WANTED)
     }
 
-    fn on(self, day: LocalDay) -> Moment {
+    /// This time on a day.
+    pub(crate) fn on(self, day: LocalDay) -> Moment {
         Moment::start_of(day).plus(Duration::from_mins(u64::from(self.0)))
     }
 }

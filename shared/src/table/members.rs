@@ -10,6 +10,7 @@ use super::{
 };
 use crate::domain::account::Account;
 use crate::domain::posting::Posted;
+use crate::domain::reach::Reach;
 use crate::domain::traits::{ChildAge, Traits};
 use crate::values::{Code, LocalDay, MemberId};
 
@@ -26,6 +27,8 @@ pub struct Hot {
     pub account: Account,
     /// The number that a session token must carry: raising it ends all sessions.
     pub sessions: u32,
+    /// What has lately gone to the member, and what may.
+    pub reach: Reach,
     /// The day under which the due index knows the member; may be early, never late.
     pub due_on: Option<LocalDay>,
     /// Raised by every write; the condition of the next one. 0 before the first.
@@ -36,7 +39,7 @@ impl Hot {
     /// A member who is not stored yet.
     #[must_use]
     pub fn new(member: MemberId) -> Self {
-        Self { account: Account::new(member), sessions: 0, due_on: None, version: 0 }
+        Self { account: Account::new(member), sessions: 0, reach: Reach::default(), due_on: None, version: 0 }
     }
 
     /// The hot item after a movement. The due date moves only when it gets earlier: moving an index entry costs two
@@ -66,6 +69,9 @@ impl Hot {
             ("sessions".into(), number(self.sessions)),
             ("account".into(), binary(account)),
         ]);
+        if !self.reach.is_empty() {
+            item.insert("reach".into(), binary(postcard::to_stdvec(&self.reach).map_err(Trouble::defect)?));
+        }
         if let Some(day) = self.due_on {
             item.insert("due_shard".into(), number(self.shard()));
             item.insert("due_on".into(), number(day.number()));
@@ -78,6 +84,11 @@ impl Hot {
         Ok(Self {
             account: read_account(get_number(item, "schema"), account)?,
             sessions: get_number(item, "sessions").unwrap_or(0),
+            reach: get_binary(item, "reach")
+                .map(postcard::from_bytes)
+                .transpose()
+                .map_err(Trouble::defect)?
+                .unwrap_or_default(),
             due_on: get_number(item, "due_on").and_then(LocalDay::from_number),
             version: get_number(item, "version").ok_or_else(|| Trouble::defect("a member's item has no version"))?,
         })

@@ -17,7 +17,7 @@ use crate::domain::posting::Posted;
 use crate::values::{Code, MemberId, Moment, RowKey};
 
 /// Partitions of every segment, and of the counts.
-const SEGMENT_SHARDS: u8 = 16;
+pub const SEGMENT_SHARDS: u8 = 16;
 
 /// The partition of the counts; no segment's id may begin like this.
 const COUNTS: &str = "#counts";
@@ -221,7 +221,8 @@ impl Table {
         Ok((found, Some(at).filter(|at| at.shard < SEGMENT_SHARDS)))
     }
 
-    async fn members_of_shard(
+    /// A page of one shard of a segment's members, in the order of their ids. One call.
+    pub async fn members_of_shard(
         &self,
         segment: &Code,
         at: SegmentPosition,
@@ -245,5 +246,39 @@ impl Table {
         let found: Option<Vec<_>> = answer.items().iter().map(read).collect();
         let found = found.ok_or_else(|| Trouble::defect("a membership can't be read"))?;
         Ok((found, answer.last_evaluated_key().and_then(member)))
+    }
+
+    /// Members of one shard of a segment whose ids lie between two, both included. One call per megabyte.
+    pub async fn members_between(
+        &self,
+        segment: &Code,
+        shard: u8,
+        first: MemberId,
+        last: MemberId,
+    ) -> Result<Vec<MemberId>, Trouble> {
+        let (mut found, mut start) = (Vec::new(), None);
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.names.memberships)
+                .key_condition_expression("segment_shard = :shard AND #m BETWEEN :first AND :last")
+                .expression_attribute_names("#m", "member")
+                .expression_attribute_values(":shard", text(partition(segment, shard)))
+                .expression_attribute_values(":first", text(first.to_string()))
+                .expression_attribute_values(":last", text(last.to_string()))
+                .set_exclusive_start_key(start)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(|e| Trouble::of(&e))?;
+            count(Kind::Read, answer.consumed_capacity());
+            let member = |item: &Item| get_text(item, "member").and_then(|member| MemberId::parse(member).ok());
+            found.extend(answer.items().iter().filter_map(member));
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
     }
 }

@@ -1,11 +1,13 @@
 //! The table port: the only way to what is kept.
 //!
 //! Tables are named for what they hold (see `template.yaml`): members' hot items, the journal, sealed profiles,
-//! identities with answered signatures, member keys, settings, who is in which segment, and tickets. Writes that belong
-//! together go into one [`Transaction`]; every write is conditional, so repeating one can't do harm.
+//! identities with answered signatures, member keys, settings, who is in which segment, tickets, campaigns and what they
+//! send. Writes that belong together go into one [`Transaction`]; every write is conditional, so repeating one can't do
+//! harm.
 
 mod budgets;
 mod call;
+mod campaigns;
 mod identities;
 mod journal;
 mod members;
@@ -13,6 +15,7 @@ mod memberships;
 mod meter;
 mod pass;
 mod profiles;
+mod sends;
 mod settings;
 mod tickets;
 mod transaction;
@@ -29,13 +32,15 @@ use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem};
 
 pub use call::Trouble;
+pub use campaigns::{BUDGET_SHARDS, CampaignPosition, Checkpoint, StoredCampaign, StoredCheckpoint, count_shard};
 pub use identities::Identity;
 pub use journal::{Page, RefundTally};
 pub use members::{DUE_SHARDS, Due, DuePosition, Freshness, Hot};
-pub use memberships::{InSegment, SegmentPosition, read_move};
+pub use memberships::{InSegment, SEGMENT_SHARDS, SegmentPosition, read_move};
 pub use meter::{Cost, metered};
 pub use pass::{MembersPage, ScanShard};
 pub use profiles::{Part, StoredPart};
+pub use sends::{BeforeSending, DueSend, SEND_SHARDS, SendKey, StoredSend};
 pub(crate) use settings::Kept;
 pub use settings::StoredVersion;
 pub use tickets::{Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition};
@@ -66,6 +71,11 @@ pub struct Names {
     /// Tickets with their records, and what is counted about them. A table of their own: nothing else is read by
     /// queue, and nothing else has clocks that are looked at every minute.
     pub tickets: String,
+    /// Campaigns with their budgets, counts and dispatches, and the circuits of providers.
+    pub campaigns: String,
+    /// What became of every campaign's copy for every member. A table of their own: they are many, and nothing else is
+    /// looked for by the time at which it is due to go.
+    pub sends: String,
 }
 
 impl Names {
@@ -81,6 +91,8 @@ impl Names {
             settings: name("SETTINGS_TABLE")?,
             memberships: name("MEMBERSHIPS_TABLE")?,
             tickets: name("TICKETS_TABLE")?,
+            campaigns: name("CAMPAIGNS_TABLE")?,
+            sends: name("SENDS_TABLE")?,
         })
     }
 }

@@ -177,6 +177,12 @@ struct B<'a> {
     value: Cow<'a, str>,
 }
 
+impl B<'_> {
+    fn read(&self) -> Result<Vec<u8>, Trouble> {
+        STANDARD.decode(self.value.as_bytes()).map_err(Trouble::defect)
+    }
+}
+
 #[derive(Deserialize)]
 struct Stored<'a> {
     #[serde(borrow)]
@@ -190,14 +196,17 @@ struct Stored<'a> {
     #[serde(borrow)]
     account: B<'a>,
     #[serde(borrow)]
+    reach: Option<B<'a>>,
+    #[serde(borrow)]
     due_on: Option<N<'a>>,
 }
 
 impl Stored<'_> {
     fn hot(&self) -> Result<Hot, Trouble> {
-        let bytes = STANDARD.decode(self.account.value.as_bytes()).map_err(Trouble::defect)?;
+        let reach = self.reach.as_ref().map(B::read).transpose()?.as_deref().map(postcard::from_bytes);
         let hot = Hot {
-            account: read_account(self.schema.read(), &bytes)?,
+            account: read_account(self.schema.read(), &self.account.read()?)?,
+            reach: reach.transpose().map_err(Trouble::defect)?.unwrap_or_default(),
             sessions: self.sessions.as_ref().and_then(N::read).unwrap_or(0),
             due_on: self.due_on.as_ref().and_then(N::read).and_then(LocalDay::from_number),
             version: self.version.read().ok_or_else(|| Trouble::defect("a member's item has no version"))?,

@@ -75,6 +75,20 @@ fn read_part(member: MemberId, part: &Part, item: &Item) -> Result<StoredPart, T
     Ok(StoredPart { member, part: part.clone(), text: content.to_owned(), version })
 }
 
+/// The key of a member's profile.
+pub(super) fn profile_key(member: MemberId) -> Item {
+    part_key(member, &Part::Profile)
+}
+
+/// The key of a member's data key.
+pub(super) fn key_key(member: MemberId) -> Item {
+    Item::from([("member".into(), text(member.to_string()))])
+}
+
+pub(super) fn read_profile(member: MemberId, item: &Item) -> Result<StoredPart, Trouble> {
+    read_part(member, &Part::Profile, item)
+}
+
 impl Table {
     /// One part. One call, one read unit per 4 KB.
     pub async fn part(&self, member: MemberId, part: &Part) -> Result<Option<StoredPart>, Trouble> {
@@ -95,8 +109,8 @@ impl Table {
         let answer = self
             .client
             .batch_get_item()
-            .request_items(&self.names.profiles, request(part_key(member, &Part::Profile))?)
-            .request_items(&self.names.keys, request(Item::from([("member".into(), text(member.to_string()))]))?)
+            .request_items(&self.names.profiles, request(profile_key(member))?)
+            .request_items(&self.names.keys, request(key_key(member))?)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
@@ -106,7 +120,7 @@ impl Table {
             return Err(Trouble::Unavailable("the table left a profile unread".into()));
         }
         let first = |table: &str| answer.responses().and_then(|r| r.get(table)).and_then(|items| items.first());
-        let profile = first(&self.names.profiles).map(|item| read_part(member, &Part::Profile, item)).transpose()?;
+        let profile = first(&self.names.profiles).map(|item| read_profile(member, item)).transpose()?;
         let key = first(&self.names.keys).and_then(|item| get_binary(item, "wrapped")).map(<[u8]>::to_vec);
         Ok((profile, key))
     }

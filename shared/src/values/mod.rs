@@ -3,9 +3,9 @@
 mod amount;
 mod birthday;
 mod day;
+mod id;
 mod moment;
 mod name;
-mod ticket;
 
 use std::fmt;
 
@@ -14,12 +14,12 @@ use serde::{Deserialize, Deserializer};
 pub use amount::{Fen, Points, SomeFen, SomePoints, share};
 pub use birthday::Birthday;
 pub use day::LocalDay;
+pub use id::{CampaignId, SendId, TicketId};
 pub use moment::Moment;
 pub use name::{
-    Actor, Card, Category, Code, Currency, ForeignId, IdempotencyKey, InviteCode, MemberId, Name, Note, OpenId, Phone,
-    Question, Reason, RowKey, Sku, Source, UnionId,
+    Actor, Card, Category, Code, Currency, ForeignId, IdempotencyKey, InviteCode, MemberId, MessageId, Name, Note,
+    OpenId, Phone, Question, Reason, RowKey, Sku, Source, TemplateId, UnionId,
 };
-pub use ticket::TicketId;
 
 /// Says what was wanted instead of the value that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

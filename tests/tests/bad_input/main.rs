@@ -250,6 +250,45 @@ async fn routes_of_tickets(house: &House, anna: &Member) -> Vec<Route> {
     ]
 }
 
+/// The routes of campaigns that take a body.
+async fn routes_of_campaigns(house: &House) -> Vec<Route> {
+    let route = |role: &str, method: &'static str, path: &str, good: Value| Route {
+        method,
+        path: path.to_owned(),
+        token: house.token(role, None),
+        tag: (method == "PUT").then(|| "\"1\"".to_owned()),
+        full: good.clone(),
+        good,
+        optional: &[],
+        numbers: &[],
+        zero: &[],
+        batch: None,
+    };
+    let campaign = json!({
+        "name": "唤醒", "scene": "dormant_wake_up", "purpose": "marketing", "audience": { "segment": "dormant" },
+        "plan": ["sms"], "variants": [{ "id": "a", "weight": 100, "content": { "text": "回来看看" } }],
+        "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
+        "attribution_days": 7,
+    });
+    let mut full = campaign.clone();
+    full["budget"] = json!({ "sends": 100, "fen": 500 });
+    full["trigger"] = json!({ "on": "entered", "offer_minutes": 60 });
+    let call = house.as_role("operator", "POST", "/v1/campaigns").key(&house.a_key()).json(&campaign);
+    let draft = call.send().await.expect(201)["id"].as_str().unwrap().to_owned();
+    let limits = house.as_manager("GET", "/v1/sending-limits").send().await.expect(200)["limits"].clone();
+    let route_of = |method: &'static str, path: &str| Route {
+        full: full.clone(),
+        numbers: &["attribution_days"],
+        zero: &["attribution_days"],
+        ..route("operator", method, path, campaign.clone())
+    };
+    vec![
+        route_of("POST", "/v1/campaigns"),
+        route_of("PUT", &format!("/v1/campaigns/{draft}")),
+        route("manager", "PUT", "/v1/sending-limits", limits),
+    ]
+}
+
 /// The desk's settings, open on every day of the week.
 fn with_every_shift(desk: &Value) -> Value {
     let mut desk = desk.clone();
@@ -286,6 +325,7 @@ async fn a_scene() -> (House, Member, Vec<Route>) {
     let program = house.program().await;
     let mut routes = routes(&house, &anna, &sale, &hold, program);
     routes.extend(routes_of_tickets(&house, &anna).await);
+    routes.extend(routes_of_campaigns(&house).await);
     (house, anna, routes)
 }
 

@@ -7,6 +7,14 @@ use tests::{Answer, House, Member, a_house};
 use crate::doings::{a_house_with_anna, decides, mine, opens, path, queue, read, writes, writes_to_member};
 
 #[tokio::test]
+async fn a_system_opens_a_ticket_for_a_member_by_its_signature() {
+    let (house, anna) = a_house_with_anna().await;
+    let body = json!({ "member_id": anna.id, "type": "logistics", "text": "快递破损" });
+    let call = house.call("POST", "/v1/tickets").key("ticket-of-the-till").json(&body);
+    assert_eq!(house.signs(call).send().await.expect(201)["type"], "logistics");
+}
+
+#[tokio::test]
 async fn a_type_goes_to_its_department_and_the_most_urgent_comes_first() {
     let (house, anna) = a_house_with_anna().await;
     let normal = opens(&house, &anna, "size_return", "偏小").await;

@@ -123,7 +123,7 @@ impl World {
     pub(crate) async fn in_essence(&self) -> Vec<String> {
         let mut views = Vec::new();
         for who in 0..PEOPLE {
-            let Some(Hot { mut account, sessions, due_on, version }) = self.hot(who).await else {
+            let Some(Hot { mut account, sessions, reach, due_on, version }) = self.hot(who).await else {
                 views.push("nobody".to_owned());
                 continue;
             };
@@ -134,7 +134,7 @@ impl World {
             account.chain.head = [0; 32];
             account.chain.recent.clear();
             account.holdings.holds.iter_mut().for_each(|hold| hold.id = RowKey::from_bytes([0; 16]));
-            views.push(format!("{sessions} {due_on:?} {version} {account:?}"));
+            views.push(format!("{sessions} {due_on:?} {version} {reach:?} {account:?}"));
         }
         views
     }
