@@ -258,7 +258,7 @@ impl Table {
     ) -> Result<Vec<MemberId>, Trouble> {
         let (mut found, mut start) = (Vec::new(), None);
         loop {
-            let answer = self
+            let query = self
                 .client
                 .query()
                 .table_name(&self.names.memberships)
@@ -267,12 +267,8 @@ impl Table {
                 .expression_attribute_values(":shard", text(partition(segment, shard)))
                 .expression_attribute_values(":first", text(first.to_string()))
                 .expression_attribute_values(":last", text(last.to_string()))
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| Trouble::of(&e))?;
-            count(Kind::Read, answer.consumed_capacity());
+                .set_exclusive_start_key(start);
+            let answer = ask(query).await?;
             let member = |item: &Item| get_text(item, "member").and_then(|member| MemberId::parse(member).ok());
             found.extend(answer.items().iter().filter_map(member));
             start = answer.last_evaluated_key;

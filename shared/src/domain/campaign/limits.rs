@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::quiet::Hours;
 use crate::domain::calendar::TimeOfDay;
-use crate::domain::program::{Flaw, Period};
+use crate::domain::flaw::Flaw;
+use crate::domain::program::Period;
 use crate::domain::reach::FrequencyCap;
 
 /// The most caps.
