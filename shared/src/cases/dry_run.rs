@@ -194,7 +194,8 @@ impl DryRuns<'_> {
 
     /// A run's record, and the revision on which the next write builds.
     async fn record(&self, id: RowKey) -> Result<(Record, u64), Error> {
-        let stored = self.0.table().version(&subject(id), 1).await?.ok_or(Error::NotFound)?;
+        let stored = self.0.table().versions(&subject(id), 1).await?;
+        let stored = stored.first().ok_or(Error::NotFound)?;
         Ok((serde_json::from_str(&stored.text)?, stored.revision))
     }
 
