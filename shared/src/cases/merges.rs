@@ -358,6 +358,8 @@ impl Merges<'_> {
         let identities = self.carry(&mut absorbed, &mut survivor, |_| true)?;
         absorbed.end_sessions();
         absorbed.opened.profile.merged = Some((wish.survivor, name));
+        let came_along: Vec<MemberId> = absorbed.opened.all_accounts().collect();
+        survivor.opened.profile.absorbed.extend(came_along);
         let record = Record {
             schema: SCHEMA,
             at: now,
@@ -397,6 +399,8 @@ impl Merges<'_> {
         survivor.end_sessions();
         absorbed.end_sessions();
         absorbed.opened.profile.merged = None;
+        let leaving: Vec<MemberId> = absorbed.opened.all_accounts().collect();
+        survivor.opened.profile.absorbed.retain(|account| !leaving.contains(account));
         record.undone_at = Some(self.0.now());
         record.undone_by = Some(by.clone());
         part.text = record.text()?;

@@ -115,6 +115,9 @@ pub struct Profile {
     /// Into whom the member was merged, and by which merge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<(MemberId, RowKey)>,
+    /// Accounts that were merged into this one, and those that had been merged into them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absorbed: Vec<MemberId>,
     /// Sealed fields by name; a field of many values numbers them, as `card`, `card.2`.
     #[serde(default)]
     pub sealed: BTreeMap<String, String>,
@@ -132,6 +135,7 @@ impl Profile {
             invited_by: None,
             sessions: 0,
             merged: None,
+            absorbed: Vec::new(),
             sealed: BTreeMap::new(),
         }
     }
@@ -175,6 +179,11 @@ impl Opened {
     /// A stored profile with its member's key.
     pub(crate) fn new(part: &StoredPart, key: MemberKey) -> Result<Self, Error> {
         Ok(Self { member: part.member, profile: Profile::read(part)?, version: part.version, key })
+    }
+
+    /// This account, and every one that was merged into it.
+    pub(crate) fn all_accounts(&self) -> impl Iterator<Item = MemberId> + '_ {
+        std::iter::once(self.member).chain(self.profile.absorbed.iter().copied())
     }
 
     /// A personal field in clear.
