@@ -10,6 +10,7 @@ use crate::domain::campaign::limits::LimitsVersion;
 use crate::domain::clv::Model;
 use crate::domain::desk::DeskVersion;
 use crate::domain::playbook::Playbooks;
+use crate::domain::privacy_policy::PolicyVersion;
 use crate::domain::program::Versions;
 use crate::domain::segmentation::Segmentation;
 use crate::entropy::Entropy;
@@ -75,6 +76,7 @@ struct Inner {
     playbooks: Kept<Playbooks>,
     campaigns: KeptCampaigns,
     limits: Kept<LimitsVersion>,
+    privacy_policy: Kept<PolicyVersion>,
     keys: KeyCache,
 }
 
@@ -95,6 +97,7 @@ impl App {
             playbooks: Kept::default(),
             campaigns: KeptCampaigns::default(),
             limits: Kept::default(),
+            privacy_policy: Kept::default(),
             keys: KeyCache::default(),
         }))
     }
@@ -167,6 +170,10 @@ impl App {
 
     pub(crate) fn kept_limits(&self) -> &Kept<LimitsVersion> {
         &self.0.limits
+    }
+
+    pub(crate) fn kept_privacy_policy(&self) -> &Kept<PolicyVersion> {
+        &self.0.privacy_policy
     }
 
     pub(crate) fn key_cache(&self) -> &KeyCache {

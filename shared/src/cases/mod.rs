@@ -6,6 +6,8 @@
 
 pub mod attachments;
 pub mod campaigns;
+pub mod children;
+pub mod consents;
 pub mod customers;
 pub mod desks;
 pub mod dispatch;
@@ -19,6 +21,7 @@ pub mod merges;
 pub mod passes;
 pub mod people;
 pub mod playbooks;
+pub mod privacy_policies;
 pub mod profiles;
 pub mod programs;
 pub mod recompute;
