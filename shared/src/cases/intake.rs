@@ -177,7 +177,7 @@ impl Intake<'_> {
         rules: Rules<'_>,
         by: &Actor,
     ) -> Result<Result<(Accepted, Hot), Lost>, Error> {
-        let posted = purchase::purchase(&hot.account, order, rules, self.0.now(), by.clone())?;
+        let posted = purchase::purchase(&hot.account, order, &[], rules, self.0.now(), by.clone())?;
         let after = hot.after(&posted);
         let outcome = self.0.table().transaction().movement(hot, &posted)?.commit().await?;
         Ok(match outcome {
@@ -206,7 +206,7 @@ impl Intake<'_> {
         };
         let mut person = self.0.people().prepare(source).await?;
         person.add(self.0, handle.clone())?;
-        let posted = purchase::purchase(&person.hot.account, order, rules, self.0.now(), by.clone())?;
+        let posted = purchase::purchase(&person.hot.account, order, &[], rules, self.0.now(), by.clone())?;
         let transaction = self.0.table().transaction().movement(&person.hot, &posted)?;
         let outcome = person.write(self.0, transaction)?.commit().await?;
         let after = Hot { version: 1, ..person.hot.after(&posted) };
@@ -246,7 +246,7 @@ impl Intake<'_> {
         by: &Actor,
     ) -> Result<Entry, Error> {
         let entry = self.0.table().row(Order::row_of(source, order)).await?.ok_or(Refusal::UnknownOrder)?;
-        let What::Order { order, earned } = &entry.what else { return Err(Refusal::UnknownOrder.into()) };
+        let What::Order { order, earned, .. } = &entry.what else { return Err(Refusal::UnknownOrder.into()) };
         let versions = self.0.programs().versions().await?;
         let then =
             versions.numbered(entry.program).cloned().ok_or_else(|| Error::Defect("a version is missing".into()))?;

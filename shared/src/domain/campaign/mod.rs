@@ -1,3 +1,4 @@
 //! Campaigns: what goes to whom, on which channel, when, and how often.
 
 pub mod content;
+pub mod conversion;
