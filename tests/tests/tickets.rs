@@ -466,10 +466,26 @@ async fn a_good_answer_tags_the_advocate() {
     let answer = house.call("POST", &path).json(&json!({ "csat": 5, "nps": 10 })).send().await;
     assert_eq!(answer.expect(200)["next"], "invitation");
     house.it_is("2026-03-02T10:05:00+08:00").await;
-    assert_eq!(house.picture(&anna.id).await["tags"], json!(["推荐者"]));
+    assert_eq!(house.picture(&anna.id).await["tags"], json!(["工单已结", "推荐者"]));
     let records = read(&house, &ticket).await["records"].clone();
     let whats: Vec<&str> = records.as_array().unwrap().iter().map(|r| r["what"].as_str().unwrap()).collect();
     assert_eq!(whats, ["opened", "member_closed", "answered", "advocate_tagged"]);
+}
+
+#[tokio::test]
+async fn who_had_a_ticket_solved_is_in_a_segment_for_a_week_and_spam_solves_nothing() {
+    let (house, anna) = a_house_with_anna().await;
+    let spam = opens(&house, &anna, "quality", "?").await;
+    let _ = decides(&house, &spam, &json!({ "spam": true })).await.expect(200);
+    assert_eq!(solved_lately(&house).await, 0);
+    let ticket = opens(&house, &anna, "quality", "开胶").await;
+    let _ = writes_to_member(&house, &ticket, json!({ "text": "换新", "then": "closed" })).await.expect(201);
+    assert_eq!(solved_lately(&house).await, 1);
+    house.it_is("2026-03-08T12:00:00+08:00").await;
+    assert_eq!(solved_lately(&house).await, 1);
+    house.it_is("2026-03-09T12:00:00+08:00").await;
+    assert_eq!(solved_lately(&house).await, 0);
+    assert!(house.proof(&anna).await["fault"].is_null());
 }
 
 #[tokio::test]
@@ -717,6 +733,13 @@ async fn read(house: &House, ticket: &Value) -> Value {
 async fn decides(house: &House, ticket: &Value, decision: &Value) -> Answer {
     let tag = house.as_role("agent", "GET", &path(ticket, "")).send().await.header("etag").to_owned();
     house.as_role("agent", "PUT", &path(ticket, "")).header("if-match", &tag).json(decision).send().await
+}
+
+/// How many members had a ticket solved lately.
+async fn solved_lately(house: &House) -> u64 {
+    let list = house.as_role("operator", "GET", "/v1/segments").send().await.expect(200);
+    let segment = list["items"].as_array().unwrap().iter().find(|item| item["id"] == "scene.ticket_closed").unwrap();
+    segment["members"].as_u64().unwrap()
 }
 
 async fn takes_next(house: &House, department: &str) -> Answer {
