@@ -74,7 +74,7 @@ impl FullPass<'_> {
             let pass = RowKey::of("full-pass", &[&number.to_string()]);
             // The pass first: a pointer that leads nowhere would stop all later ones.
             self.0.passes().start(pass, Work::Full { rules, repair }, by.clone()).await?;
-            let text = serde_json::to_string(&Pointer { pass }).map_err(|e| Error::Defect(e.to_string()))?;
+            let text = serde_json::to_string(&Pointer { pass })?;
             let pointer = StoredVersion::new(SUBJECT.to_owned(), number, text);
             if let Outcome::Done = self.0.table().transaction().version(&pointer)?.commit().await? {
                 return progress(number, &self.0.passes().reached(pass).await?);
@@ -101,7 +101,7 @@ impl FullPass<'_> {
 
     async fn newest(&self) -> Result<Option<(u32, Reached)>, Error> {
         let Some(stored) = self.0.table().newest_version(SUBJECT).await? else { return Ok(None) };
-        let Pointer { pass } = serde_json::from_str(&stored.text).map_err(|e| Error::Defect(e.to_string()))?;
+        let Pointer { pass } = serde_json::from_str(&stored.text)?;
         Ok(Some((stored.version, self.0.passes().reached(pass).await?)))
     }
 

@@ -138,12 +138,12 @@ impl Profile {
 
     /// Reads a stored profile.
     pub fn read(part: &StoredPart) -> Result<Self, Error> {
-        serde_json::from_str(&part.text).map_err(|e| Error::Defect(e.to_string()))
+        Ok(serde_json::from_str(&part.text)?)
     }
 
     /// The profile as it is stored.
     pub fn text(&self) -> Result<String, Error> {
-        serde_json::to_string(self).map_err(|e| Error::Defect(e.to_string()))
+        Ok(serde_json::to_string(self)?)
     }
 
     /// The first free name for another value of a field.
@@ -172,6 +172,11 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// A stored profile with its member's key.
+    pub(crate) fn new(part: &StoredPart, key: MemberKey) -> Result<Self, Error> {
+        Ok(Self { member: part.member, profile: Profile::read(part)?, version: part.version, key })
+    }
+
     /// A personal field in clear.
     pub fn field(&self, name: &str) -> Result<Option<String>, Error> {
         self.profile.sealed.get(name).map(|sealed| self.unsealed(name, sealed)).transpose()
@@ -339,7 +344,7 @@ impl People<'_> {
         };
         let (part, wrapped) = read.ok_or(Error::NotFound)?;
         let key = self.0.key_cache().key(self.0.master_key(), member, &wrapped, self.0.wall()).await?;
-        Ok(Opened { member, profile: Profile::read(&part)?, version: part.version, key })
+        Opened::new(&part, key)
     }
 
     /// The own profile of somebody who is logged in; the session must not have been ended. One call.

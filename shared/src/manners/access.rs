@@ -102,6 +102,16 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("GET", "/v1/desk", DESK),
     ("PUT", "/v1/desk", MANAGER),
     ("GET", "/v1/reports/tickets", MANAGER),
+    ("GET", "/v1/campaigns", MARKETING),
+    ("POST", "/v1/campaigns", MARKETING),
+    ("GET", "/v1/campaigns/{id}", MARKETING),
+    ("PUT", "/v1/campaigns/{id}", MARKETING),
+    ("POST", "/v1/campaigns/{id}/launch", MARKETING),
+    ("POST", "/v1/campaigns/{id}/pause", MARKETING),
+    ("POST", "/v1/campaigns/{id}/resume", MARKETING),
+    ("POST", "/v1/campaigns/{id}/stop", MARKETING),
+    ("GET", "/v1/sending-limits", MARKETING),
+    ("PUT", "/v1/sending-limits", MANAGER),
 ];
 
 /// Who may call the route with this method and path pattern.

@@ -4,7 +4,8 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity, Transac
 
 use super::meter::{Kind, count};
 use super::{
-    Freshness, Item, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text,
+    Freshness, Item, Table, Trouble, ask, binary, get_binary, get_number, get_text, in_transaction, number, put_over,
+    text,
 };
 use crate::values::{MemberId, Moment, RowKey};
 
@@ -74,6 +75,20 @@ fn read_part(member: MemberId, part: &Part, item: &Item) -> Result<StoredPart, T
     Ok(StoredPart { member, part: part.clone(), text: content.to_owned(), version })
 }
 
+/// The key of a member's profile.
+pub(super) fn profile_key(member: MemberId) -> Item {
+    part_key(member, &Part::Profile)
+}
+
+/// The key of a member's data key.
+pub(super) fn key_key(member: MemberId) -> Item {
+    Item::from([("member".into(), text(member.to_string()))])
+}
+
+pub(super) fn read_profile(member: MemberId, item: &Item) -> Result<StoredPart, Trouble> {
+    read_part(member, &Part::Profile, item)
+}
+
 impl Table {
     /// One part. One call, one read unit per 4 KB.
     pub async fn part(&self, member: MemberId, part: &Part) -> Result<Option<StoredPart>, Trouble> {
@@ -94,8 +109,8 @@ impl Table {
         let answer = self
             .client
             .batch_get_item()
-            .request_items(&self.names.profiles, request(part_key(member, &Part::Profile))?)
-            .request_items(&self.names.keys, request(Item::from([("member".into(), text(member.to_string()))]))?)
+            .request_items(&self.names.profiles, request(profile_key(member))?)
+            .request_items(&self.names.keys, request(key_key(member))?)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
@@ -105,14 +120,14 @@ impl Table {
             return Err(Trouble::Unavailable("the table left a profile unread".into()));
         }
         let first = |table: &str| answer.responses().and_then(|r| r.get(table)).and_then(|items| items.first());
-        let profile = first(&self.names.profiles).map(|item| read_part(member, &Part::Profile, item)).transpose()?;
+        let profile = first(&self.names.profiles).map(|item| read_profile(member, item)).transpose()?;
         let key = first(&self.names.keys).and_then(|item| get_binary(item, "wrapped")).map(<[u8]>::to_vec);
         Ok((profile, key))
     }
 
     /// A member's newest notes, newest first. One call.
     pub async fn notes(&self, member: MemberId, most: i32) -> Result<Vec<String>, Trouble> {
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.profiles)
@@ -122,12 +137,8 @@ impl Table {
             .expression_attribute_values(":m", text(member.to_string()))
             .expression_attribute_values(":p", text("note#"))
             .scan_index_forward(false)
-            .limit(most)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .limit(most);
+        let answer = ask(query).await?;
         Ok(answer.items().iter().filter_map(|item| get_text(item, "content").map(str::to_owned)).collect())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::program::Flaw;
+use crate::domain::flaw::Flaw;
 use crate::domain::traits::Channel;
 use crate::values::{Fen, Note, TemplateId};
 
