@@ -139,8 +139,14 @@ impl Reach {
         })
     }
 
-    /// Every campaign whose window is open for an order at this moment, by the last of its sends; oldest first. Nothing
-    /// for nearly everybody.
+    /// Whether an order at this moment is a conversion of anything: of nothing for nearly everybody.
+    #[must_use]
+    pub fn may_convert(&self, at: Moment) -> bool {
+        self.touches.iter().any(|touch| touch.at <= at && at < touch.counts_until)
+            || self.held_out.iter().any(|held| held.at <= at && at < held.counts_until)
+    }
+
+    /// Every campaign whose window is open for an order at this moment, by the last of its sends; oldest first.
     #[must_use]
     pub fn conversions(&self, at: Moment, by: Attribution) -> Vec<Conversion> {
         let touched = self.touches.iter().map(|touch| {
@@ -335,6 +341,7 @@ mod tests {
         reach.touch(a_touch("one", Channel::Sms, noon(1)));
         let answers = |at: Moment| reach.conversions(at, Attribution::Last).len();
         assert_eq!([0, 1, 3, 4].map(|day| answers(noon(day))), [0, 1, 1, 0]);
+        assert_eq!([0, 1, 3, 4].map(|day| reach.may_convert(noon(day))), [false, true, true, false]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Members' hot items: one compact item per member, the only one that most requests read.
 
+use std::borrow::Cow;
+
 use aws_sdk_dynamodb::types::{
     KeysAndAttributes, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
@@ -9,6 +11,7 @@ use super::{
     Item, Table, Trouble, ask, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text,
 };
 use crate::domain::account::Account;
+use crate::domain::campaign::conversion::Conversion;
 use crate::domain::posting::Posted;
 use crate::domain::reach::Reach;
 use crate::domain::traits::{ChildAge, Traits};
@@ -48,6 +51,17 @@ impl Hot {
     pub fn after(&self, posted: &Posted) -> Self {
         let due_on = [self.due_on, posted.due_on].into_iter().flatten().min();
         Self { account: posted.account.clone(), due_on, ..self.clone() }
+    }
+
+    /// The hot item with the campaigns marked that an order is a conversion of; the same for nearly everybody.
+    #[must_use]
+    pub fn converted(&self, conversions: &[Conversion]) -> Cow<'_, Self> {
+        if conversions.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let mut hot = self.clone();
+        hot.reach.convert(conversions);
+        Cow::Owned(hot)
     }
 
     /// The hot item after the due index was drained: the date is exact again.

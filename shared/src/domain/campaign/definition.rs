@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::content::Content;
-use crate::domain::playbook::Way;
 use crate::domain::flaw::Flaw;
+use crate::domain::playbook::Way;
 use crate::domain::reach::TOUCH_DAYS;
 use crate::domain::segmentation::Segmentation;
 use crate::domain::traits::Channel;

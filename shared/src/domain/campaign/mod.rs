@@ -15,7 +15,9 @@ pub mod gates;
 pub mod limits;
 pub mod outcome;
 pub mod quiet;
+pub mod report;
 pub mod send;
+mod trigger;
 mod turn;
 
 use serde::{Deserialize, Serialize};
