@@ -47,7 +47,7 @@ fn main() {
         for night in 0..10 {
             for days in &members {
                 let window = Window::Days(365);
-                let facts = Facts { days, window, tier: None, claimed: true, traits: &traits, children: &[] };
+                let facts = Facts { claimed: true, ..Facts::of_purchases(days, window, &traits) };
                 segments += segmentation.judge(&facts, LocalDay::FIRST.plus(1_500 + night)).segments.len();
                 judged += 1;
             }

@@ -11,6 +11,7 @@ use crate::domain::campaign::limits::LimitsVersion;
 use crate::domain::clv::Model;
 use crate::domain::desk::DeskVersion;
 use crate::domain::playbook::Playbooks;
+use crate::domain::privacy_policy::PolicyVersion;
 use crate::domain::program::Versions;
 use crate::domain::segmentation::Segmentation;
 use crate::entropy::Entropy;
@@ -77,6 +78,7 @@ struct Inner {
     triggered: Kept<Vec<Campaign>>,
     campaigns: KeptCampaigns,
     limits: Kept<LimitsVersion>,
+    privacy_policy: Kept<PolicyVersion>,
     keys: KeyCache,
 }
 
@@ -98,6 +100,7 @@ impl App {
             triggered: Kept::default(),
             campaigns: KeptCampaigns::default(),
             limits: Kept::default(),
+            privacy_policy: Kept::default(),
             keys: KeyCache::default(),
         }))
     }
@@ -174,6 +177,10 @@ impl App {
 
     pub(crate) fn kept_limits(&self) -> &Kept<LimitsVersion> {
         &self.0.limits
+    }
+
+    pub(crate) fn kept_privacy_policy(&self) -> &Kept<PolicyVersion> {
+        &self.0.privacy_policy
     }
 
     pub(crate) fn key_cache(&self) -> &KeyCache {

@@ -80,10 +80,12 @@ fn member_id(member: &Member) -> MemberId {
 
 /// Lets a member agree to marketing by the brand's own webhook.
 async fn agrees(house: &House, member: &Member) {
-    let table = house.host.app.table();
-    let mut hot = table.member(member_id(member), Freshness::Latest).await.unwrap().unwrap();
-    hot.account.traits.consents = vec![Code::parse("marketing.webhook").unwrap()];
-    let _ = table.transaction().member(&hot).unwrap().commit().await.unwrap();
+    let statements = house.as_member(member, "GET", "/v1/me/consents").send().await.expect(200);
+    let purpose = "marketing.webhook";
+    let asked = statements["items"].as_array().unwrap().iter().find(|item| item["purpose"] == purpose).unwrap();
+    let agreed = json!({ "granted": true, "policy_version": asked["statement"]["version"] });
+    let call = house.as_member(member, "PUT", &format!("/v1/me/consents/{purpose}")).json(&agreed);
+    let _ = call.send().await.expect(200);
 }
 
 /// Members who have agreed.
@@ -219,6 +221,7 @@ async fn an_order_told_twice_counts_once() {
         (&seen["revenue"]["orders"], &seen["lift"], &seen["holdout"]["members"]),
         (&json!(1), &Value::Null, &json!(0))
     );
+    assert!(house.proof(&members[0]).await["fault"].is_null());
 }
 
 /// Two campaigns reach the same member a day apart; the revenue of each when the member buys then.

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use huitou::table::Freshness;
-use huitou::values::{Code, MemberId};
 use serde_json::{Value, json};
 use tests::{House, Member, a_house};
 
@@ -41,11 +39,11 @@ async fn launches(house: &House, definition: &Value) -> Value {
 
 /// Lets a member agree to marketing on a channel.
 async fn consents(house: &House, member: &Member, purpose: &str) {
-    let table = house.host.app.table();
-    let id = MemberId::parse(&member.id).unwrap();
-    let mut hot = table.member(id, Freshness::Latest).await.unwrap().unwrap();
-    hot.account.traits.consents = vec![Code::parse(purpose).unwrap()];
-    let _ = table.transaction().member(&hot).unwrap().commit().await.unwrap();
+    let statements = house.as_member(member, "GET", "/v1/me/consents").send().await.expect(200);
+    let asked = statements["items"].as_array().unwrap().iter().find(|item| item["purpose"] == purpose).unwrap();
+    let agreed = json!({ "granted": true, "policy_version": asked["statement"]["version"] });
+    let _ =
+        house.as_member(member, "PUT", &format!("/v1/me/consents/{purpose}")).json(&agreed).send().await.expect(200);
 }
 
 /// Waits until a campaign's counts are as wanted.

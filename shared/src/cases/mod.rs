@@ -7,6 +7,8 @@
 pub mod attachments;
 pub mod campaign_reports;
 pub mod campaigns;
+pub mod children;
+pub mod consents;
 pub mod customers;
 pub mod desks;
 pub mod dispatch;
@@ -20,6 +22,7 @@ pub mod merges;
 pub mod passes;
 pub mod people;
 pub mod playbooks;
+pub mod privacy_policies;
 pub mod profiles;
 pub mod programs;
 pub mod recompute;

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::cases::Error;
 use crate::cases::campaigns::Live;
 use crate::cases::ledger::Patience;
-use crate::cases::people::Opened;
+use crate::cases::people::{Contacts, Opened};
 use crate::channels::{Address, Message, Sent};
 use crate::domain::account::{Account, Membership};
 use crate::domain::campaign::Turn;
@@ -28,9 +28,9 @@ use crate::domain::campaign::send::{
 use crate::domain::traits::Channel;
 use crate::seal::SealError;
 use crate::table::{
-    BUDGET_SHARDS, BeforeSending, DueSend, Freshness, Hot, Lost, Outcome, SEND_SHARDS, SendKey, StoredSend,
+    BUDGET_SHARDS, BeforeSending, DueSend, Freshness, Hot, Lost, Outcome, SEND_SHARDS, SendKey, StoredKeys, StoredSend,
 };
-use crate::values::{MemberId, Moment};
+use crate::values::MemberId;
 
 /// Index entries read at once.
 const DUE_AT_ONCE: i32 = 100;
@@ -126,7 +126,7 @@ impl Sending<'_> {
             }
             State::AwaitingStaff { look_at, .. } if now < *look_at => return Ok(Step::Done(Went::Nothing)),
             State::Claimed { .. } | State::Unknown { .. } | State::AwaitingStaff { .. } => {
-                let member = self.open(read.hot, read.profile.as_ref(), read.wrapped, key.member).await?;
+                let member = self.open(read.hot, read.profile.as_ref(), read.keys, key.member).await?;
                 return self.look_up(Scene { live, send, held_out: false, before, member }).await;
             }
             _ => return Ok(Step::Done(Went::Nothing)),
@@ -139,7 +139,7 @@ impl Sending<'_> {
         if let Some(Hot { account: Account { membership: Membership::MergedInto(into), .. }, .. }) = &read.hot {
             return self.moved(&send, before.as_ref(), *into).await;
         }
-        let member = self.open(read.hot, read.profile.as_ref(), read.wrapped, key.member).await?;
+        let member = self.open(read.hot, read.profile.as_ref(), read.keys, key.member).await?;
         let Assigned { variant, held_out } = assign(send.campaign, &live.campaign.definition, send.member);
         Box::pin(self.judge(Scene { live, send: Send { variant, ..send }, held_out, before, member })).await
     }
@@ -149,13 +149,13 @@ impl Sending<'_> {
         self,
         hot: Option<Hot>,
         profile: Option<&crate::table::StoredPart>,
-        wrapped: Option<Vec<u8>>,
+        keys: Option<StoredKeys>,
         member: MemberId,
     ) -> Result<Option<(Hot, Opened)>, Error> {
-        let (Some(hot), Some(part), Some(wrapped)) = (hot, profile, wrapped) else { return Ok(None) };
-        let key = self.0.key_cache().key(self.0.master_key(), member, &wrapped, self.0.wall()).await;
+        let (Some(hot), Some(part), Some(keys)) = (hot, profile, keys) else { return Ok(None) };
+        let key = self.0.key_cache().key(self.0.master_key(), member, &keys.wrapped, self.0.wall()).await;
         match key {
-            Ok(key) => Ok(Some((hot, Opened::new(part, key)?))),
+            Ok(key) => Ok(Some((hot, Opened::new(part, key, keys.of_children)?))),
             Err(SealError::Unavailable(what)) => Err(Error::Unavailable(what)),
             Err(other) => Err(other.into()),
         }
@@ -177,9 +177,14 @@ impl Sending<'_> {
                 Some((hot, _)) => self.in_audience(live, &hot.account).await?,
                 None => false,
             };
+            let floors = self.0.rulebook().await?.floors;
+            let bar = |hot: &Hot, channel: Channel| hot.account.may_be_sent(channel, floors, now.day()).err();
+            let barred = |hot: &Hot| -> Vec<_> {
+                definition.plan.iter().filter_map(|channel| Some((*channel, bar(hot, *channel)?))).collect()
+            };
+            let bars = scene.member.as_ref().map(|(hot, _)| barred(hot)).unwrap_or_default();
             let facing = scene.member.as_ref().map(|(hot, _)| Facing {
-                consents: &hot.account.traits.consents,
-                minor: is_minor(&hot.account, now),
+                bars: &bars,
                 reach: &hot.reach,
                 in_audience,
                 reachable: &reachable,
@@ -229,7 +234,7 @@ impl Sending<'_> {
         }
         let Some(rule) = &live.rule else { return Ok(false) };
         let rules = self.0.rulebook().await?;
-        let facts = account.facts(rules.program().window);
+        let facts = account.facts(&rules);
         Ok(rules.segmentation.judge_rule(rule, &facts, self.0.now().day()).value)
     }
 
@@ -515,19 +520,15 @@ enum Step {
 
 /// Where a member is reached on a channel; none when they are not.
 fn address(opened: &Opened, channel: Channel) -> Result<Option<Address>, Error> {
-    let field = match channel {
-        Channel::Subscribe => "openid",
-        Channel::Wecom => "wecom",
-        Channel::Sms => "phone",
-        Channel::Email => "email",
-        Channel::Webhook => return Ok(Some(Address::new(opened.member.to_string()))),
+    let contacts = Contacts::of(opened)?;
+    let at = match channel {
+        Channel::Subscribe => contacts.openid.map(|id| id.to_string()),
+        Channel::Wecom => contacts.wecom.map(|id| id.to_string()),
+        Channel::Sms => contacts.phone.map(|phone| phone.digits().to_owned()),
+        Channel::Email => contacts.email.map(|email| email.as_str().to_owned()),
+        Channel::Webhook => Some(opened.member.to_string()),
     };
-    Ok(opened.field(field)?.map(Address::new))
-}
-
-/// Whether the member is under fourteen.
-fn is_minor(_account: &Account, _now: Moment) -> bool {
-    false
+    Ok(at.map(Address::new))
 }
 
 /// What placeholders stand for.

@@ -39,7 +39,7 @@ pub use members::{DUE_SHARDS, Due, DuePosition, Freshness, Hot};
 pub use memberships::{InSegment, SEGMENT_SHARDS, SegmentPosition, read_move};
 pub use meter::{Cost, metered};
 pub use pass::{MembersPage, ScanShard};
-pub use profiles::{Part, StoredPart};
+pub use profiles::{ChildKeys, Part, StoredKeys, StoredPart};
 pub use sends::{BeforeSending, DueSend, SEND_SHARDS, SendKey, StoredSend};
 pub(crate) use settings::Kept;
 pub use settings::StoredVersion;

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity, Transac
 use serde::{Deserialize, Serialize};
 
 use super::meter::{Kind, count};
-use super::profiles::{key_key, profile_key, read_profile};
+use super::profiles::{StoredKeys, key_key, profile_key, read_profile};
 use super::{
     Freshness, Hot, Item, StoredPart, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number,
     put_over, text,
@@ -82,8 +82,8 @@ pub struct BeforeSending {
     pub hot: Option<Hot>,
     /// The member's profile.
     pub profile: Option<StoredPart>,
-    /// The member's wrapped key.
-    pub wrapped: Option<Vec<u8>>,
+    /// The member's key, wrapped, and those of the member's children.
+    pub keys: Option<StoredKeys>,
     /// The send, if it has come up before.
     pub send: Option<StoredSend>,
 }
@@ -197,7 +197,7 @@ impl Table {
         Ok(BeforeSending {
             hot: first(&self.names.members).map(Hot::read).transpose()?,
             profile: first(&self.names.profiles).map(|item| read_profile(wanted.member, item)).transpose()?,
-            wrapped: first(&self.names.keys).and_then(|item| get_binary(item, "wrapped")).map(<[u8]>::to_vec),
+            keys: first(&self.names.keys).and_then(StoredKeys::read),
             send: first(&self.names.sends).map(StoredSend::read).transpose()?,
         })
     }

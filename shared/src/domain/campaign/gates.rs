@@ -12,9 +12,10 @@ use super::circuit::Circuit;
 use super::definition::{Definition, Purpose};
 use super::limits::Limits;
 use super::send::{Send, Wait};
+use crate::domain::consent::Bar;
 use crate::domain::reach::Reach;
 use crate::domain::traits::Channel;
-use crate::values::{Code, Fen, Moment};
+use crate::values::{Fen, Moment};
 
 /// A gate that said no, in the order in which they are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
@@ -61,10 +62,8 @@ impl Gate {
 /// What is known about a member when a message is to go.
 #[derive(Clone, Copy, Debug)]
 pub struct Facing<'a> {
-    /// Purposes for which a consent is live.
-    pub consents: &'a [Code],
-    /// Whether the member is under fourteen.
-    pub minor: bool,
+    /// What stands against a commercial message, by channel.
+    pub bars: &'a [(Channel, Bar)],
     /// What lately went, and what may.
     pub reach: &'a Reach,
     /// Whether the member is in the audience.
@@ -164,11 +163,11 @@ pub fn judge(send: &Send, member: Option<&Facing<'_>>, conditions: &Conditions<'
 fn ask(channel: Channel, send: &Send, member: &Facing<'_>, conditions: &Conditions<'_>) -> Said {
     let Conditions { definition, limits, room, circuits, now } = *conditions;
     let marketing = definition.purpose == Purpose::Marketing;
-    if marketing && !consented(member.consents, channel) {
-        return Said::No(Gate::Consent);
-    }
-    if marketing && member.minor {
-        return Said::No(Gate::Minor);
+    if let Some((_, bar)) = member.bars.iter().find(|(barred, _)| marketing && *barred == channel) {
+        return Said::No(match bar {
+            Bar::NoConsent | Bar::Outdated => Gate::Consent,
+            Bar::UnderFourteen => Gate::Minor,
+        });
     }
     if !member.reachable.contains(&channel) {
         return Said::No(Gate::Unreachable);
@@ -196,9 +195,4 @@ fn ask(channel: Channel, send: &Send, member: &Facing<'_>, conditions: &Conditio
         Some(super::circuit::Passing::AsProbe) => Said::Yes { probe: true },
         Some(super::circuit::Passing::NotBefore(until)) => Said::Wait(until, Wait::Circuit),
     }
-}
-
-/// Whether a consent to marketing on this channel is live.
-fn consented(consents: &[Code], channel: Channel) -> bool {
-    consents.iter().any(|purpose| purpose.as_str().strip_prefix("marketing.") == Some(channel.word()))
 }
