@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cases::campaigns::KeptCampaigns;
 use crate::channels::Senders;
 use crate::clock::Clock;
+use crate::domain::campaign::Campaign;
 use crate::domain::campaign::limits::LimitsVersion;
 use crate::domain::clv::Model;
 use crate::domain::desk::DeskVersion;
@@ -74,6 +75,7 @@ struct Inner {
     model: Kept<Option<Arc<Model>>>,
     desk: Kept<DeskVersion>,
     playbooks: Kept<Playbooks>,
+    triggered: Kept<Vec<Campaign>>,
     campaigns: KeptCampaigns,
     limits: Kept<LimitsVersion>,
     privacy_policy: Kept<PolicyVersion>,
@@ -95,6 +97,7 @@ impl App {
             model: Kept::default(),
             desk: Kept::default(),
             playbooks: Kept::default(),
+            triggered: Kept::default(),
             campaigns: KeptCampaigns::default(),
             limits: Kept::default(),
             privacy_policy: Kept::default(),
@@ -162,6 +165,10 @@ impl App {
 
     pub(crate) fn kept_playbooks(&self) -> &Kept<Playbooks> {
         &self.0.playbooks
+    }
+
+    pub(crate) fn kept_triggered(&self) -> &Kept<Vec<Campaign>> {
+        &self.0.triggered
     }
 
     pub(crate) fn kept_campaigns(&self) -> &KeptCampaigns {

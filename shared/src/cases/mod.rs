@@ -5,6 +5,7 @@
 //! half done.
 
 pub mod attachments;
+pub mod campaign_reports;
 pub mod campaigns;
 pub mod children;
 pub mod consents;
@@ -34,6 +35,7 @@ pub mod sign_up;
 pub mod surveys;
 pub mod ticket_boards;
 pub mod tickets;
+pub mod triggers;
 
 use crate::domain::flaw::Flaw;
 use crate::domain::posting::Failure;

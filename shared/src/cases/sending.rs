@@ -23,7 +23,7 @@ use crate::domain::campaign::content::Values;
 use crate::domain::campaign::counts::{Count, Counts};
 use crate::domain::campaign::gates::{Conditions, Facing, Verdict, judge};
 use crate::domain::campaign::send::{
-    Call, LEASE, Provider, Send, Settled, State, Taken, recall, settle, touch, untouch,
+    Call, LEASE, Provider, Send, Settled, State, Taken, hold_out, recall, settle, touch, untouch,
 };
 use crate::domain::traits::Channel;
 use crate::seal::SealError;
@@ -77,6 +77,9 @@ impl App {
 struct Scene<'a> {
     live: &'a Live,
     send: Send,
+    /// Whether the member is held out: the gates are asked all the same, so that only those who would have got a copy are
+    /// compared with those who did.
+    held_out: bool,
     /// As stored; none for one that comes up for the first time.
     before: Option<StoredSend>,
     member: Option<(Hot, Opened)>,
@@ -124,7 +127,7 @@ impl Sending<'_> {
             State::AwaitingStaff { look_at, .. } if now < *look_at => return Ok(Step::Done(Went::Nothing)),
             State::Claimed { .. } | State::Unknown { .. } | State::AwaitingStaff { .. } => {
                 let member = self.open(read.hot, read.profile.as_ref(), read.keys, key.member).await?;
-                return self.look_up(Scene { live, send, before, member }).await;
+                return self.look_up(Scene { live, send, held_out: false, before, member }).await;
             }
             _ => return Ok(Step::Done(Went::Nothing)),
         }
@@ -137,14 +140,8 @@ impl Sending<'_> {
             return self.moved(&send, before.as_ref(), *into).await;
         }
         let member = self.open(read.hot, read.profile.as_ref(), read.keys, key.member).await?;
-        let mut send = send;
-        if send.variant.is_none() {
-            match assign(send.campaign, &live.campaign.definition, send.member) {
-                Assigned::Holdout => return self.decided(&send, before.as_ref(), State::Holdout).await,
-                Assigned::Variant(id) => send.variant = Some(id),
-            }
-        }
-        Box::pin(self.judge(Scene { live, send, before, member })).await
+        let Assigned { variant, held_out } = assign(send.campaign, &live.campaign.definition, send.member);
+        Box::pin(self.judge(Scene { live, send: Send { variant, ..send }, held_out, before, member })).await
     }
 
     /// The member as far as there still is one.
@@ -201,6 +198,7 @@ impl Sending<'_> {
                 let state = live.campaign.waits(&scene.send, until, why);
                 self.decided(&scene.send, scene.before.as_ref(), state).await
             }
+            Verdict::Go { .. } if scene.held_out => self.hold_out(scene).await,
             Verdict::Go { channel, probe } => {
                 if probe && !self.takes_the_probe(channel).await? {
                     return Ok(Step::Crossed);
@@ -250,6 +248,18 @@ impl Sending<'_> {
             Outcome::Done => Ok(Step::Done(Went::Decided)),
             Outcome::Lost(_) => Ok(Step::Crossed),
         }
+    }
+
+    /// Notes that a message would go now, had the member not been held out. One call.
+    async fn hold_out(self, scene: Scene<'_>) -> Result<Step, Error> {
+        let (now, version) = (self.0.now(), scene.version());
+        let Some((mut hot, _)) = scene.member else { return Ok(Step::Crossed) };
+        let send = Send { variant: None, ..scene.send }.moved_to(State::Holdout, now);
+        hold_out(&mut hot.reach, &send, scene.live.campaign.definition.attribution_days, now);
+        let counts = send.counts_since(scene.before.as_ref().map(|stored| &stored.send));
+        let stored = StoredSend { send, version };
+        let outcome = self.0.table().transaction().send(&stored, &counts)?.member(&hot)?.commit().await?;
+        Ok(if let Outcome::Done = outcome { Step::Done(Went::Decided) } else { Step::Crossed })
     }
 
     /// The copy of a member who was merged into another one goes to the survivor, unless a copy for them has come up

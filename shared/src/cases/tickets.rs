@@ -19,7 +19,9 @@ use crate::cases::people::Opened;
 use crate::cases::{Error, Who};
 use crate::domain::attachment::Attachment;
 use crate::domain::desk::{Desk, DeskVersion};
+use crate::domain::posting::Failure;
 use crate::domain::refusal::Refusal;
+use crate::domain::tagging;
 use crate::domain::tally::Tally;
 use crate::domain::ticket::{Act, Handling, Matter, Record, State, Step, Ticket, What};
 use crate::domain::traits::Tag;
@@ -282,7 +284,7 @@ impl Tickets<'_> {
         self.carry_out(id, doing, |ticket| owned(ticket, &accounts)).await
     }
 
-    /// The member says that it is solved. Three calls. Asking again changes nothing.
+    /// The member says that it is solved. Four calls. Asking again changes nothing.
     pub async fn member_closes(&self, who: &Who, id: TicketId) -> Result<Whole, Error> {
         let mine = self.read_mine(who, id).await?;
         if mine.stored.ticket.state == State::Closed {
@@ -312,7 +314,7 @@ impl Tickets<'_> {
         self.desk_writes(by, id, key, text, Act::StaffNotes).await
     }
 
-    /// What staff decide about a ticket, building on the version that they have seen. Two calls.
+    /// What staff decide about a ticket, building on the version that they have seen. Two calls, three for what solves it.
     pub async fn handle(&self, by: &Actor, id: TicketId, seen: u64, handling: Handling) -> Result<StoredTicket, Error> {
         let doing = Doing { builds_on: Some(seen), ..Doing::of(Act::StaffHandles(handling), by) };
         Ok(self.carry_out(id, doing, |_| Ok(())).await?.0)
@@ -431,6 +433,7 @@ impl Tickets<'_> {
             let Some(stored) = self.0.table().ticket(id, Freshness::Latest).await? else { return Ok(false) };
             let Some(step) = self.due_step(&stored.ticket, &version.desk).await? else { return Ok(false) };
             let transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
+            let transaction = self.with_closed_tag(transaction, &stored.ticket, &step, &version.desk).await?;
             if let Outcome::Done = transaction.commit().await? {
                 return Ok(true);
             }
@@ -489,7 +492,8 @@ impl Tickets<'_> {
             if let Some((by, said)) = doing.uploaded_by.zip(doing.said.as_ref()) {
                 self.0.attachments().keep(by, whose, &said.attachments).await?;
             }
-            let mut transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
+            let transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
+            let mut transaction = self.with_closed_tag(transaction, &stored.ticket, &step, &version.desk).await?;
             if let Some(key) = doing.key {
                 transaction = transaction.done(id, key, step.ticket.records)?;
             }
@@ -507,6 +511,29 @@ impl Tickets<'_> {
                 }
             }
             patience.wait().await?;
+        }
+    }
+
+    /// Adds to what solves a ticket the tag that its member bears from then on: in the same transaction, so that no
+    /// crash forgets it. One call more, for the member.
+    async fn with_closed_tag<'t>(
+        &self,
+        transaction: Transaction<'t>,
+        before: &Ticket,
+        step: &Step,
+        desk: &Desk,
+    ) -> Result<Transaction<'t>, Error> {
+        let Some(closed) = desk.closed_tag.as_ref().filter(|_| step.solves(before)) else { return Ok(transaction) };
+        let Some(hot) = self.0.table().member(before.member, Freshness::Latest).await? else { return Ok(transaction) };
+        let hot = self.0.ledger().follow(hot, Freshness::Latest).await?;
+        let (rules, now) = (self.0.rulebook().await?, self.0.now());
+        let tag = [Tag { name: closed.tag.clone(), until: Some(now.day().plus(closed.days)) }];
+        let row = RowKey::of("ticket-closed", &[&before.id.to_string(), &step.ticket.closings.to_string()]);
+        match tagging::retag(&hot.account, &tag, &[], row, &rules, now, self.0.own_name()) {
+            Ok(Some(posted)) => Ok(transaction.movement(&hot, &posted)?),
+            // A member with as many tags as one may have is no reason to leave a ticket open.
+            Ok(None) | Err(Failure::Refused(_)) => Ok(transaction),
+            Err(failure) => Err(failure.into()),
         }
     }
 
