@@ -222,7 +222,10 @@ async fn settings(app: &App, transcript: &mut Transcript) {
         let saved = table.transaction().version(&version(number, text)).unwrap().commit().await;
         transcript.note("version", ended(saved));
     }
-    table.put_version(&version(10, "ten, over it")).await.unwrap();
+    for revision in [0, 0, 1] {
+        let over = StoredVersion { revision, ..version(10, "ten, over it") };
+        transcript.note("over a version", table.replace_version(&over).await);
+    }
     transcript.note("versions", (table.versions("trial", 1).await, table.versions("trial", 3).await));
     transcript.note("no versions", table.versions("nothing", 0).await);
     let newest = app.programs().newest().await.unwrap();
