@@ -8,7 +8,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValu
 use serde::{Deserialize, Serialize};
 
 use super::meter::{Kind, count};
-use super::{Freshness, Item, Table, Trouble, get_number, get_text, in_transaction, number, put_over, text};
+use super::{
+    Freshness, Item, Table, Trouble, ask, get_number, get_text, in_transaction, number, put_over, text,
+    update_in_transaction,
+};
 use crate::domain::campaign::circuit::Circuit;
 use crate::domain::campaign::counts::{Count, Counts};
 use crate::domain::campaign::gates::Room;
@@ -167,7 +170,7 @@ pub(super) fn write_taken(
     if takes {
         update = update.condition_expression(room.join(" AND "));
     }
-    in_update(update)
+    update_in_transaction(update)
 }
 
 /// Changes what is left in a shard of a budget, on condition that it is what was seen.
@@ -190,7 +193,9 @@ pub(super) fn write_reshare(
         sets.push(format!("#{name} = :{name}"));
         same.push(format!("#{name} = :seen_{name}"));
     }
-    in_update(update.update_expression(format!("SET {}", sets.join(", "))).condition_expression(same.join(" AND ")))
+    update_in_transaction(
+        update.update_expression(format!("SET {}", sets.join(", "))).condition_expression(same.join(" AND ")),
+    )
 }
 
 /// Changes the counts of a campaign, in the shard of a send.
@@ -209,7 +214,7 @@ pub(super) fn write_counts(
             .expression_attribute_values(format!(":{n}"), number(by));
         sums.push(format!("#{n} :{n}"));
     }
-    in_update(update.update_expression(format!("ADD {}", sums.join(", "))))
+    update_in_transaction(update.update_expression(format!("ADD {}", sums.join(", "))))
 }
 
 pub(super) fn write_checkpoint(
@@ -226,10 +231,6 @@ pub(super) fn write_checkpoint(
 fn update(table: &Table, campaign: &str, part: &str) -> UpdateBuilder {
     let update = Update::builder().table_name(&table.names.campaigns);
     update.key("campaign", text(campaign)).key("part", text(part))
-}
-
-fn in_update(update: UpdateBuilder) -> Result<TransactWriteItem, Trouble> {
-    Ok(TransactWriteItem::builder().update(update.build().map_err(Trouble::defect)?).build())
 }
 
 /// A shard of counts for a send.
@@ -323,7 +324,7 @@ impl Table {
     async fn campaign_parts(&self, partition: &str, from: &str, until: &str) -> Result<Vec<Item>, Trouble> {
         let (mut found, mut start) = (Vec::new(), None);
         loop {
-            let answer = self
+            let query = self
                 .client
                 .query()
                 .table_name(&self.names.campaigns)
@@ -334,12 +335,8 @@ impl Table {
                 .expression_attribute_values(":from", text(from))
                 .expression_attribute_values(":until", text(until))
                 .set_exclusive_start_key(start)
-                .consistent_read(true)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| Trouble::of(&e))?;
-            count(Kind::Read, answer.consumed_capacity());
+                .consistent_read(true);
+            let answer = ask(query).await?;
             found.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key;
             if start.is_none() {
@@ -360,7 +357,7 @@ impl Table {
             key.insert("created_at".into(), number(position.created_at.millis()));
             key
         });
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.campaigns)
@@ -370,12 +367,8 @@ impl Table {
             .expression_attribute_values(":l", text(CAMPAIGN))
             .set_exclusive_start_key(start)
             .scan_index_forward(false)
-            .limit(most)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .limit(most);
+        let answer = ask(query).await?;
         let position = |key: &Item| {
             let campaign = get_text(key, "campaign").and_then(|id| CampaignId::parse(id).ok())?;
             Some(CampaignPosition {
@@ -392,7 +385,7 @@ impl Table {
     pub async fn live_campaigns(&self) -> Result<Vec<StoredCampaign>, Trouble> {
         let (mut found, mut start) = (Vec::new(), None);
         loop {
-            let answer = self
+            let query = self
                 .client
                 .query()
                 .table_name(&self.names.campaigns)
@@ -400,12 +393,8 @@ impl Table {
                 .key_condition_expression("#l = :l")
                 .expression_attribute_names("#l", "live")
                 .expression_attribute_values(":l", text(CAMPAIGN))
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| Trouble::of(&e))?;
-            count(Kind::Read, answer.consumed_capacity());
+                .set_exclusive_start_key(start);
+            let answer = ask(query).await?;
             for item in answer.items() {
                 found.push(StoredCampaign::read(item)?);
             }
@@ -427,6 +416,6 @@ pub(super) fn write_circuit(
 ) -> Result<TransactWriteItem, Trouble> {
     let mut item = key(CIRCUITS, channel.word());
     item.insert("content".into(), text(serde_json::to_string(circuit).map_err(Trouble::defect)?));
-    item.insert("version".into(), AttributeValue::N((version + 1).to_string()));
+    item.insert("version".into(), number(version + 1));
     in_transaction(put_over(&table.names.campaigns, item, "campaign", version))
 }
