@@ -207,6 +207,37 @@ async fn an_order_counts_within_the_window_and_neither_before_nor_after_it() {
 }
 
 #[tokio::test]
+async fn a_conversion_costs_one_write_more_and_nobody_elses_order_anything() {
+    let house = a_house().await;
+    let members = a_crowd(&house, 2).await;
+    let untouched = house.a_member("untouched").await;
+    let campaign = launches(&house, &a_campaign(0)).await;
+    until(&house, campaign, |c| c["sent"] == 2 && c["refused"] == 1).await;
+    let sale = |member: &Member, fen: u64| {
+        let id = format!("S-{}", house.number());
+        let order = tests::order(&id, &json!({ "member_id": member.id }), &house.now(), fen);
+        house.as_till("POST", "/v1/orders").json(&json!({ "orders": [order] })).send()
+    };
+    // The first points of an account enter it into the due index, and the first of the settings are read.
+    for member in members.iter().chain([&untouched]) {
+        let _ = sale(member, 10_00).await.expect(200);
+    }
+    let costs = |answer: &tests::Answer| (answer.cost().calls, answer.cost().write_units);
+    assert_eq!(costs(&sale(&untouched, 10_00).await), (2, 4.0));
+    let converted = sale(&members[0], 10_00).await;
+    assert_eq!(costs(&converted), (2, 6.0));
+    let order = json!({ "id": converted.json()["results"][0]["id"], "source": "pos-1" });
+    assert_eq!(costs(&house.refunds(&order, "R-1", 1_00).await), (4, 8.0));
+    // The campaign, its counts, and the note of the look.
+    let path = format!("/v1/campaigns/{campaign}/report");
+    let report = house.as_role("operator", "GET", &path).send().await;
+    assert_eq!((report.status, report.cost().calls, report.cost().write_units), (200, 3, 1.0));
+    house.host.clock.set(huitou::values::Moment::parse("2026-03-25T10:00:00+08:00").unwrap());
+    let report = house.as_role("operator", "GET", &path).send().await;
+    assert_eq!((report.status, report.cost().calls, report.cost().write_units), (200, 3, 0.0));
+}
+
+#[tokio::test]
 async fn an_order_told_twice_counts_once() {
     let house = a_house().await;
     let members = a_crowd(&house, 1).await;

@@ -13,7 +13,7 @@ use super::meter::{Kind, count};
 use super::profiles::{StoredKeys, key_key, profile_key, read_profile};
 use super::{
     Freshness, Hot, Item, StoredPart, Table, Trouble, ask, binary, get_binary, get_number, get_text, in_transaction,
-    number, put_over, text,
+    number, put_over, text, update_in_transaction,
 };
 use crate::domain::campaign::send::Send;
 use crate::values::{CampaignId, MemberId, Moment, RowKey, SendId};
@@ -159,8 +159,7 @@ pub(super) fn write_addressed(
         condition.push_str(" OR #at <= :not_since");
         update = update.expression_attribute_values(":not_since", number(moment.millis()));
     }
-    let update = update.condition_expression(condition).build().map_err(Trouble::defect)?;
-    Ok(TransactWriteItem::builder().update(update).build())
+    update_in_transaction(update.condition_expression(condition))
 }
 
 impl Table {
