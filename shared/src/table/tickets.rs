@@ -338,8 +338,8 @@ impl Table {
         })
     }
 
-    /// Tickets of one shard whose time has come, the most overdue first. One call.
-    pub async fn due_tickets(&self, shard: u8, now: Moment, most: i32) -> Result<Vec<TicketId>, Trouble> {
+    /// Tickets of one shard whose time has come, and when it came, the most overdue first. One call.
+    pub async fn due_tickets(&self, shard: u8, now: Moment, most: i32) -> Result<Vec<(TicketId, Moment)>, Trouble> {
         let answer = self
             .client
             .query()
@@ -354,8 +354,11 @@ impl Table {
             .await
             .map_err(|e| Trouble::of(&e))?;
         count(Kind::Read, answer.consumed_capacity());
-        let ids = answer.items().iter().filter_map(|item| get_text(item, "ticket"));
-        Ok(ids.filter_map(|id| TicketId::parse(id).ok()).collect())
+        let due = |item: &Item| {
+            let id = get_text(item, "ticket").and_then(|id| TicketId::parse(id).ok())?;
+            Some((id, get_number(item, "due_at").and_then(Moment::from_millis)?))
+        };
+        Ok(answer.items().iter().filter_map(due).collect())
     }
 
     /// The figures of a span of days, by day. One call per shard.
