@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cases::campaigns::KeptCampaigns;
+use crate::channels::Senders;
 use crate::clock::Clock;
+use crate::domain::campaign::limits::LimitsVersion;
 use crate::domain::clv::Model;
 use crate::domain::desk::DeskVersion;
 use crate::domain::playbook::Playbooks;
+use crate::domain::privacy_policy::PolicyVersion;
 use crate::domain::program::Versions;
 use crate::domain::segmentation::Segmentation;
 use crate::entropy::Entropy;
@@ -27,6 +31,12 @@ pub struct Parts {
     pub table: Table,
     /// The recompute queue.
     pub queue: Queue,
+    /// The queue by which audiences are paged.
+    pub dispatch_queue: Queue,
+    /// The queue of messages that are to go, one member each.
+    pub send_queue: Queue,
+    /// The providers of messages.
+    pub senders: Senders,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -64,6 +74,9 @@ struct Inner {
     model: Kept<Option<Arc<Model>>>,
     desk: Kept<DeskVersion>,
     playbooks: Kept<Playbooks>,
+    campaigns: KeptCampaigns,
+    limits: Kept<LimitsVersion>,
+    privacy_policy: Kept<PolicyVersion>,
     keys: KeyCache,
 }
 
@@ -82,6 +95,9 @@ impl App {
             model: Kept::default(),
             desk: Kept::default(),
             playbooks: Kept::default(),
+            campaigns: KeptCampaigns::default(),
+            limits: Kept::default(),
+            privacy_policy: Kept::default(),
             keys: KeyCache::default(),
         }))
     }
@@ -146,6 +162,18 @@ impl App {
 
     pub(crate) fn kept_playbooks(&self) -> &Kept<Playbooks> {
         &self.0.playbooks
+    }
+
+    pub(crate) fn kept_campaigns(&self) -> &KeptCampaigns {
+        &self.0.campaigns
+    }
+
+    pub(crate) fn kept_limits(&self) -> &Kept<LimitsVersion> {
+        &self.0.limits
+    }
+
+    pub(crate) fn kept_privacy_policy(&self) -> &Kept<PolicyVersion> {
+        &self.0.privacy_policy
     }
 
     pub(crate) fn key_cache(&self) -> &KeyCache {

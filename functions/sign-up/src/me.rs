@@ -2,18 +2,14 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::response::AppendHeaders;
-use http::{HeaderName, header};
 use huitou::app::App;
 use huitou::cases::profiles::{Basics, Gender, Mine};
 use huitou::manners::caller::Me;
 use huitou::manners::extract::{IfMatch, Json};
 use huitou::manners::problem::Problem;
-use huitou::values::{Birthday, Code, InviteCode, MemberId, Moment, Name, Phone};
+use huitou::manners::tagged::Tagged;
+use huitou::values::{Birthday, Code, Email, InviteCode, MemberId, Moment, Name, Phone};
 use serde::{Deserialize, Serialize};
-
-/// An answer and its `ETag`.
-type Tagged<T> = (AppendHeaders<[(HeaderName, String); 1]>, Answer<T>);
 
 /// The own profile, in clear.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -23,6 +19,8 @@ pub(crate) struct OwnProfile {
     name: Option<Name>,
     #[serde(skip_serializing_if = "Option::is_none")]
     birthday: Option<Birthday>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<Email>,
     #[serde(skip_serializing_if = "Option::is_none")]
     city: Option<Name>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +51,7 @@ impl From<Mine> for OwnProfile {
             id: mine.member,
             name: mine.basics.name,
             birthday: mine.basics.birthday,
+            email: mine.basics.email,
             city: mine.basics.city,
             gender: mine.basics.gender,
             phone_masked: mine.phone.as_ref().map(Phone::masked),
@@ -66,15 +65,14 @@ impl From<Mine> for OwnProfile {
     }
 }
 
-fn tagged(mine: Mine) -> Tagged<OwnProfile> {
-    let tag = format!("\"{}\"", mine.version);
-    (AppendHeaders([(header::ETAG, tag)]), Answer(mine.into()))
+fn shown(mine: Mine) -> Tagged<u64, Answer<OwnProfile>> {
+    Tagged(mine.version, Answer(mine.into()))
 }
 
 /// The own profile.
 #[utoipa::path(get, path = "/v1/me", tag = "sign-up", responses((status = 200, body = OwnProfile)))]
-pub(crate) async fn read(State(app): State<App>, Me(me): Me) -> Result<Tagged<OwnProfile>, Problem> {
-    Ok(tagged(app.profiles().read(&me).await?))
+pub(crate) async fn read(State(app): State<App>, Me(me): Me) -> Result<Tagged<u64, Answer<OwnProfile>>, Problem> {
+    Ok(shown(app.profiles().read(&me).await?))
 }
 
 /// What a member tells about themselves. What is left out is forgotten.
@@ -82,7 +80,9 @@ pub(crate) async fn read(State(app): State<App>, Me(me): Me) -> Result<Tagged<Ow
 #[serde(deny_unknown_fields)]
 pub(crate) struct TellAboutMe {
     name: Option<Name>,
+    /// Of somebody under 14 it is stored with a guardian's consent only (`PUT /v1/me/consents/minor`).
     birthday: Option<Birthday>,
+    email: Option<Email>,
     city: Option<Name>,
     gender: Option<Gender>,
 }
@@ -94,10 +94,10 @@ pub(crate) async fn replace(
     Me(me): Me,
     builds_on: Option<IfMatch>,
     Json(told): Json<TellAboutMe>,
-) -> Result<Tagged<OwnProfile>, Problem> {
-    let TellAboutMe { name, birthday, city, gender } = told;
-    let basics = Basics { name, birthday, city, gender };
-    Ok(tagged(app.profiles().edit(&me, &basics, builds_on.map(|IfMatch(version)| version)).await?))
+) -> Result<Tagged<u64, Answer<OwnProfile>>, Problem> {
+    let TellAboutMe { name, birthday, email, city, gender } = told;
+    let basics = Basics { name, birthday, email, city, gender };
+    Ok(shown(app.profiles().edit(&me, &basics, builds_on.map(|IfMatch(version)| version)).await?))
 }
 
 /// A phone to be bound.
@@ -116,6 +116,6 @@ pub(crate) async fn bind_phone(
     State(app): State<App>,
     Me(me): Me,
     Json(bind): Json<BindPhone>,
-) -> Result<Tagged<OwnProfile>, Problem> {
-    Ok(tagged(Box::pin(app.profiles().bind_phone(&me, &bind.phone_code)).await?))
+) -> Result<Tagged<u64, Answer<OwnProfile>>, Problem> {
+    Ok(shown(Box::pin(app.profiles().bind_phone(&me, &bind.phone_code)).await?))
 }

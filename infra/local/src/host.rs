@@ -11,6 +11,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::serve::ListenerExt as _;
 use huitou::app::App;
+use huitou::channels::Recorder;
 use huitou::clock::Clock as _;
 use huitou::values::Moment;
 use tokio::net::TcpListener;
@@ -135,11 +136,12 @@ impl Host {
             queues: Queues::client(queues.http_client()),
             clock: Arc::clone(&clock),
             objects: LocalObjects::new(file("objects"), &format!("http://{address}"), secret),
+            recorder: Recorder::default(),
             wechat_url: standins.wechat_url(),
             secret,
             directory: data.as_ref().map(|data| data.file("")),
         };
-        let product = wire::assemble(&surroundings).await.map_err(StartError)?;
+        let product = wire::assemble(&surroundings).await.map_err(StartError)?.held_to(&surroundings.template);
         let scheduler = Scheduler::new(&surroundings.template, &product.handlers, Arc::clone(&clock))?;
         let mut host = Self {
             app: product.app.clone(),
@@ -230,7 +232,10 @@ async fn serve(listener: TcpListener, app: Router, stop: Stop) {
             tracing::debug!(%error, "a connection keeps Nagle's algorithm");
         }
     });
-    if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop.asked()).await {
+    if let Err(error) = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stop.asked())
+        .await
+    {
         tracing::error!(%error, "the server ended");
     }
 }

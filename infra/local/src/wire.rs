@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use huitou::app::{App, Parts};
+use huitou::channels::{Recorder, Senders};
 use huitou::clock::{Clock as _, SystemClock};
 use huitou::domain::program::Program;
 use huitou::entropy::{Entropy, SystemEntropy};
@@ -30,6 +31,7 @@ use crate::clock::DevClock;
 use crate::description;
 use crate::handler::{Handler, Handlers};
 use crate::objects::LocalObjects;
+use crate::rights::{GuardedKey, Rights};
 use crate::standin::{WECHAT_APP_ID, WECHAT_SECRET};
 use crate::template::Template;
 
@@ -52,6 +54,8 @@ pub struct Surroundings {
     pub clock: Arc<DevClock>,
     /// Files of members.
     pub objects: LocalObjects,
+    /// What stands for the providers of messages.
+    pub recorder: Recorder,
     /// What stands for `https://api.weixin.qq.com`.
     pub wechat_url: String,
     /// From which this host derives its secrets; the same as long as its data directory lives.
@@ -70,6 +74,23 @@ pub struct Product {
     pub elsewhere: Router,
     /// The handlers of functions that a queue or a schedule calls.
     pub handlers: Handlers,
+}
+
+impl Product {
+    /// The same product, of which every function may do what its policies allow and nothing else.
+    #[must_use]
+    pub fn held_to(mut self, template: &Template) -> Self {
+        for function in &template.functions {
+            let rights = Rights::of(function);
+            for (_, router) in self.routers.iter_mut().filter(|(name, _)| *name == function.logical) {
+                *router = rights.over_router(std::mem::take(router));
+            }
+            if let Some(handler) = self.handlers.get_mut(&function.logical) {
+                *handler = rights.over_handler(Arc::clone(handler));
+            }
+        }
+        self
+    }
 }
 
 impl std::fmt::Debug for Product {
@@ -128,11 +149,13 @@ pub fn routes() -> Vec<(&'static str, OpenApiRouter<App>)> {
         ("SignUp", sign_up::routes()),
         ("Points", points::routes()),
         ("Orders", orders::routes()),
+        ("Privacy", privacy::routes()),
         ("Customers", customers::routes()),
         ("Segments", segments::routes()),
         ("Playbooks", playbooks::routes()),
         ("SegmentRecompute", segment_recompute::routes()),
         ("Tickets", tickets::routes()),
+        ("Campaigns", campaigns::routes()),
     ]
 }
 
@@ -158,10 +181,20 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
         let handler: Handler = Arc::new(move |event| Box::pin(tickets::handle(app.clone(), event)));
         handler
     };
+    let dispatch: Handler = {
+        let app = app.clone();
+        Arc::new(move |event| Box::pin(campaigns::handle(app.clone(), event)))
+    };
+    let sender: Handler = {
+        let app = app.clone();
+        Arc::new(move |event| Box::pin(campaign_send::handle(app.clone(), event)))
+    };
     let routers = routes().into_iter().map(|(name, routes)| (name.to_owned(), edge::service(&app, routes)));
     // Settings are read once before the first request, so that damaged ones are told at the start.
     app.programs().current().await.map_err(|error| format!("The programme's settings can't be read: {error:?}."))?;
     app.desks().current().await.map_err(|error| format!("The desk's settings can't be read: {error:?}."))?;
+    let policy = app.privacy_policies().current().await;
+    policy.map_err(|error| format!("The privacy policy can't be read: {error:?}."))?;
     Ok(Product {
         routers: routers.collect(),
         elsewhere: edge::service(&app, OpenApiRouter::new()),
@@ -169,6 +202,8 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
             ("SegmentRecompute".to_owned(), recompute),
             ("Playbooks".to_owned(), playbooks),
             ("Tickets".to_owned(), clocks),
+            ("Campaigns".to_owned(), dispatch),
+            ("CampaignSend".to_owned(), sender),
         ]),
         app,
     })
@@ -179,7 +214,10 @@ pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
     let wrong = |error: huitou::values::Invalid| format!("The host's secrets can't be used: {error}.");
     let secrets = secrets(&surroundings.secret)?;
     let environment = surroundings.template.functions.first().map(|f| f.environment.clone()).unwrap_or_default();
-    let queue = environment.get("RECOMPUTE_QUEUE").cloned().ok_or("template.yaml names no RECOMPUTE_QUEUE")?;
+    let queue = |name: &str| {
+        let url = environment.get(name).cloned().ok_or_else(|| format!("template.yaml names no {name}"))?;
+        Ok::<_, String>(Queue::new(surroundings.queues.clone(), url))
+    };
     let settings = WeChatSettings {
         base_url: surroundings.wechat_url.clone(),
         app_id: WECHAT_APP_ID.to_owned(),
@@ -187,7 +225,10 @@ pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
     };
     Ok(Parts {
         table: Table::new(surroundings.table.clone(), Names::from_environment(|name| environment.get(name).cloned())?),
-        queue: Queue::new(surroundings.queues.clone(), queue),
+        queue: queue("RECOMPUTE_QUEUE")?,
+        dispatch_queue: queue("DISPATCH_QUEUE")?,
+        send_queue: queue("SEND_QUEUE")?,
+        senders: Senders::recording(&surroundings.recorder),
         clock: Arc::clone(&surroundings.clock) as Arc<dyn huitou::clock::Clock>,
         entropy: Arc::new(SystemEntropy),
         master: master_key(surroundings)?,
@@ -207,13 +248,14 @@ pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
 
 fn master_key(surroundings: &Surroundings) -> Result<Arc<dyn MasterKey>, String> {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    Ok(match &surroundings.directory {
+    let key = match &surroundings.directory {
         Some(directory) => {
             let path = directory.join("master.key");
-            Arc::new(FileMasterKey::open_or_create(&path, entropy).map_err(|error| format!("{error}."))?)
+            FileMasterKey::open_or_create(&path, entropy).map_err(|error| format!("{error}."))?
         }
-        None => Arc::new(FileMasterKey::from_bytes(surroundings.secret, entropy)),
-    })
+        None => FileMasterKey::from_bytes(surroundings.secret, entropy),
+    };
+    Ok(Arc::new(GuardedKey(Arc::new(key))))
 }
 
 /// A token that the local host accepts.

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::cases::Error;
 use crate::cases::ledger::Resettled;
-use crate::cases::{dry_run, passes};
+use crate::cases::{dispatch, dry_run, passes};
 use crate::table::{DUE_SHARDS, DuePosition};
 use crate::telemetry::{self, Due};
-use crate::values::Moment;
+use crate::values::{CampaignId, Moment};
 
 /// Members settled side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -36,6 +36,13 @@ pub enum Task {
     DryRun(dry_run::Portion),
     /// Look at a part of all members.
     Pass(passes::Portion),
+    /// Page a part of a campaign's audience that is a rule into the queue of messages.
+    Audience {
+        /// The campaign.
+        campaign: CampaignId,
+        /// The part.
+        part: u16,
+    },
 }
 
 /// How far a drain has come.
@@ -71,8 +78,7 @@ impl Recompute<'_> {
 
     /// Puts tasks into the queue, to be done after a delay. One call for up to ten.
     pub async fn enqueue_after(&self, delay: Duration, tasks: &[Task]) -> Result<(), Error> {
-        let texts = tasks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
-        let texts = texts.map_err(|e| Error::Defect(e.to_string()))?;
+        let texts = tasks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
         Ok(self.0.parts().queue.send(&texts, delay).await?)
     }
 
@@ -91,6 +97,9 @@ impl Recompute<'_> {
             }
             Task::DryRun(portion) => self.0.dry_runs().work(portion).await,
             Task::Pass(portion) => self.0.passes().work(portion, budget).await,
+            Task::Audience { campaign, part } => {
+                self.0.dispatch().work(dispatch::Task::Page { campaign, part }, budget).await
+            }
         }
     }
 

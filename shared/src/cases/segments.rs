@@ -6,15 +6,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::cases::Error;
 use crate::cases::customers::Sight;
 use crate::cases::passes::{Found, Matches, Work};
+use crate::cases::{Error, Who};
 use crate::domain::clv::Prediction;
-use crate::domain::program::Flaw;
+use crate::domain::flaw::Flaw;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::Rule;
 use crate::domain::segmentation::{Draft, Explained, SegmentDraft, Segmentation, SetDraft};
-use crate::table::{InSegment, Outcome, SegmentPosition, StoredVersion};
+use crate::domain::verdict::Verdict;
+use crate::table::{Freshness, Hot, InSegment, Outcome, SegmentPosition, StoredVersion};
 use crate::values::{Actor, Code, LocalDay, MemberId, Moment, RowKey};
 
 const SUBJECT: &str = "segments";
@@ -72,7 +73,9 @@ pub struct Why {
     pub as_of: LocalDay,
     /// The version of the segments' rules.
     pub version: u32,
-    /// Every segment.
+    /// Whether the member may be addressed by what is known of them.
+    pub personalised: bool,
+    /// Every segment; none for somebody who may not be judged.
     pub segments: Vec<Explained>,
     /// The health score, 0 to 100, and the day on which time alone changes it.
     pub health: (u64, Option<LocalDay>),
@@ -105,8 +108,8 @@ impl Segments<'_> {
     pub async fn newest(&self) -> Result<Arc<Segmentation>, Error> {
         let stored = self.0.table().newest_version(SUBJECT).await?;
         let rules = match stored {
-            Some(stored) => serde_json::from_str::<Stored>(&stored.text).map_err(|e| defect(&e))?.segmentation,
-            None => Segmentation::shipped().map_err(|e| defect(&e))?,
+            Some(stored) => serde_json::from_str::<Stored>(&stored.text)?.segmentation,
+            None => Segmentation::shipped()?,
         };
         let rules = Arc::new(rules);
         self.0.kept_segmentation().put(self.0.wall(), &rules);
@@ -176,8 +179,9 @@ impl Segments<'_> {
         if !flaws.is_empty() {
             return Err(Error::Flawed(within(flaws, place)));
         }
+        self.refuse_if_addressed(newest, &segmentation).await?;
         let stored = Stored { at: self.0.now(), by: by.clone(), segmentation };
-        let text = serde_json::to_string(&stored).map_err(|e| defect(&e))?;
+        let text = serde_json::to_string(&stored)?;
         let record = StoredVersion::new(SUBJECT.to_owned(), stored.segmentation.version(), text);
         let outcome = self.0.table().transaction().version(&record)?.commit().await?;
         self.0.kept_segmentation().forget();
@@ -187,6 +191,17 @@ impl Segments<'_> {
         // A pass that is under way judges by the rules that it finds; the nightly schedule sees to the rest.
         self.0.full_pass().start(by).await?;
         Ok(Arc::new(stored.segmentation))
+    }
+
+    /// A segment that is gone must not be the audience of a campaign that is on its way. No call when none is gone, one
+    /// otherwise.
+    async fn refuse_if_addressed(&self, newest: &Segmentation, next: &Segmentation) -> Result<(), Error> {
+        let stays = |id: &Code| next.segments().any(|segment| segment.id == *id);
+        if newest.segments().all(|segment| stays(&segment.id)) {
+            return Ok(());
+        }
+        let users = self.0.campaigns().addressing(next).await?;
+        if users.is_empty() { Ok(()) } else { Err(Refusal::SegmentInUse { users }.into()) }
     }
 
     /// Members of a segment from a place on. One call, and one per shard looked at.
@@ -227,18 +242,31 @@ impl Segments<'_> {
     /// Why a member is in each segment or not. One call, two for a guide.
     pub async fn explain(&self, asked: MemberId, sight: &Sight) -> Result<Why, Error> {
         let hot = self.0.customers().reach(asked, sight).await?;
+        self.why(&hot).await
+    }
+
+    /// The same for the member's own self: the law gives everybody the right to have it explained (PIPL 24, 48). One
+    /// call.
+    pub async fn explain_mine(&self, who: &Who) -> Result<Why, Error> {
+        let hot = self.0.ledger().open(who, Freshness::Recent).await?;
+        self.why(&hot).await
+    }
+
+    async fn why(self, hot: &Hot) -> Result<Why, Error> {
         let (rules, today) = (self.0.rulebook().await?, self.0.now().day());
         let settled = crate::domain::posting::settled(&hot.account, &rules, self.0.now());
         let account = settled.map_err(crate::cases::ledger::defect)?;
-        let facts = account.facts(rules.program().window);
-        let health = rules.segmentation.health(&facts, today);
+        let facts = account.facts(&rules);
+        let judged = account.may_be_judged(today);
+        let health = if judged { rules.segmentation.health(&facts, today) } else { Verdict::forever(0) };
         Ok(Why {
             member: account.member,
             as_of: today,
             version: rules.segmentation.version(),
-            segments: rules.segmentation.explain(&facts, today),
+            personalised: account.may_be_personalised(today),
+            segments: if judged { rules.segmentation.explain(&facts, today) } else { Vec::new() },
             health: (health.value, health.until),
-            lifetime_value: self.0.lifetime_values().of(&account.days).await?,
+            lifetime_value: if judged { self.0.lifetime_values().of(&account.days).await? } else { None },
         })
     }
 }
@@ -294,8 +322,4 @@ fn id_at(draft: &Draft, pointer: &str) -> Option<Code> {
         }
         _ => None,
     }
-}
-
-fn defect(error: &serde_json::Error) -> Error {
-    Error::Defect(error.to_string())
 }

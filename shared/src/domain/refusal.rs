@@ -1,5 +1,6 @@
 //! Why a rule says no: one variant per reason that a client can be told.
 
+use super::campaign;
 use super::ticket::State;
 use crate::values::{Code, Currency, Fen, LocalDay, Moment, Points, TicketId};
 
@@ -89,6 +90,30 @@ pub enum Refusal {
     PhoneTaken,
     /// A birthday that is yet to come.
     BirthdayInTheFuture,
+    /// No statement offers the purpose, so nobody can agree to it.
+    PurposeNotOffered,
+    /// Another version of the statement is in force than the one that was shown.
+    StatementMoved {
+        /// The one in force.
+        current: u32,
+    },
+    /// Nobody under 14 can have this.
+    UnderFourteen,
+    /// What is to be stored of somebody under 14 needs a guardian's live consent.
+    GuardianConsentRequired,
+    /// A guardian is known by a bound phone.
+    GuardianNotVerified,
+    /// More children than a member may have.
+    TooManyChildren {
+        /// The most.
+        most: usize,
+    },
+    /// A child of 14 or older has no guardian's profile.
+    NoChild,
+    /// Which child is meant has to be said.
+    ChildUnclear,
+    /// The member to be taken over has children.
+    ChildrenThere,
     /// More tags than a member may have.
     TooManyTags {
         /// The most.
@@ -155,6 +180,11 @@ pub enum Refusal {
     SurveyExpired,
     /// The link is none that was given out.
     SurveyUnknown,
+    /// A campaign can't be changed like this where it stands.
+    CampaignStands {
+        /// Where.
+        state: campaign::State,
+    },
     /// Nothing has to be done.
     Nothing,
 }

@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{edge, gateway as events};
 use crate::app::{App, Parts};
+use crate::channels::Senders;
 use crate::clock::SystemClock;
 use crate::entropy::SystemEntropy;
 use crate::objects::S3;
@@ -81,6 +82,9 @@ async fn from_environment() -> Result<App, Error> {
     Ok(App::new(Parts {
         table,
         queue: Queue::new(sdk.sqs(), variable("RECOMPUTE_QUEUE")?),
+        dispatch_queue: Queue::new(sdk.sqs(), variable("DISPATCH_QUEUE")?),
+        send_queue: Queue::new(sdk.sqs(), variable("SEND_QUEUE")?),
+        senders: Senders::default(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         master: Arc::new(KmsMasterKey { client: sdk.kms(), key_id: variable("MASTER_KEY")? }),

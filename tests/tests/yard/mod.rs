@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use huitou::app::{App, Parts};
 use huitou::cases::Error;
+use huitou::channels::Recorder;
 use huitou::clock::Clock;
 use huitou::entropy::{Entropy, SeededEntropy};
 use huitou::seal::FileMasterKey;
@@ -59,6 +60,7 @@ impl Clock for HandClock {
 pub(crate) struct Yard {
     pub(crate) clock: Arc<HandClock>,
     pub(crate) faults: Faults,
+    pub(crate) recorder: Recorder,
     names: Names,
     client: Client,
     queues: Queues,
@@ -95,6 +97,7 @@ impl Yard {
             queues: Queues::client(queues.http_client()),
             clock: Arc::new(DevClock::new()),
             objects: LocalObjects::new(None, "http://127.0.0.1:9", [7; 32]),
+            recorder: Recorder::default(),
             wechat_url: "http://127.0.0.1:9".to_owned(),
             secret: [7; 32],
             directory: None,
@@ -116,7 +119,7 @@ impl Yard {
         };
         let model = App::new(parts);
         let wechat = (settings, Arc::new(HttpTransport::new()) as Arc<dyn Transport>);
-        let yard = Self { clock, faults, names, client, queues, model, wechat };
+        let yard = Self { clock, faults, recorder: surroundings.recorder, names, client, queues, model, wechat };
         wire::install_programme(&yard.process(), &quick_programme()).await.unwrap();
         yard
     }
@@ -138,6 +141,9 @@ impl Yard {
         App::new(Parts {
             table: Table::new(client, self.names.clone()),
             queue: parts.queue.clone(),
+            dispatch_queue: parts.dispatch_queue.clone(),
+            send_queue: parts.send_queue.clone(),
+            senders: parts.senders.clone(),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
             master: Arc::clone(&parts.master),
@@ -156,6 +162,22 @@ impl Yard {
 
     pub(crate) fn now(&self) -> Moment {
         self.clock.now()
+    }
+
+    /// Takes everything out of a queue.
+    pub(crate) async fn takes_all_of(&self, queue: &str) -> Vec<String> {
+        let next = Receive { at_most: 10, wait: Duration::ZERO, visibility: None };
+        let mut bodies = Vec::new();
+        loop {
+            let messages = self.queues.receive(queue, next).await.unwrap();
+            if messages.is_empty() {
+                return bodies;
+            }
+            for message in messages {
+                self.queues.delete(queue, &message.receipt).unwrap();
+                bodies.push(message.body);
+            }
+        }
     }
 
     /// Lets a process work off the recompute queue. A message whose work fails stays there, and so does what follows.

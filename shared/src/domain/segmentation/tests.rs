@@ -1,8 +1,8 @@
 use proptest::prelude::*;
-use proptest::strategy::ValueTree as _;
 
 use super::*;
 use crate::domain::days::{PurchaseDays, Window};
+use crate::domain::flaw::Flaws;
 use crate::domain::order::Topic;
 use crate::domain::traits::Traits;
 use crate::values::Fen;
@@ -23,8 +23,7 @@ fn value(recency: u32, frequency: u32, yuan: u64) -> String {
         days.buy(last.minus(n), Fen::yuan(if n == 0 { yuan } else { 0 }));
     }
     let traits = Traits::default();
-    let facts =
-        Facts { days: &days, window: Window::Lifetime, tier: None, claimed: false, traits: &traits, children: &[] };
+    let facts = Facts::of_purchases(&days, Window::Lifetime, &traits);
     let segmentation = shipped();
     let judged = segmentation.judge(&facts, last.plus(recency));
     let value = segmentation.sets().next().unwrap().clone();
@@ -137,6 +136,18 @@ fn a_set_that_asks_for_too_much_at_once_is_said_to_be_unchecked() {
     assert!(found.unchecked.is_some_and(|why| why.contains("tag t19")));
 }
 
+#[test]
+fn a_birthday_lies_at_most_365_days_ahead_or_is_unknown() {
+    let rules = [("soon", "birthday <= 7"), ("later", "birthday between 8 and 365"), ("untold", "not birthday <= 365")];
+    let found = coverage(&set_of("exactly_one", &rules));
+    assert_eq!((found.gaps, found.overlaps, found.unreachable), (Vec::new(), Vec::new(), Vec::new()));
+    let found = coverage(&set_of("exactly_one", &rules[..2]));
+    assert_eq!(found.gaps[0].english, "birthday unknown");
+    assert_eq!(found.gaps[0].chinese, "距生日未知");
+    let never = coverage(&set_of("first_match", &[("never", "child_birthday > 365"), ("rest", "everyone")]));
+    assert_eq!(never.unreachable, [Code::parse("never").unwrap()]);
+}
+
 fn flaws_of(change: impl FnOnce(&mut Draft)) -> Vec<(String, String)> {
     let mut draft = Draft::from(shipped());
     change(&mut draft);
@@ -204,9 +215,7 @@ proptest! {
     fn no_member_is_in_a_cell_that_the_check_leaves_out_and_the_check_sees_the_same_entries(
         (days, traits) in history(), width in 1_u32..400, on in 500_u32..1_000,
     ) {
-        let facts = Facts {
-            days: &days, window: Window::Days(width), tier: None, claimed: false, traits: &traits, children: &[],
-        };
+        let facts = Facts::of_purchases(&days, Window::Days(width), &traits);
         let asks_much = set_of("first_match", &[
             ("a", "orders(90 days) >= 2 and money(90 days) >= 500 yuan and basket(90 days) > 250 yuan"),
             ("b", "frequency(30 days) > 1 and tenure > 45 and orders = 3 and money(lifetime) < 900 yuan"),
@@ -236,7 +245,7 @@ fn explained() -> Vec<Explained> {
     days.buy(day(58), Fen::yuan(350));
     let traits = Traits::default();
     let window = Window::Days(365);
-    let facts = Facts { days: &days, window, tier: None, claimed: true, traits: &traits, children: &[] };
+    let facts = Facts { claimed: true, ..Facts::of_purchases(&days, window, &traits) };
     shipped().explain(&facts, day(100))
 }
 
@@ -280,51 +289,9 @@ fn the_health_score_adds_up_and_sinks_by_time_alone() {
     let mut traits = Traits::default();
     traits.saw(Topic::View, day(4));
     let window = Window::Lifetime;
-    let facts = Facts { days: &days, window, tier: None, claimed: true, traits: &traits, children: &[] };
+    let facts = Facts { claimed: true, ..Facts::of_purchases(&days, window, &traits) };
     let health = |on: u32| shipped().health(&facts, day(on));
     assert_eq!(health(4), Verdict { value: 100, until: Some(day(4 + 8)) });
     assert_eq!(health(12), Verdict { value: 95, until: Some(day(4 + 31)) });
     assert_eq!(health(4 + 181), Verdict::forever(45));
-}
-
-/// Prints what judging the shipped segmentation costs; to be run optimised:
-/// `cargo test -p huitou --lib --config 'profile.dev.package.huitou.opt-level=3' -- --ignored what_judging_costs --nocapture`
-#[test]
-#[ignore = "prints a measurement"]
-#[expect(clippy::print_stdout, reason = "a measurement that nobody can read is none")]
-fn what_judging_costs() {
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let usual: Vec<_> = (0..2_000).map(|_| history().new_tree(&mut runner).unwrap().current()).collect();
-    let mut days = PurchaseDays::default();
-    for n in 0..300 {
-        days.buy(day(n), Fen::yuan(50));
-    }
-    let daily = vec![(days, Traits::default())];
-    let segmentation = shipped();
-    for (whose, members, rounds) in [("with up to 8 purchase days", usual, 50), ("with 300", daily, 300)] {
-        let begun = std::time::Instant::now();
-        let mut segments = 0;
-        for round in 0..rounds {
-            for (days, traits) in &members {
-                let window = Window::Days(365);
-                let facts = Facts { days, window, tier: None, claimed: true, traits, children: &[] };
-                segments += segmentation.judge(&facts, day(500 + round)).segments.len();
-            }
-        }
-        let judged = u128::from(rounds) * u128::try_from(members.len()).unwrap();
-        println!("{} ns a member {whose}, {segments} segments in all", begun.elapsed().as_nanos() / judged);
-    }
-    let begun = std::time::Instant::now();
-    shipped();
-    println!("{} us to read the shipped segmentation", begun.elapsed().as_micros());
-    let begun = std::time::Instant::now();
-    assert_eq!(segmentation.flaws(), []);
-    println!("{} us to check it", begun.elapsed().as_micros());
-    let rule = |n: u64| format!("recency >= {n} and frequency >= {} and money >= {n} yuan and tenure > {n}", n % 8);
-    let rules: Vec<_> = (0..99).map(|n| (format!("e{n}"), rule(n % 14))).collect();
-    let rules: Vec<_> = rules.iter().map(|(id, rule)| (id.as_str(), rule.as_str())).collect();
-    let widest = set_of("exactly_one", &rules);
-    let begun = std::time::Instant::now();
-    let found = coverage(&widest);
-    println!("{} us to check {} cells, {:?}", begun.elapsed().as_micros(), found.cells, found.unchecked);
 }
