@@ -95,7 +95,7 @@ impl Recompute<'_> {
                 let drained = self.drain(&[shard], budget).await?;
                 if drained.finished { Ok(()) } else { self.enqueue(&[task]).await }
             }
-            Task::DryRun(portion) => self.0.dry_runs().work(portion).await,
+            Task::DryRun(portion) => self.0.dry_runs().work(portion, budget).await,
             Task::Pass(portion) => self.0.passes().work(portion, budget).await,
             Task::Audience { campaign, part } => {
                 self.0.dispatch().work(dispatch::Task::Page { campaign, part }, budget).await
