@@ -30,6 +30,7 @@ use crate::seal::SealError;
 use crate::table::{
     BUDGET_SHARDS, BeforeSending, DueSend, Freshness, Hot, Lost, Outcome, SEND_SHARDS, SendKey, StoredKeys, StoredSend,
 };
+use crate::telemetry::{self, Due};
 use crate::values::MemberId;
 
 /// Index entries read at once.
@@ -475,20 +476,24 @@ impl Sending<'_> {
         let shards = futures_util::stream::iter(0..SEND_SHARDS)
             .map(|shard| async move { self.drain_shard(shard, until).await })
             .buffer_unordered(4);
-        let drained: Vec<Result<Drained, Error>> = shards.collect().await;
-        let mut sum = Drained { queued: 0, finished: true };
+        let drained: Vec<Result<(Drained, Duration), Error>> = shards.collect().await;
+        let (mut sum, mut lag) = (Drained { queued: 0, finished: true }, Duration::ZERO);
         for shard in drained {
-            let shard = shard?;
+            let (shard, late) = shard?;
+            lag = lag.max(late);
             sum = Drained { queued: sum.queued + shard.queued, finished: sum.finished && shard.finished };
         }
+        telemetry::due_lag(Due::Sends, lag);
         Ok(sum)
     }
 
-    async fn drain_shard(self, shard: u8, until: Instant) -> Result<Drained, Error> {
-        let mut queued = 0;
+    /// How far it came, and how late the oldest one was.
+    async fn drain_shard(self, shard: u8, until: Instant) -> Result<(Drained, Duration), Error> {
+        let (mut queued, mut lag) = (0, Duration::ZERO);
         while Instant::now() < until {
             let now = self.0.now();
             let due = self.0.table().due_sends(shard, now, DUE_AT_ONCE).await?;
+            lag = due.first().map_or(lag, |due| lag.max(now.since(due.due_at)));
             let full = due.len() >= usize::try_from(DUE_AT_ONCE).unwrap_or(usize::MAX);
             let table = self.0.table();
             let again = now.plus(AGAIN_AFTER);
@@ -501,10 +506,10 @@ impl Sending<'_> {
             self.0.dispatch().enqueue_sends(&ours).await?;
             queued += ours.len() as u64;
             if !full || ours.is_empty() {
-                return Ok(Drained { queued, finished: true });
+                return Ok((Drained { queued, finished: true }, lag));
             }
         }
-        Ok(Drained { queued, finished: false })
+        Ok((Drained { queued, finished: false }, lag))
     }
 }
 
