@@ -4,6 +4,8 @@
 //! `getStableAccessToken` (developers.weixin.qq.com, miniprogram/dev/server/API).
 
 mod call;
+pub mod event;
+pub mod push;
 #[cfg(test)]
 mod tests;
 
