@@ -4,13 +4,14 @@
 //!
 //! 1. [`values`]: newtypes that cannot hold a wrong value.
 //! 2. [`domain`]: the business rules, pure: facts, settings and a date in, a decision out.
-//! 3. ports and adapters: [`clock`], [`entropy`], [`table`], [`queue`], [`objects`], [`seal`], [`trust`], [`transport`], [`wechat`];
+//! 3. ports and adapters: [`clock`], [`entropy`], [`table`], [`queue`], [`objects`], [`seal`], [`trust`], [`transport`], [`wechat`], [`channels`];
 //!    [`app`] holds them all.
 //! 4. [`cases`]: what the product does, one use case at a time, over the ports.
 //! 5. [`manners`]: HTTP, batches, telemetry, start-up.
 
 pub mod app;
 pub mod cases;
+pub mod channels;
 pub mod clock;
 mod digest;
 pub mod domain;

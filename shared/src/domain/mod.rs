@@ -9,6 +9,7 @@ pub mod attachment;
 pub mod board;
 pub mod book;
 pub mod calendar;
+pub mod campaign;
 pub mod clv;
 pub mod days;
 pub mod desk;

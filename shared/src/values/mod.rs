@@ -17,8 +17,8 @@ pub use day::LocalDay;
 pub use id::{CampaignId, SendId, TicketId};
 pub use moment::Moment;
 pub use name::{
-    Actor, Card, Category, Code, Currency, ForeignId, IdempotencyKey, InviteCode, MemberId, Name, Note, OpenId, Phone,
-    Question, Reason, RowKey, Sku, Source, TemplateId, UnionId,
+    Actor, Card, Category, Code, Currency, ForeignId, IdempotencyKey, InviteCode, MemberId, MessageId, Name, Note,
+    OpenId, Phone, Question, Reason, RowKey, Sku, Source, TemplateId, UnionId,
 };
 
 /// Says what was wanted instead of the value that was refused.

@@ -113,6 +113,11 @@ name! {
     TemplateId, "a template id of 1 to 64 letters, digits, '-' or '_'", |text| token(text, 64, "-_")
 }
 name! {
+    /// A provider's id of a message that it took.
+    MessageId, "a provider's id of 1 to 120 visible ASCII characters",
+    |text| (1..=120).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+name! {
     /// A code that a member passes on to friends.
     InviteCode, "an invite code of 8 letters and digits",
     |text| text.len() == 8 && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
@@ -125,6 +130,14 @@ name! {
     /// A currency's three capital letters.
     Currency, "a currency of three capital letters, as CNY", |text| {
         text.len() == 3 && text.chars().all(|c| c.is_ascii_uppercase())
+    }
+}
+
+impl MessageId {
+    /// The id that a provider which gives none would have given: our own of the send.
+    #[must_use]
+    pub fn of(send: super::SendId) -> Self {
+        Self(send.to_string())
     }
 }
 

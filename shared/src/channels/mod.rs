@@ -1,0 +1,194 @@
+//! The channels port: how a message gets from the product to a member, by whichever provider.
+//!
+//! A provider is called once per claimed send. What it says is told apart by what may be done next: a message that
+//! surely did not go out may be tried again or on another channel, one that may have gone out never is.
+
+mod recorder;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::campaign::content::Rendered;
+use crate::domain::reach::SuppressedBy;
+use crate::domain::traits::Channel;
+use crate::values::{CampaignId, MessageId, Moment, SendId};
+
+pub use recorder::{Recorder, Went};
+
+/// Where a member is reached on one channel: an openid, a WeCom external user id, a phone number with its country code
+/// and without the plus sign, an e-mail address; on the brand's own webhook the member's id.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Address(String);
+
+impl Address {
+    /// An address as the member's profile holds it.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The address in clear, for the provider alone.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An address is personal and never shows.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Address(..)")
+    }
+}
+
+/// One message, ready to go.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The send: what a provider is to give back with its receipts, where it gives something back.
+    pub send: SendId,
+    /// Its campaign.
+    pub campaign: CampaignId,
+    /// The channel.
+    pub channel: Channel,
+    /// To whom.
+    pub to: Address,
+    /// What it says, every placeholder filled in.
+    pub content: Rendered,
+}
+
+/// What came of a call to a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The provider took it, under this id.
+    Accepted(MessageId),
+    /// It surely did not go out, and may be tried again.
+    Retry {
+        /// Not before so long.
+        after: Duration,
+        /// Who can't take it now.
+        busy: Busy,
+    },
+    /// It surely did not go out, and never will like this.
+    Permanent {
+        /// Why.
+        reason: Failure,
+    },
+    /// It surely did not go out: the member does not want it.
+    Refused {
+        /// How much of it.
+        scope: Scope,
+    },
+    /// It may have gone out: nobody heard the answer.
+    Unknown,
+}
+
+/// Who can't take a message just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    /// The provider fails or wants less from everybody: after some of these its circuit opens.
+    Provider,
+    /// This one recipient has had enough for now.
+    Recipient,
+}
+
+/// Why a message never goes out like this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What is at fault.
+    pub of: Fault,
+    /// The provider's own code, for the record; never personal.
+    pub code: String,
+}
+
+/// What is at fault when a message never goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The address: it does not exist, or not any more.
+    Recipient,
+    /// The template or the text: every other copy of the campaign would fail as well, so the campaign is paused.
+    Content,
+    /// Our account with the provider: its circuit opens.
+    Account,
+}
+
+/// How much a member does not want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// No message of this subscribe template any more, until they accept one anew.
+    Template,
+    /// Nothing on this channel any more.
+    Channel(SuppressedBy),
+}
+
+/// A message whose fate is to be looked up.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The send.
+    pub send: SendId,
+    /// The channel.
+    pub channel: Channel,
+    /// To whom.
+    pub to: Address,
+    /// When the provider was called.
+    pub at: Moment,
+    /// The provider's id, if it was heard.
+    pub id: Option<MessageId>,
+}
+
+/// What a provider's records say of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It reached the member.
+    Delivered,
+    /// The provider has it, under this id.
+    Accepted(MessageId),
+    /// The provider had it and could not deliver it.
+    Failed(Failure),
+    /// The provider never had it.
+    NotSent,
+    /// The records don't tell yet; ask again after a while.
+    NotYet,
+    /// The provider keeps no records that could be asked.
+    Never,
+}
+
+/// A provider of one channel.
+pub trait Sender: fmt::Debug + Send + Sync {
+    /// The channel.
+    fn channel(&self) -> Channel;
+
+    /// Asks the provider to send a message; at most one call whose answer is not surely "not sent", and no retry.
+    fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Outcome>;
+
+    /// What the provider's records say of a message whose answer nobody heard.
+    fn look_up<'a>(&'a self, sent: &'a Sent) -> BoxFuture<'a, Known>;
+}
+
+/// The providers in use, one for each channel that has any.
+#[derive(Clone, Debug, Default)]
+pub struct Senders(Vec<Arc<dyn Sender>>);
+
+impl Senders {
+    /// These providers; of several for one channel the first counts.
+    #[must_use]
+    pub const fn new(senders: Vec<Arc<dyn Sender>>) -> Self {
+        Self(senders)
+    }
+
+    /// The provider of a channel; none when the brand has none.
+    #[must_use]
+    pub fn of(&self, channel: Channel) -> Option<&dyn Sender> {
+        self.0.iter().find(|sender| sender.channel() == channel).map(AsRef::as_ref)
+    }
+
+    /// One provider for every channel, which keeps what it is asked to send instead of sending it.
+    #[must_use]
+    pub fn recording(recorder: &Recorder) -> Self {
+        Self(Channel::ALL.iter().map(|channel| recorder.on(*channel)).collect())
+    }
+}
