@@ -47,14 +47,13 @@ impl Pushed {
         let message: Message = serde_json::from_slice(message).ok()?;
         let from = OpenId::parse(&message.from).ok()?;
         let list: Vec<Item> = message.list.map(OneOrMany::all).unwrap_or_default();
-        let key = match &message.id {
-            Some(id) => RowKey::of("push", &[&id.0]),
-            None => {
-                let templates = list.iter().map(|item| item.template.as_str());
-                let own = [from.as_str(), &message.created.0, &message.event];
-                RowKey::of("push", &own.into_iter().chain(templates).collect::<Vec<_>>())
-            }
+        let own = match &message.id {
+            Some(id) => vec![id.0.as_str()],
+            None => vec![from.as_str(), &message.created.0, &message.event],
         };
+        // WeChat gives events no id; one person answers for one template once in a second.
+        let templates = list.iter().map(|item| item.template.as_str());
+        let key = RowKey::of("push", &own.into_iter().chain(templates).collect::<Vec<_>>());
         let event = match message.event.as_str() {
             "subscribe_msg_popup_event" => Event::Asked(subscriptions(&list)),
             "subscribe_msg_change_event" => Event::Changed(subscriptions(&list)),
