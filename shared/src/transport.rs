@@ -1,6 +1,6 @@
 //! The transport port: one HTTP call to somebody else's service.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -145,6 +145,20 @@ fn prepare(request: Request) -> Result<HttpRequest, TransportError> {
     *prepared.uri_mut() = uri;
     *prepared.headers_mut() = request.headers;
     HttpRequest::try_from(prepared).map_err(|_| refused("the headers can't be written"))
+}
+
+/// A value with everything percent-encoded but the unreserved characters (RFC 3986, 2.3).
+pub(crate) fn percent_encoded(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            // Writing to a string can't fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
 }
 
 fn may_be_called(uri: &Uri) -> bool {

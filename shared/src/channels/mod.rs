@@ -3,7 +3,17 @@
 //! A provider is called once per claimed send. What it says is told apart by what may be done next: a message that
 //! surely did not go out may be tried again or on another channel, one that may have gone out never is.
 
+mod aliyun;
+mod line;
 mod recorder;
+mod ses;
+mod signing;
+mod subscribe;
+mod tencent;
+#[cfg(test)]
+mod tests;
+mod webhook;
+mod wecom;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +27,14 @@ use crate::domain::reach::SuppressedBy;
 use crate::domain::traits::Channel;
 use crate::values::{CampaignId, MessageId, Moment, SendId};
 
+pub use aliyun::{AliyunMail, AliyunSms};
+pub use line::{Account, Line};
 pub use recorder::{Recorder, Went};
+pub use ses::Ses;
+pub use subscribe::SubscribeMessages;
+pub use tencent::TencentSms;
+pub use webhook::{Secret, Webhook};
+pub use wecom::WecomMessages;
 
 /// Where a member is reached on one channel: an openid, a WeCom external user id, a phone number with its country code
 /// and without the plus sign, an e-mail address; on the brand's own webhook the member's id.
@@ -191,4 +208,13 @@ impl Senders {
     pub fn recording(recorder: &Recorder) -> Self {
         Self(Channel::ALL.iter().map(|channel| recorder.on(*channel)).collect())
     }
+}
+
+/// Headers by which a mail client shows a way out of its own, and one click is enough (RFC 2369, RFC 8058).
+fn mail_headers(unsubscribe: Option<&str>) -> Vec<(&'static str, String)> {
+    let Some(address) = unsubscribe else { return Vec::new() };
+    vec![
+        ("List-Unsubscribe", format!("<{address}>")),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()),
+    ]
 }
