@@ -18,7 +18,8 @@ pub(super) struct Canonical<'a> {
 
 impl Canonical<'_> {
     fn hash(&self) -> String {
-        let headers: String = self.headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let headers: Vec<String> = self.headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let headers = headers.concat();
         let body = hex(&sha256(&[self.body]));
         let whole = format!("POST\n/\n{}\n{headers}\n{}\n{body}", self.query, self.signed());
         hex(&sha256(&[whole.as_bytes()]))

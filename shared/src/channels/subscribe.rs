@@ -94,7 +94,6 @@ fn outcome(error: &CallError, now: Moment) -> Outcome {
         -1 => Outcome::provider_busy(Duration::ZERO),
         // Refused, or nothing left: for this template only.
         43_101 => Outcome::Refused { scope: Scope::Template },
-        40_003 => Outcome::permanent(Fault::Recipient, &code),
         40_037 | 41_030 | 47_003 => Outcome::permanent(Fault::Content, &code),
         // The day's quota is used up; it is new at midnight in China.
         45_009 => Outcome::provider_busy(Moment::start_of(now.day().plus(1)).since(now)),
@@ -102,7 +101,7 @@ fn outcome(error: &CallError, now: Moment) -> Outcome {
         40_001 | 40_013 | 40_014 | 40_125 | 40_164 | 42_001 | 43_107 | 43_108 | 45_168 | 48_001 => {
             Outcome::permanent(Fault::Account, &code)
         }
-        // What we don't know is not tried again, and says nothing about anybody else.
+        // 40003 is a wrong openid. What we don't know is not tried again either, and says nothing about anybody else.
         _ => Outcome::permanent(Fault::Recipient, &code),
     }
 }

@@ -52,12 +52,12 @@ impl TencentSms {
     }
 
     async fn reported(&self, sent: &Sent) -> Option<Known> {
-        #[derive(Deserialize)]
+        #[derive(Default, Deserialize)]
         #[serde(rename_all = "PascalCase", default)]
-        #[derive(Default)]
         struct Report {
             serial_no: String,
-            report_status: String,
+            #[serde(rename = "ReportStatus")]
+            status: String,
             description: String,
         }
 
@@ -72,7 +72,7 @@ impl TencentSms {
         let list = answer.get("Response")?.get("PullSmsSendStatusSet")?.clone();
         let reports: Vec<Report> = serde_json::from_value(list).ok()?;
         let report = reports.into_iter().find(|report| report.serial_no == id.as_str())?;
-        match report.report_status.as_str() {
+        match report.status.as_str() {
             "SUCCESS" => Some(Known::Delivered),
             "FAIL" => Some(Known::Failed(Failure::new(Fault::Recipient, &report.description))),
             _ => None,
