@@ -7,6 +7,7 @@ use crate::clock::Clock;
 use crate::domain::clv::Model;
 use crate::domain::desk::DeskVersion;
 use crate::domain::playbook::Playbooks;
+use crate::domain::privacy_policy::PolicyVersion;
 use crate::domain::program::Versions;
 use crate::domain::segmentation::Segmentation;
 use crate::entropy::Entropy;
@@ -64,6 +65,7 @@ struct Inner {
     model: Kept<Option<Arc<Model>>>,
     desk: Kept<DeskVersion>,
     playbooks: Kept<Playbooks>,
+    privacy_policy: Kept<PolicyVersion>,
     keys: KeyCache,
 }
 
@@ -82,6 +84,7 @@ impl App {
             model: Kept::default(),
             desk: Kept::default(),
             playbooks: Kept::default(),
+            privacy_policy: Kept::default(),
             keys: KeyCache::default(),
         }))
     }
@@ -146,6 +149,10 @@ impl App {
 
     pub(crate) fn kept_playbooks(&self) -> &Kept<Playbooks> {
         &self.0.playbooks
+    }
+
+    pub(crate) fn kept_privacy_policy(&self) -> &Kept<PolicyVersion> {
+        &self.0.privacy_policy
     }
 
     pub(crate) fn key_cache(&self) -> &KeyCache {

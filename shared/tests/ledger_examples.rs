@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use huitou::domain::account::Account;
 use huitou::domain::book::Book;
+use huitou::domain::consent::Floors;
 use huitou::domain::days::Window;
 use huitou::domain::earning::{self, Event};
 use huitou::domain::entry::{Entry, What};
@@ -76,6 +77,7 @@ fn a_member_called(id: u8, program: Program) -> Till {
         rules: Rulebook {
             version: Arc::new(Version { version: 1, effective_from: now, by: staff(), program }),
             segmentation: Arc::new(Segmentation::shipped().unwrap()),
+            floors: Floors::NONE,
         },
         account: Account::new(MemberId::from_random([id; 16])),
         orders: Vec::new(),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use huitou::domain::account::Account;
+use huitou::domain::consent::Floors;
 use huitou::domain::entry::{Entry, What};
 use huitou::domain::playbook::{Action, MOST_DEEP, Move, Playbook, Playbooks, Way, act, depth};
 use huitou::domain::posting::{Failure, Posted};
@@ -62,6 +63,7 @@ fn rules() -> Rulebook {
     Rulebook {
         version: Arc::new(Version { version: 1, effective_from: Moment::start_of(LocalDay::FIRST), by, program }),
         segmentation: Arc::new(serde_json::from_value::<Segmentation>(text).unwrap()),
+        floors: Floors::NONE,
     }
 }
 

@@ -1,14 +1,16 @@
 //! The rule language on random rules, histories and days: what is printed is read back, and no verdict is ever late.
 #![allow(clippy::unwrap_used, reason = "a test that fails should stop at once, also in its helpers")]
 
+use huitou::domain::age::{ChildAge, Own};
+use huitou::domain::consent::{Decision, Floors, Purpose};
 use huitou::domain::days::{PurchaseDays, Window};
 use huitou::domain::facts::Facts;
 use huitou::domain::order::{Line, Topic};
 use huitou::domain::rule::{Detail, Rule, SetWords, Vocabulary};
 use huitou::domain::segmentation::Segmentation;
-use huitou::domain::traits::{Channel, ChannelAnswer, ChildAge, Reply, Tag, Traits};
+use huitou::domain::traits::{Channel, ChannelAnswer, Reply, Tag, Traits};
 use huitou::domain::verdict::Verdict;
-use huitou::values::{Code, Fen, LocalDay, Name};
+use huitou::values::{Birthday, Code, Fen, LocalDay, MonthDay, Name};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -40,6 +42,7 @@ struct Known {
     claimed: bool,
     traits: Traits,
     children: Vec<ChildAge>,
+    own: Own,
 }
 
 impl Known {
@@ -50,7 +53,9 @@ impl Known {
             tier: self.tier.as_ref(),
             claimed: self.claimed,
             traits: &self.traits,
+            own: self.own,
             children: &self.children,
+            floors: Floors::NONE,
         }
     }
 }
@@ -99,26 +104,37 @@ fn traits() -> impl Strategy<Value = Traits> {
             let answer = |(channel, reply, offset)| ChannelAnswer { channel, reply, day: day(offset) };
             traits.answers = answers.into_iter().map(answer).collect();
             traits.source = sourced.then(|| code("wechat"));
-            traits.consents = if consents { vec![code("marketing")] } else { Vec::new() };
+            traits.decide(Decision { purpose: Purpose::Sms, granted: consents, policy: 1, on: day(0) });
             traits
         },
     )
 }
 
+/// The day of the year of a day.
+fn round(offset: u32) -> MonthDay {
+    Birthday::parse(&day(offset).to_string()).unwrap().month_day()
+}
+
 fn child() -> impl Strategy<Value = ChildAge> {
-    (0..NOW + 400, 0..NOW + 400)
-        .prop_map(|(one, other)| ChildAge { fourth: Some(day(one.min(other))), seventh: Some(day(one.max(other))) })
+    (0..NOW + 400, 0..NOW + 400).prop_map(|(one, other)| ChildAge {
+        fourth: Some(day(one.min(other))),
+        seventh: Some(day(one.max(other))),
+        birthday: round(one),
+        policy: 1,
+    })
 }
 
 fn member() -> impl Strategy<Value = Known> {
     let tier = sometimes(select(vec!["silver", "gold"]));
     let children = proptest::collection::vec(child(), 0..3);
-    (bought(), window(), tier, any::<bool>(), traits(), children).prop_map(
-        |((days, lines), window, tier, claimed, mut traits, children)| {
+    let birthday = sometimes((0..NOW).prop_map(round));
+    (bought(), window(), tier, any::<bool>(), traits(), children, birthday).prop_map(
+        |((days, lines), window, tier, claimed, mut traits, children, birthday)| {
             for (offset, line) in lines {
                 traits.baskets.buy(day(offset), &[line]);
             }
-            Known { days, window, tier: tier.map(code), claimed, traits, children }
+            let own = Own { minor_until: None, birthday };
+            Known { days, window, tier: tier.map(code), claimed, traits, children, own }
         },
     )
 }
@@ -175,7 +191,7 @@ fn comparison() -> impl Strategy<Value = String> {
         1 => word_test(&["silver", "gold"]).prop_map(|test| format!("tier {test}")),
         2 => word_test(&["素色", "VIP", "a\\\\b", "and"]).prop_map(|test| format!("tag {test}")),
         1 => word_test(&["wechat", "store"]).prop_map(|test| format!("source {test}")),
-        1 => word_test(&["marketing"]).prop_map(|test| format!("consent {test}")),
+        1 => word_test(&["marketing.sms", "children"]).prop_map(|test| format!("consent {test}")),
         2 => word_test(&["0-3", "4-6", "7+"]).prop_map(|test| format!("child {test}")),
         1 => word_test(&["ignored", "clicked"]).prop_map(|test| format!("answer(sms) {test}")),
         1 => word_test(&["ignored", "converted"]).prop_map(|test| format!("answer {test}")),
@@ -359,7 +375,7 @@ fn the_canonical_text_is_plain() {
 fn comparing_something_unknown_is_false_whatever_it_is_compared_with() {
     let (days, traits) = (PurchaseDays::default(), Traits::default());
     let window = Window::Lifetime;
-    let facts = Facts { days: &days, window, tier: None, claimed: false, traits: &traits, children: &[] };
+    let facts = Facts::of_purchases(&days, window, &traits);
     let shipped = Segmentation::shipped().unwrap();
     let holds = |text: &str| shipped.judge_rule(&read(text), &facts, day(0)).value;
     for unknown in [
@@ -374,7 +390,7 @@ fn comparing_something_unknown_is_false_whatever_it_is_compared_with() {
         assert!(holds(&format!("not {unknown}")), "{unknown}");
     }
     assert!(
-        holds("tag != \"素色\" and child != \"0-3\" and consent != marketing"),
+        holds("tag != \"素色\" and child != \"0-3\" and consent != marketing.sms"),
         "having none is having not this one"
     );
 }

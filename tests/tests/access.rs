@@ -11,7 +11,10 @@ use tests::{Call, House, a_house};
 
 /// A path with something that could be an id in every place.
 fn concrete(path: &str) -> String {
-    path.replace("{id}", &"0".repeat(32)).replace("{merge}", &"0".repeat(32)).replace("{token}", "made-up")
+    path.replace("{id}", &"0".repeat(32))
+        .replace("{merge}", &"0".repeat(32))
+        .replace("{token}", "made-up")
+        .replace("{purpose}", "marketing.sms")
 }
 
 fn a_call(house: &House, method: &str, path: &str) -> Call {

@@ -32,7 +32,7 @@ fn judged() -> Vec<Vec<String>> {
     let traits = Traits::default();
     let segments = |days: &PurchaseDays| {
         let window = Window::Lifetime;
-        let facts = Facts { days, window, tier: None, claimed: false, traits: &traits, children: &[] };
+        let facts = Facts::of_purchases(days, window, &traits);
         segmentation.judge(&facts, as_of()).segments.iter().map(ToString::to_string).collect()
     };
     customers().iter().map(segments).collect()

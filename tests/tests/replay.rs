@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use huitou::domain::account::Account;
+use huitou::domain::consent::Floors;
 use huitou::domain::days::{PurchaseDays, Window};
 use huitou::domain::order::Order;
 use huitou::domain::posting::{Posted, Settled, judged, settled, settlement};
@@ -100,7 +101,7 @@ impl Replay {
         let (by, effective_from) = (Actor::parse("huitou").unwrap(), Moment::start_of(LocalDay::FIRST));
         let version = Arc::new(Version { version: 1, effective_from, by, program });
         Self {
-            rules: Rulebook { version, segmentation: Arc::new(Segmentation::shipped().unwrap()) },
+            rules: Rulebook { version, segmentation: Arc::new(Segmentation::shipped().unwrap()), floors: Floors::NONE },
             log,
             members: Vec::new(),
             known: HashMap::new(),

@@ -4,6 +4,7 @@
 //! A guide's own customers are all that a guide sees.
 
 mod find;
+mod ids;
 mod merges;
 mod portrait;
 mod remarks;
@@ -22,6 +23,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(timeline::page))
         .routes(routes!(remarks::tag))
         .routes(routes!(remarks::note))
+        .routes(routes!(ids::link))
         .routes(routes!(merges::merge))
         .routes(routes!(merges::undo))
 }

@@ -9,7 +9,7 @@ use huitou::domain::entry::Balance;
 use huitou::domain::tier::{NextTier, Standing};
 use huitou::manners::masking;
 use huitou::trust::token::Role;
-use huitou::values::{Actor, Birthday, Code, Fen, LocalDay, MemberId, Moment, Name, Phone, RowKey};
+use huitou::values::{Actor, Birthday, Code, Email, Fen, LocalDay, MemberId, Moment, Name, Phone, RowKey};
 use serde::Serialize;
 
 /// Everything about a member.
@@ -69,6 +69,9 @@ pub(crate) struct MaskedBasics {
     /// `****-05-**`.
     #[serde(skip_serializing_if = "Option::is_none")]
     birthday: Option<String>,
+    /// `a***@example.com`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     city: Option<Name>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -82,6 +85,7 @@ impl MaskedBasics {
             full_name: basics.name.filter(|_| role == Role::Manager),
             phone: phone.map(Phone::masked),
             birthday: basics.birthday.map(Birthday::masked),
+            email: basics.email.as_ref().map(Email::masked),
             city: basics.city,
             gender: basics.gender,
         }
@@ -91,7 +95,7 @@ impl MaskedBasics {
 /// Something by which the member is known.
 #[derive(Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub(crate) struct MaskedHandle {
-    /// `openid`, `unionid`, `phone`, `card` or `invite`.
+    /// `openid`, `unionid`, `phone`, `card`, `invite` or `wecom`.
     kind: &'static str,
     /// The last four characters, a phone's first three as well; an invite code is no secret.
     masked: String,
@@ -102,7 +106,7 @@ impl MaskedHandle {
         let masked = match handle {
             Handle::Phone(phone) => phone.masked(),
             Handle::Invite(code) => code.to_string(),
-            Handle::OpenId(_) | Handle::UnionId(_) | Handle::Card(_) => masking::id(handle.value()),
+            Handle::OpenId(_) | Handle::UnionId(_) | Handle::Card(_) | Handle::Wecom(_) => masking::id(handle.value()),
         };
         Self { kind: handle.kind(), masked }
     }

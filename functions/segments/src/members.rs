@@ -82,6 +82,9 @@ pub(crate) struct Reasons {
     /// What the lifetime-value model foresees, once there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     lifetime_value: Option<Prediction>,
+    /// Whether the member may be addressed by what is known of them: not under 14, and not after switching it off. The
+    /// segments below are kept for service all the same; an audience leaves such a member out.
+    personalised: bool,
     /// Every segment: in or out, the values used, the day of the next change by time alone.
     items: Vec<Explained>,
 }
@@ -101,6 +104,7 @@ pub(crate) async fn explain(
         health: why.health.0,
         health_until: why.health.1,
         lifetime_value: why.lifetime_value,
+        personalised: why.personalised,
         items: why.segments,
     }))
 }

@@ -1,8 +1,9 @@
 //! Sign-up: who comes in by WeChat, and what members tell about themselves.
 //!
-//! A log-in costs two table calls, the own profile one; writing it two.
+//! A log-in costs two table calls, the own profile one; writing it two. Children cost two to read, four to write.
 
 mod about;
+mod children;
 mod me;
 mod sessions;
 mod source;
@@ -20,4 +21,6 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(sessions::log_in, sessions::log_out))
         .routes(routes!(me::read, me::replace))
         .routes(routes!(me::bind_phone))
+        .routes(routes!(children::list, children::add))
+        .routes(routes!(children::replace, children::erase))
 }

@@ -9,7 +9,7 @@ use huitou::cases::profiles::{Basics, Gender, Mine};
 use huitou::manners::caller::Me;
 use huitou::manners::extract::{IfMatch, Json};
 use huitou::manners::problem::Problem;
-use huitou::values::{Birthday, Code, InviteCode, MemberId, Moment, Name, Phone};
+use huitou::values::{Birthday, Code, Email, InviteCode, MemberId, Moment, Name, Phone};
 use serde::{Deserialize, Serialize};
 
 /// An answer and its `ETag`.
@@ -23,6 +23,8 @@ pub(crate) struct OwnProfile {
     name: Option<Name>,
     #[serde(skip_serializing_if = "Option::is_none")]
     birthday: Option<Birthday>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<Email>,
     #[serde(skip_serializing_if = "Option::is_none")]
     city: Option<Name>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +55,7 @@ impl From<Mine> for OwnProfile {
             id: mine.member,
             name: mine.basics.name,
             birthday: mine.basics.birthday,
+            email: mine.basics.email,
             city: mine.basics.city,
             gender: mine.basics.gender,
             phone_masked: mine.phone.as_ref().map(Phone::masked),
@@ -82,7 +85,9 @@ pub(crate) async fn read(State(app): State<App>, Me(me): Me) -> Result<Tagged<Ow
 #[serde(deny_unknown_fields)]
 pub(crate) struct TellAboutMe {
     name: Option<Name>,
+    /// Of somebody under 14 it is stored with a guardian's consent only (`PUT /v1/me/consents/minor`).
     birthday: Option<Birthday>,
+    email: Option<Email>,
     city: Option<Name>,
     gender: Option<Gender>,
 }
@@ -95,8 +100,8 @@ pub(crate) async fn replace(
     builds_on: Option<IfMatch>,
     Json(told): Json<TellAboutMe>,
 ) -> Result<Tagged<OwnProfile>, Problem> {
-    let TellAboutMe { name, birthday, city, gender } = told;
-    let basics = Basics { name, birthday, city, gender };
+    let TellAboutMe { name, birthday, email, city, gender } = told;
+    let basics = Basics { name, birthday, email, city, gender };
     Ok(tagged(app.profiles().edit(&me, &basics, builds_on.map(|IfMatch(version)| version)).await?))
 }
 

@@ -1,12 +1,14 @@
 //! The front door: the template's routes, and no other, in front of the functions' routers.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use http::Method;
+use huitou::manners::caller::ClientAddress;
 use tower::ServiceExt as _;
 
 use crate::template::{Template, TemplateError};
@@ -59,7 +61,11 @@ impl Gateway {
     }
 
     /// Answers a request as the listed function does, or that there is no such route.
-    pub async fn answer(self, request: Request) -> Result<Response, Infallible> {
+    pub async fn answer(self, mut request: Request) -> Result<Response, Infallible> {
+        // Only what the socket says: whoever calls writes the headers.
+        if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() {
+            request.extensions_mut().insert(ClientAddress(peer.ip()));
+        }
         let router = self.router_for(request.method(), request.uri().path()).unwrap_or(&self.0.elsewhere);
         router.clone().oneshot(request).await
     }

@@ -230,7 +230,10 @@ async fn serve(listener: TcpListener, app: Router, stop: Stop) {
             tracing::debug!(%error, "a connection keeps Nagle's algorithm");
         }
     });
-    if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop.asked()).await {
+    if let Err(error) = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(stop.asked())
+        .await
+    {
         tracing::error!(%error, "the server ended");
     }
 }

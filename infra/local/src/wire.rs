@@ -128,6 +128,7 @@ pub fn routes() -> Vec<(&'static str, OpenApiRouter<App>)> {
         ("SignUp", sign_up::routes()),
         ("Points", points::routes()),
         ("Orders", orders::routes()),
+        ("Privacy", privacy::routes()),
         ("Customers", customers::routes()),
         ("Segments", segments::routes()),
         ("Playbooks", playbooks::routes()),
@@ -162,6 +163,8 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
     // Settings are read once before the first request, so that damaged ones are told at the start.
     app.programs().current().await.map_err(|error| format!("The programme's settings can't be read: {error:?}."))?;
     app.desks().current().await.map_err(|error| format!("The desk's settings can't be read: {error:?}."))?;
+    let policy = app.privacy_policies().current().await;
+    policy.map_err(|error| format!("The privacy policy can't be read: {error:?}."))?;
     Ok(Product {
         routers: routers.collect(),
         elsewhere: edge::service(&app, OpenApiRouter::new()),

@@ -26,6 +26,8 @@ pub struct Progress {
     pub program: u32,
     /// The version of the segments by which it judges.
     pub segmentation: u32,
+    /// The version of the privacy policy by which consents count.
+    pub privacy_policy: u32,
     /// Whether an earlier pass has finished under the same rules, so that who differs is a defect.
     pub repair: bool,
     /// Whether everybody has been looked at.
@@ -73,7 +75,10 @@ impl FullPass<'_> {
             let repair = newest.is_some_and(|(_, reached)| seen(&reached) == Some(rules));
             let pass = RowKey::of("full-pass", &[&number.to_string()]);
             // The pass first: a pointer that leads nowhere would stop all later ones.
-            self.0.passes().start(pass, Work::Full { rules, repair }, by.clone()).await?;
+            self.0
+                .passes()
+                .start(pass, Work::Full { rules: (rules.0, rules.1), policy: rules.2, repair }, by.clone())
+                .await?;
             let text = serde_json::to_string(&Pointer { pass }).map_err(|e| Error::Defect(e.to_string()))?;
             let pointer = StoredVersion::new(SUBJECT.to_owned(), number, text);
             if let Outcome::Done = self.0.table().transaction().version(&pointer)?.commit().await? {
@@ -105,22 +110,23 @@ impl FullPass<'_> {
         Ok(Some((stored.version, self.0.passes().reached(pass).await?)))
     }
 
-    async fn rules(&self) -> Result<(u32, u32), Error> {
+    async fn rules(&self) -> Result<(u32, u32, u32), Error> {
         let rules = self.0.rulebook().await?;
-        Ok((rules.version.version, rules.segmentation.version()))
+        let policy = self.0.privacy_policies().current().await?;
+        Ok((rules.version.version, rules.segmentation.version(), policy.version))
     }
 }
 
 /// The rules by which a pass judges.
-fn seen(reached: &Reached) -> Option<(u32, u32)> {
+fn seen(reached: &Reached) -> Option<(u32, u32, u32)> {
     match reached.pass.work {
-        Work::Full { rules, .. } => Some(rules),
+        Work::Full { rules, policy, .. } => Some((rules.0, rules.1, policy)),
         _ => None,
     }
 }
 
 fn progress(number: u32, reached: &Reached) -> Result<Progress, Error> {
-    let Work::Full { rules: (program, segmentation), repair } = reached.pass.work else {
+    let Work::Full { rules: (program, segmentation), policy, repair } = reached.pass.work else {
         return Err(Error::Defect("the newest full pass is another kind of pass".into()));
     };
     let mut tally = Tally::default();
@@ -141,6 +147,7 @@ fn progress(number: u32, reached: &Reached) -> Result<Progress, Error> {
         by: reached.pass.by.clone(),
         program,
         segmentation,
+        privacy_policy: policy,
         repair,
         finished: reached.finished,
         members: reached.members,

@@ -58,15 +58,20 @@ pub enum Conflict {
     OtherWay,
     /// More ids than can pass at once.
     TooManyIds,
+    /// Both are known to WeCom, by different ids.
+    Wecom,
+    /// The member to be taken over has children's profiles.
+    Children,
 }
 
 impl From<Conflict> for Refusal {
     fn from(conflict: Conflict) -> Self {
         match conflict {
-            Conflict::Openid | Conflict::Unionid | Conflict::Phone => Self::ConflictingIdentities,
+            Conflict::Openid | Conflict::Unionid | Conflict::Phone | Conflict::Wecom => Self::ConflictingIdentities,
             Conflict::OpenHolds => Self::OpenHolds,
             Conflict::OtherWay => Self::MergeTheOtherWay,
             Conflict::TooManyIds => Self::TooManyIds,
+            Conflict::Children => Self::ChildrenThere,
         }
     }
 }
@@ -178,10 +183,12 @@ fn conflicts(survivor: &Stand<'_>, absorbed: &Stand<'_>) -> Vec<Conflict> {
     [
         (both("openid"), Conflict::Openid),
         (both("unionid"), Conflict::Unionid),
+        (both("wecom"), Conflict::Wecom),
         (claimed && both("phone"), Conflict::Phone),
         (!absorbed.account.holdings.holds.is_empty(), Conflict::OpenHolds),
         (absorbed.claimed() && !survivor.claimed(), Conflict::OtherWay),
         (absorbed.handles.len() > MOST_HANDLES, Conflict::TooManyIds),
+        (!absorbed.account.children.is_empty(), Conflict::Children),
     ]
     .into_iter()
     .filter_map(|(stands, conflict)| stands.then_some(conflict))

@@ -5,6 +5,8 @@
 //! half done.
 
 pub mod attachments;
+pub mod children;
+pub mod consents;
 pub mod customers;
 pub mod desks;
 pub mod dry_run;
@@ -16,6 +18,7 @@ pub mod merges;
 pub mod passes;
 pub mod people;
 pub mod playbooks;
+pub mod privacy_policies;
 pub mod profiles;
 pub mod programs;
 pub mod recompute;

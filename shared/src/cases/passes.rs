@@ -48,6 +48,10 @@ const DEFECTS_NAMED: usize = 20;
 /// Members that a preview shows.
 pub(crate) const SHOWN: usize = 20;
 
+const fn first() -> u32 {
+    1
+}
+
 /// What a pass does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "work", rename_all = "snake_case")]
@@ -56,6 +60,9 @@ pub enum Work {
     Full {
         /// The versions of programme and segments by which it judges.
         rules: (u32, u32),
+        /// The version of the privacy policy by which consents count.
+        #[serde(default = "first")]
+        policy: u32,
         /// Whether an earlier pass has finished under the same rules: then nobody may differ, and who does is a defect.
         repair: bool,
     },
@@ -343,10 +350,12 @@ impl<'a> Worker<'a> {
     }
 
     fn count(&self, members: &[Hot], mut matches: Matches) -> Matches {
-        let (Some(wanted), window) = (&self.wanted, self.rules.program().window) else { return matches };
+        let Some(wanted) = &self.wanted else { return matches };
         let today = self.app.now().day();
-        for hot in members.iter().filter(|hot| !is_merged(hot)) {
-            if self.rules.segmentation.judge_rule(wanted, &hot.account.facts(window), today).value {
+        // Nobody under 14 is in a segment.
+        let judged = |hot: &&Hot| !is_merged(hot) && !hot.account.own.is_minor(today);
+        for hot in members.iter().filter(judged) {
+            if self.rules.segmentation.judge_rule(wanted, &hot.account.facts(&self.rules), today).value {
                 matches.count += 1;
                 if matches.sample.len() < SHOWN {
                     matches.sample.push(hot.account.member);

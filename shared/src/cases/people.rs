@@ -7,10 +7,15 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
+use crate::cases::ledger::Patience;
 use crate::cases::{Error, Who};
+use crate::domain::refusal::Refusal;
 use crate::seal::{Context, MemberKey};
-use crate::table::{Freshness, Hot, Identity, Part, StoredPart, Transaction};
-use crate::values::{Actor, Card, Code, Fen, Invalid, InviteCode, MemberId, Moment, OpenId, Phone, RowKey, UnionId};
+use crate::table::{Freshness, Hot, Identity, Outcome, Part, StoredPart, Transaction};
+use crate::values::{
+    Actor, Card, ChildId, Code, Email, ExternalUserId, Fen, Invalid, InviteCode, MemberId, Moment, OpenId, Phone,
+    RowKey, UnionId,
+};
 
 /// The layout of a stored profile; older layouts stay readable.
 const SCHEMA: u8 = 1;
@@ -28,11 +33,13 @@ pub enum Handle {
     Card(Card),
     /// The code that the member passes on to friends.
     Invite(InviteCode),
+    /// WeCom's id of a person whom a guide has added.
+    Wecom(ExternalUserId),
 }
 
 impl Handle {
     /// Every kind.
-    pub const KINDS: [&'static str; 5] = ["openid", "unionid", "phone", "card", "invite"];
+    pub const KINDS: [&'static str; 6] = ["openid", "unionid", "phone", "card", "invite", "wecom"];
 
     /// The kind, as keyed hashes and sealed fields name it.
     #[must_use]
@@ -43,6 +50,7 @@ impl Handle {
             Self::Phone(_) => "phone",
             Self::Card(_) => "card",
             Self::Invite(_) => "invite",
+            Self::Wecom(_) => "wecom",
         }
     }
 
@@ -55,6 +63,7 @@ impl Handle {
             Self::Phone(phone) => phone.digits(),
             Self::Card(card) => card.as_str(),
             Self::Invite(code) => code.as_str(),
+            Self::Wecom(id) => id.as_str(),
         }
     }
 
@@ -67,6 +76,7 @@ impl Handle {
             "phone" => Phone::parse(&format!("+{value}")).ok().map(Self::Phone),
             "card" => Card::parse(value).ok().map(Self::Card),
             "invite" => InviteCode::parse(value).ok().map(Self::Invite),
+            "wecom" => ExternalUserId::parse(value).ok().map(Self::Wecom),
             _ => None,
         }
     }
@@ -169,9 +179,26 @@ pub struct Opened {
     /// The version on which the next write builds.
     pub version: u64,
     key: MemberKey,
+    child_keys: BTreeMap<ChildId, String>,
 }
 
 impl Opened {
+    /// A key for another child, and the text by which it is kept beside the member's.
+    pub fn new_child_key(&self, app: &App, child: ChildId) -> Result<(ChildKey, String), Error> {
+        let bytes: [u8; 32] = crate::entropy::bytes(app.entropy());
+        let kept = self.seal(app, &child_key_name(child), &STANDARD_NO_PAD.encode(bytes))?;
+        Ok((ChildKey { member: self.member, child, key: MemberKey::from_bytes(bytes) }, kept))
+    }
+
+    /// The key of a child; none once it was destroyed.
+    pub fn child_key(&self, child: ChildId) -> Result<Option<ChildKey>, Error> {
+        let Some(kept) = self.child_keys.get(&child) else { return Ok(None) };
+        let bytes = STANDARD_NO_PAD.decode(self.unsealed(&child_key_name(child), kept)?).ok();
+        let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let bytes = bytes.ok_or_else(|| Error::Defect("a child's key has another length".into()))?;
+        Ok(Some(ChildKey { member: self.member, child, key: MemberKey::from_bytes(bytes) }))
+    }
+
     /// A personal field in clear.
     pub fn field(&self, name: &str) -> Result<Option<String>, Error> {
         self.profile.sealed.get(name).map(|sealed| self.unsealed(name, sealed)).transpose()
@@ -220,15 +247,37 @@ impl Opened {
 
     /// Opens what [`Opened::seal`] sealed under this name.
     pub fn unsealed(&self, name: &str, sealed: &str) -> Result<String, Error> {
-        let sealed = STANDARD_NO_PAD.decode(sealed).map_err(|e| Error::Defect(e.to_string()))?;
-        let plain = self.key.open(&context(self.member, name), &sealed)?;
-        String::from_utf8(plain).map_err(|e| Error::Defect(e.to_string()))
+        unsealed(&self.key, self.member, name, sealed)
     }
 
     /// The profile as a part to be written, on condition that nobody has changed it since.
     pub fn part(&self) -> Result<StoredPart, Error> {
         let text = self.profile.text()?;
         Ok(StoredPart { member: self.member, part: Part::Profile, text, version: self.version })
+    }
+}
+
+fn child_key_name(child: ChildId) -> String {
+    format!("child-key:{child}")
+}
+
+/// The key of one child's data: destroying it erases the child, in every backup too, and nobody else.
+#[derive(Debug)]
+pub struct ChildKey {
+    member: MemberId,
+    child: ChildId,
+    key: MemberKey,
+}
+
+impl ChildKey {
+    /// Seals what is known of the child.
+    pub fn seal(&self, app: &App, text: &str) -> Result<String, Error> {
+        sealed(app, &self.key, self.member, &format!("child:{}", self.child), text)
+    }
+
+    /// Opens what [`ChildKey::seal`] sealed.
+    pub fn open(&self, text: &str) -> Result<String, Error> {
+        unsealed(&self.key, self.member, &format!("child:{}", self.child), text)
     }
 }
 
@@ -252,6 +301,41 @@ fn sealed(app: &App, key: &MemberKey, member: MemberId, name: &str, value: &str)
     let nonce = crate::entropy::bytes(app.entropy());
     let sealed = key.seal(&context(member, name), value.as_bytes(), nonce)?;
     Ok(STANDARD_NO_PAD.encode(sealed))
+}
+
+fn unsealed(key: &MemberKey, member: MemberId, name: &str, sealed: &str) -> Result<String, Error> {
+    let sealed = STANDARD_NO_PAD.decode(sealed).map_err(|e| Error::Defect(e.to_string()))?;
+    let plain = key.open(&context(member, name), &sealed)?;
+    String::from_utf8(plain).map_err(|e| Error::Defect(e.to_string()))
+}
+
+/// By what a member can be reached, in clear.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contacts {
+    /// By WeChat, within the mini program.
+    pub openid: Option<OpenId>,
+    /// By text message: the verified number.
+    pub phone: Option<Phone>,
+    /// By e-mail: as the member told it.
+    pub email: Option<Email>,
+    /// By WeCom: whom a guide has added.
+    pub wecom: Option<ExternalUserId>,
+}
+
+impl Contacts {
+    /// Opens what is sealed in a profile; of several ids of a kind the first.
+    pub fn of(opened: &Opened) -> Result<Self, Error> {
+        let mut contacts = Self { email: opened.value("email", Email::parse)?, ..Self::default() };
+        for (_, handle) in opened.handles()? {
+            match handle {
+                Handle::OpenId(id) => contacts.openid = contacts.openid.or(Some(id)),
+                Handle::Phone(phone) => contacts.phone = contacts.phone.or(Some(phone)),
+                Handle::Wecom(id) => contacts.wecom = contacts.wecom.or(Some(id)),
+                Handle::UnionId(_) | Handle::Card(_) | Handle::Invite(_) => {}
+            }
+        }
+        Ok(contacts)
+    }
 }
 
 /// Somebody who is about to become known.
@@ -337,9 +421,39 @@ impl People<'_> {
                 part.zip(wrapped)
             }
         };
-        let (part, wrapped) = read.ok_or(Error::NotFound)?;
-        let key = self.0.key_cache().key(self.0.master_key(), member, &wrapped, self.0.wall()).await?;
-        Ok(Opened { member, profile: Profile::read(&part)?, version: part.version, key })
+        let (part, keys) = read.ok_or(Error::NotFound)?;
+        let key = self.0.key_cache().key(self.0.master_key(), member, &keys.wrapped, self.0.wall()).await?;
+        let (profile, version) = (Profile::read(&part)?, part.version);
+        Ok(Opened { member, profile, version, key, child_keys: keys.of_children })
+    }
+
+    /// By what a member can be reached. One call, which reads profile and key together.
+    ///
+    /// It says nothing about whether they may be: see [`crate::domain::account::Account::may_be_sent`].
+    pub async fn contacts(&self, member: MemberId) -> Result<Contacts, Error> {
+        Contacts::of(&self.open(member, Freshness::Recent).await?)
+    }
+
+    /// Links another handle to a member, provided that nobody has it: true when it is linked now, false when it was
+    /// before. Two calls, three when it was.
+    pub async fn link(&self, member: MemberId, handle: &Handle) -> Result<bool, Error> {
+        let mut patience = Patience::new(self.0);
+        loop {
+            let mut opened = self.open(member, Freshness::Latest).await?;
+            if opened.profile.merged.is_some() {
+                return Err(Error::NotFound);
+            }
+            opened.add(self.0, handle)?;
+            let transaction = self.0.table().transaction().claim_identity(&self.identity(handle), member)?;
+            if let Outcome::Done = transaction.part(&opened.part()?)?.commit().await? {
+                return Ok(true);
+            }
+            match self.owners(std::slice::from_ref(handle)).await?.into_iter().next().flatten() {
+                Some(owner) if owner == member => return Ok(false),
+                Some(_) => return Err(Refusal::IdTaken.into()),
+                None => patience.wait().await?,
+            }
+        }
     }
 
     /// The own profile of somebody who is logged in; the session must not have been ended. One call.

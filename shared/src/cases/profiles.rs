@@ -3,13 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::cases::ledger::Patience;
+use crate::cases::ledger::{Patience, defect};
 use crate::cases::merges::Wish;
 use crate::cases::people::{Acquisition, Handle, Opened, Profile};
 use crate::cases::{Error, Who};
+use crate::domain::account::Account;
+use crate::domain::age::{Own, under_fourteen_until};
+use crate::domain::consent::Purpose;
+use crate::domain::posting::{Settled, settlement};
 use crate::domain::refusal::Refusal;
-use crate::table::{Freshness, Hot, Outcome, Part, StoredPart};
-use crate::values::{Actor, Birthday, InviteCode, MemberId, Moment, Name, OpenId, Phone, Reason};
+use crate::table::{Freshness, Hot, Outcome, Part, StoredPart, Transaction};
+use crate::values::{Actor, Birthday, Email, InviteCode, MemberId, Moment, Name, OpenId, Phone, Reason};
 
 /// What a member tells about themselves. All of it is stored sealed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub struct Basics {
     pub name: Option<Name>,
     /// The birthday.
     pub birthday: Option<Birthday>,
+    /// The e-mail address.
+    pub email: Option<Email>,
     /// The city.
     pub city: Option<Name>,
     /// The gender.
@@ -56,14 +62,16 @@ impl Basics {
         Ok(Self {
             name: opened.value("name", Name::parse)?,
             birthday: opened.value("birthday", Birthday::parse)?,
+            email: opened.value("email", Email::parse)?,
             city: opened.value("city", Name::parse)?,
             gender: opened.field("gender")?.as_deref().and_then(Gender::read),
         })
     }
 
-    fn seal(&self, app: &App, opened: &mut Opened) -> Result<(), Error> {
+    pub(crate) fn seal(&self, app: &App, opened: &mut Opened) -> Result<(), Error> {
         opened.set(app, "name", self.name.as_ref().map(Name::as_str))?;
         opened.set(app, "birthday", self.birthday.map(|day| day.to_string()).as_deref())?;
+        opened.set(app, "email", self.email.as_ref().map(Email::as_str))?;
         opened.set(app, "city", self.city.as_ref().map(Name::as_str))?;
         opened.set(app, "gender", self.gender.map(Gender::as_str))
     }
@@ -129,9 +137,11 @@ impl Profiles<'_> {
         Mine::of(&opened, opened.version)
     }
 
-    /// Replaces what the member told; what is left out is forgotten. Two calls.
+    /// Replaces what the member told; what is left out is forgotten. Two calls; three, and what a change of segments
+    /// writes, when the birthday is another one or the member is under 14.
     ///
-    /// With the version that was read, an edit in between is not overwritten.
+    /// With the version that was read, an edit in between is not overwritten. Of somebody under 14 nothing is stored
+    /// without a guardian's live consent.
     pub async fn edit(&self, who: &Who, basics: &Basics, builds_on: Option<u64>) -> Result<Mine, Error> {
         if basics.birthday.is_some_and(|birthday| birthday.is_after(self.0.now().day())) {
             return Err(Refusal::BirthdayInTheFuture.into());
@@ -142,13 +152,47 @@ impl Profiles<'_> {
             if builds_on.is_some_and(|version| version != opened.version) {
                 return Err(Error::VersionMoved);
             }
+            let before = Basics::of(&opened)?;
             basics.seal(self.0, &mut opened)?;
-            let written = self.0.table().transaction().part(&opened.part()?)?.commit().await?;
-            match written {
+            let transaction = self.0.table().transaction().part(&opened.part()?)?;
+            let young =
+                [before.birthday, basics.birthday].into_iter().flatten().any(|birthday| self.is_young(birthday));
+            let transaction = if young || before.birthday != basics.birthday {
+                self.with_age(transaction, who, basics.birthday).await?
+            } else {
+                transaction
+            };
+            match transaction.commit().await? {
                 Outcome::Done => return Mine::of(&opened, opened.version + 1),
                 Outcome::Lost(_) => patience.wait().await?,
             }
         }
+    }
+
+    fn is_young(self, birthday: Birthday) -> bool {
+        under_fourteen_until(birthday, self.0.now().day()).is_some()
+    }
+
+    /// The hot item learns the member's age, in the transaction that writes the birthday: marketing must not have to open
+    /// a profile to find out that somebody is under 14. Its version guards the guardian's consent on which it builds.
+    async fn with_age<'t>(
+        self,
+        transaction: Transaction<'t>,
+        who: &Who,
+        birthday: Option<Birthday>,
+    ) -> Result<Transaction<'t>, Error> {
+        let hot = self.0.ledger().open(who, Freshness::Latest).await?;
+        let (rules, now) = (self.0.rulebook().await?, self.0.now());
+        let own = Own::of(birthday, now.day());
+        let agreed = hot.account.traits.decision(Purpose::Minor).is_some_and(|d| d.is_live(rules.floors));
+        if own.minor_until.is_some() && !agreed {
+            return Err(Refusal::GuardianConsentRequired.into());
+        }
+        let account = Account { own, ..hot.account.clone() };
+        Ok(match settlement(&account, &rules, now, who.by.clone()).map_err(defect)? {
+            Settled::Moved(posted) => transaction.movement(&hot, &posted)?,
+            Settled::Same(due_on) => transaction.member(&hot.with(account, due_on))?,
+        })
     }
 
     /// Ends all sessions of the member. Three calls.
@@ -215,7 +259,7 @@ impl Profiles<'_> {
 
     async fn take_in(&self, survivor: MemberId, absorbed: MemberId, by: &Actor) -> Result<(), Error> {
         let reason = Reason::parse("手机号验证").map_err(|e| Error::Defect(e.to_string()))?;
-        self.0.merges().take_in_unclaimed(&Wish { survivor, absorbed, reason, by: by.clone() }).await
+        Box::pin(self.0.merges().take_in_unclaimed(&Wish { survivor, absorbed, reason, by: by.clone() })).await
     }
 
     /// Writes a phone in place of all others; none when somebody was faster.

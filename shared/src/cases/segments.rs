@@ -14,6 +14,7 @@ use crate::domain::program::Flaw;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::Rule;
 use crate::domain::segmentation::{Draft, Explained, SegmentDraft, Segmentation, SetDraft};
+use crate::domain::verdict::Verdict;
 use crate::table::{InSegment, Outcome, SegmentPosition, StoredVersion};
 use crate::values::{Actor, Code, LocalDay, MemberId, Moment, RowKey};
 
@@ -72,7 +73,9 @@ pub struct Why {
     pub as_of: LocalDay,
     /// The version of the segments' rules.
     pub version: u32,
-    /// Every segment.
+    /// Whether the member may be addressed by what is known of them.
+    pub personalised: bool,
+    /// Every segment; none for somebody under 14, who is not judged.
     pub segments: Vec<Explained>,
     /// The health score, 0 to 100, and the day on which time alone changes it.
     pub health: (u64, Option<LocalDay>),
@@ -230,15 +233,17 @@ impl Segments<'_> {
         let (rules, today) = (self.0.rulebook().await?, self.0.now().day());
         let settled = crate::domain::posting::settled(&hot.account, &rules, self.0.now());
         let account = settled.map_err(crate::cases::ledger::defect)?;
-        let facts = account.facts(rules.program().window);
-        let health = rules.segmentation.health(&facts, today);
+        let facts = account.facts(&rules);
+        let minor = account.own.is_minor(today);
+        let health = if minor { Verdict::forever(0) } else { rules.segmentation.health(&facts, today) };
         Ok(Why {
             member: account.member,
             as_of: today,
             version: rules.segmentation.version(),
-            segments: rules.segmentation.explain(&facts, today),
+            personalised: account.may_be_personalised(today),
+            segments: if minor { Vec::new() } else { rules.segmentation.explain(&facts, today) },
             health: (health.value, health.until),
-            lifetime_value: self.0.lifetime_values().of(&account.days).await?,
+            lifetime_value: if minor { None } else { self.0.lifetime_values().of(&account.days).await? },
         })
     }
 }

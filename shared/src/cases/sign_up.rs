@@ -186,7 +186,7 @@ impl SignUp<'_> {
                 Handle::OpenId(_) => owners.openid = owner,
                 Handle::UnionId(_) => owners.unionid = owner,
                 Handle::Phone(_) => owners.phone = owner,
-                Handle::Invite(_) | Handle::Card(_) => owners.inviter = owner,
+                Handle::Invite(_) | Handle::Card(_) | Handle::Wecom(_) => owners.inviter = owner,
             }
         }
         Ok(owners)

@@ -5,14 +5,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::age::{ChildAge, Own};
 use super::book::{Broken, Hold, Holdings};
-use super::days::{PurchaseDays, Window};
+use super::consent::Decision;
+use super::days::PurchaseDays;
 use super::entry::{Change, Counted, Entry, LINKS, What};
 use super::facts::Facts;
 use super::order::ReturnReason;
 use super::program::Period;
+use super::rulebook::Rulebook;
 use super::tier::Standing;
-use super::traits::{ChildAge, Traits};
+use super::traits::Traits;
 use crate::values::{Code, LocalDay, MemberId, RowKey};
 
 /// Periods of one limit whose counts are kept: the running one and the one before, for orders that come late.
@@ -76,8 +79,10 @@ pub struct Account {
     pub traits: Traits,
     /// The segments that the member is in, sorted: as judged by the last movement.
     pub segments: Vec<Code>,
-    /// The member's children. The one thing here that no journal row tells: what is known of a child must be erasable.
+    /// The member's children. No journal row tells of them: what is known of a child must be erasable.
     pub children: Vec<ChildAge>,
+    /// The member's own age. No journal row tells of it either.
+    pub own: Own,
 }
 
 impl Account {
@@ -96,19 +101,22 @@ impl Account {
             traits: Traits::default(),
             segments: Vec::new(),
             children: Vec::new(),
+            own: Own::default(),
         }
     }
 
-    /// What segments' rules may ask for, under a programme's window.
+    /// What segments' rules may ask for, under the settings in force.
     #[must_use]
-    pub fn facts(&self, window: Window) -> Facts<'_> {
+    pub fn facts(&self, rules: &Rulebook) -> Facts<'_> {
         Facts {
             days: &self.days,
-            window,
+            window: rules.program().window,
             tier: self.standing.as_ref().map(|standing| &standing.tier),
             claimed: self.membership == Membership::Claimed,
             traits: &self.traits,
+            own: self.own,
             children: &self.children,
+            floors: rules.floors,
         }
     }
 
@@ -206,10 +214,16 @@ impl Account {
             What::Tagged { added, removed } | What::Playbook { added, removed, .. } => {
                 self.traits.retag(added, removed);
             }
-            What::MergedIn { days, baskets, tags, .. } => {
+            What::Consent { purpose, granted, policy, .. } => {
+                self.traits.decide(Decision { purpose: *purpose, granted: *granted, policy: *policy, on: today });
+            }
+            What::MergedIn { days, baskets, tags, refusals, .. } => {
                 self.days.absorb(days);
                 self.traits.baskets.absorb(baskets);
                 self.traits.retag(tags, &[]);
+                for refusal in refusals {
+                    self.traits.decide(*refusal);
+                }
             }
             What::MergedOut { into, .. } => self.membership = Membership::MergedInto(*into),
             What::MergeTakenBack { days, baskets, tags, .. } => {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::book::Leg;
+use super::consent::{Decision, Purpose, Via};
 use super::days::PurchaseDays;
 use super::order::{Line, Order, ReturnReason, Topic};
 use super::playbook::Way;
@@ -157,6 +158,17 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         removed: Vec<Name>,
     },
+    /// The member agreed to a purpose, refused it or withdrew; the record of it has the same id.
+    Consent {
+        /// About what.
+        purpose: Purpose,
+        /// Yes or no.
+        granted: bool,
+        /// The version of the statement.
+        policy: u32,
+        /// How it reached us.
+        via: Via,
+    },
     /// A segment's playbook acted, because the member had entered or left the segment.
     Playbook {
         /// The segment.
@@ -195,6 +207,10 @@ pub enum What {
         /// Tags that came along.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tags: Vec<Tag>,
+        /// What the other one had refused since this one decided. A yes is not passed on; a no is.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schema(value_type = Vec<Object>)]
+        refusals: Vec<Decision>,
     },
     /// This account was taken over by another member.
     MergedOut {

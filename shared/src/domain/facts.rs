@@ -1,7 +1,9 @@
 //! Facts: everything about one member that a segment's rule may ask for.
 
+use super::age::{ChildAge, Own};
+use super::consent::Floors;
 use super::days::{PurchaseDays, Window};
-use super::traits::{ChildAge, Traits};
+use super::traits::Traits;
 use crate::values::Code;
 
 /// The facts about one member, borrowed from where they are kept.
@@ -17,6 +19,31 @@ pub struct Facts<'a> {
     pub claimed: bool,
     /// Everything else that is known.
     pub traits: &'a Traits,
-    /// The member's children.
+    /// The member's own age.
+    pub own: Own,
+    /// The member's children; those without a live consent are not known of, see [`Facts::known_children`].
     pub children: &'a [ChildAge],
+    /// From which versions on consents count.
+    pub floors: Floors,
+}
+
+impl<'a> Facts<'a> {
+    /// Facts about somebody who has not signed up, and of whom nothing else is known.
+    #[must_use]
+    pub const fn of_purchases(days: &'a PurchaseDays, window: Window, traits: &'a Traits) -> Self {
+        let own = Own { minor_until: None, birthday: None };
+        Self { days, window, tier: None, claimed: false, traits, own, children: &[], floors: Floors::NONE }
+    }
+
+    /// Purposes with a live consent, by their words.
+    pub fn consents(&self) -> impl Iterator<Item = &'static str> + use<'a> {
+        let floors = self.floors;
+        self.traits.decisions.iter().filter(move |d| d.is_live(floors)).map(|decision| decision.purpose.word())
+    }
+
+    /// Children for whom the guardian's consent is live.
+    pub fn known_children(&self) -> impl Iterator<Item = &'a ChildAge> + use<'a> {
+        let floors = self.floors;
+        self.children.iter().filter(move |child| child.is_live(floors))
+    }
 }

@@ -5,6 +5,7 @@
 
 use super::account::{Account, Membership};
 use super::book::{Book, Holdings, Leg};
+use super::consent::Decision;
 use super::entry::{Entry, What};
 use super::posting::{EarnedLot, Failure, Posted, Posting};
 use super::refusal::Refusal;
@@ -71,9 +72,19 @@ pub fn merge(
         days: absorbed.days.clone(),
         baskets: absorbed.traits.baskets.clone(),
         tags: absorbed.traits.tags.iter().filter(|tag| !known(tag)).cloned().collect(),
+        refusals: refusals(survivor, absorbed),
     };
     let survivor_posted = into.close(row_in(merge), by.clone(), what)?;
     Ok(Merged { survivor: survivor_posted, absorbed: absorbed_posted })
+}
+
+/// What one side has refused, unless the other one has decided anew since.
+fn refusals(survivor: &Account, absorbed: &Account) -> Vec<Decision> {
+    let newer = |refusal: &&Decision| {
+        let own = survivor.traits.decision(refusal.purpose);
+        own.is_none_or(|own| own.granted && own.on <= refusal.on)
+    };
+    absorbed.traits.decisions.iter().filter(|decision| !decision.granted).filter(newer).copied().collect()
 }
 
 fn guard(survivor: &Account, absorbed: &Account) -> Result<(), Refusal> {

@@ -5,12 +5,15 @@
 //! as one [`entry::Entry`], and [`account::Account::apply`] is the only way from one state to the next.
 
 pub mod account;
+pub mod age;
 pub mod attachment;
 pub mod board;
 pub mod book;
 pub mod calendar;
 pub mod campaign;
+pub mod child;
 pub mod clv;
+pub mod consent;
 pub mod days;
 pub mod desk;
 pub mod earning;
@@ -22,6 +25,7 @@ pub mod opt_out;
 pub mod order;
 pub mod playbook;
 pub mod posting;
+pub mod privacy_policy;
 pub mod program;
 pub mod proof;
 pub mod purchase;

@@ -402,7 +402,12 @@ pub fn judged(account: &Account, rules: &Rulebook, now: Moment) -> Judged {
     if matches!(account.membership, Membership::MergedInto(_)) {
         return Judged::default();
     }
-    rules.segmentation.judge(&account.facts(rules.program().window), as_of(account, now))
+    let on = as_of(account, now);
+    // Nobody under 14 is judged at all: no marketing, no profile (儿童个人信息网络保护规定 13, 14).
+    if account.own.is_minor(on) {
+        return Judged { segments: Vec::new(), until: account.own.minor_until };
+    }
+    rules.segmentation.judge(&account.facts(rules), on)
 }
 
 /// The day as of which an account is judged. A till whose clock runs ahead may have sold tomorrow; that order counts at

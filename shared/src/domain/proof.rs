@@ -65,7 +65,9 @@ pub fn prove(member: MemberId, rows: &[StoredRow], stored: &Account) -> Proof {
             break;
         }
     }
+    // What no row tells, because it must be erasable.
     account.children.clone_from(&stored.children);
+    account.own = stored.own;
     let fault = fault.or_else(|| {
         if account.chain.length < stored.chain.length {
             Some(Fault::Missing { sequence: account.chain.length + 1 })

@@ -89,6 +89,30 @@ pub enum Refusal {
     PhoneTaken,
     /// A birthday that is yet to come.
     BirthdayInTheFuture,
+    /// No statement offers the purpose, so nobody can agree to it.
+    PurposeNotOffered,
+    /// Another version of the statement is in force than the one that was shown.
+    StatementMoved {
+        /// The one in force.
+        current: u32,
+    },
+    /// Nobody under 14 can have this.
+    UnderFourteen,
+    /// What is to be stored of somebody under 14 needs a guardian's live consent.
+    GuardianConsentRequired,
+    /// A guardian is known by a bound phone.
+    GuardianNotVerified,
+    /// More children than a member may have.
+    TooManyChildren {
+        /// The most.
+        most: usize,
+    },
+    /// A child of 14 or older has no guardian's profile.
+    NoChild,
+    /// Which child is meant has to be said.
+    ChildUnclear,
+    /// The member to be taken over has children.
+    ChildrenThere,
     /// More tags than a member may have.
     TooManyTags {
         /// The most.

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use super::consent::Floors;
 use super::program::{Program, Version};
 use super::segmentation::Segmentation;
 
-/// The programme in force, and the segments' rules.
+/// The programme in force, the segments' rules, and which consents count.
 #[derive(Clone, Debug)]
 pub struct Rulebook {
     /// The programme's version in force.
     pub version: Arc<Version>,
     /// The segments' rules.
     pub segmentation: Arc<Segmentation>,
+    /// From which versions on consents count.
+    pub floors: Floors,
 }
 
 impl Rulebook {

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::consent::{Decision, Purpose};
 use super::order::{Line, Topic};
 use crate::digest::sha256;
 use crate::values::{Category, Code, LocalDay, Name, Sku};
@@ -94,63 +95,6 @@ pub struct ChannelAnswer {
     pub reply: Reply,
     /// The day.
     pub day: LocalDay,
-}
-
-/// The age band of a child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-pub enum AgeBand {
-    /// Up to the fourth birthday.
-    #[serde(rename = "0-3")]
-    Toddler,
-    /// From the fourth to the seventh birthday.
-    #[serde(rename = "4-6")]
-    Preschool,
-    /// From the seventh birthday on.
-    #[serde(rename = "7+")]
-    School,
-}
-
-impl AgeBand {
-    /// Every band, youngest first.
-    pub const ALL: [Self; 3] = [Self::Toddler, Self::Preschool, Self::School];
-
-    /// The word by which rules and answers name it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Toddler => "0-3",
-            Self::Preschool => "4-6",
-            Self::School => "7+",
-        }
-    }
-}
-
-/// A child as segments know it: only the days on which its age band rolls, never the birthday's owner or name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChildAge {
-    /// The fourth birthday, unless it was over when the child was told of.
-    pub fourth: Option<LocalDay>,
-    /// The seventh birthday, unless it was over.
-    pub seventh: Option<LocalDay>,
-}
-
-impl ChildAge {
-    /// The band on a day.
-    #[must_use]
-    pub fn band(&self, on: LocalDay) -> AgeBand {
-        let ahead = |birthday: Option<LocalDay>| birthday.is_some_and(|day| on < day);
-        match () {
-            () if ahead(self.fourth) => AgeBand::Toddler,
-            () if ahead(self.seventh) => AgeBand::Preschool,
-            () => AgeBand::School,
-        }
-    }
-
-    /// The first day after `on` on which the band rolls.
-    #[must_use]
-    pub fn rolls_on(&self, on: LocalDay) -> Option<LocalDay> {
-        [self.fourth, self.seventh].into_iter().flatten().filter(|day| *day > on).min()
-    }
 }
 
 /// The last day on which a member did something of a kind.
@@ -312,8 +256,8 @@ pub struct Traits {
     pub baskets: Baskets,
     /// The last day on which something came back because of its size.
     pub size_return: Option<LocalDay>,
-    /// Purposes for which a consent is live, in order.
-    pub consents: Vec<Code>,
+    /// The last decision about each purpose, in the purposes' order.
+    pub decisions: Vec<Decision>,
     /// The last answer on each channel.
     pub answers: Vec<ChannelAnswer>,
 }
@@ -330,6 +274,21 @@ impl Traits {
         match self.seen.iter_mut().find(|seen| seen.topic == topic) {
             Some(seen) => seen.day = seen.day.max(day),
             None => self.seen.push(Seen { topic, day }),
+        }
+    }
+
+    /// The last decision about a purpose.
+    #[must_use]
+    pub fn decision(&self, purpose: Purpose) -> Option<&Decision> {
+        self.decisions.iter().find(|decision| decision.purpose == purpose)
+    }
+
+    /// The member has decided, in place of what was decided before.
+    pub fn decide(&mut self, decision: Decision) {
+        let place = self.decisions.partition_point(|known| known.purpose < decision.purpose);
+        match self.decisions.get_mut(place) {
+            Some(known) if known.purpose == decision.purpose => *known = decision,
+            _ => self.decisions.insert(place, decision),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Who is calling, as handlers ask for it in their arguments.
 
-use axum::extract::FromRequestParts;
+use std::net::IpAddr;
+
+use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use http::request::Parts;
 
 use super::problem::Problem;
@@ -55,6 +57,20 @@ impl Caller {
     #[must_use]
     pub fn on(&self, member: MemberId) -> Who {
         Who { member, session: None, by: self.actor.clone() }
+    }
+}
+
+/// The network address from which a request comes, as the gateway has seen it. No header is believed: whoever calls
+/// writes those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+/// Where no gateway has seen it there is none.
+impl<S: Sync> OptionalFromRequestParts<S> for ClientAddress {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Problem> {
+        Ok(parts.extensions.get::<Self>().copied())
     }
 }
 

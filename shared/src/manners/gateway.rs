@@ -13,6 +13,7 @@ use http::{HeaderName, HeaderValue, Request, Response};
 use serde::{Deserialize, Serialize};
 use tower::ServiceExt as _;
 
+use super::caller::ClientAddress;
 use super::problem::Problem;
 
 /// The fields of an API Gateway event that matter.
@@ -42,8 +43,11 @@ struct Context {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Http {
     method: String,
+    #[serde(default)]
+    source_ip: Option<String>,
 }
 
 /// What API Gateway makes an answer of.
@@ -91,6 +95,9 @@ fn request(event: GatewayEvent) -> Result<Request<Body>, Problem> {
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             request = request.header(name, value);
         }
+    }
+    if let Some(address) = event.request_context.http.source_ip.as_deref().and_then(|ip| ip.parse().ok()) {
+        request = request.extension(ClientAddress(address));
     }
     request.body(Body::from(body)).map_err(|_| unreadable())
 }

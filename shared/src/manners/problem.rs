@@ -361,6 +361,51 @@ impl From<Refusal> for Problem {
             Refusal::BirthdayInTheFuture => {
                 Self::rule("birthday_in_the_future", "A birthday must not lie after today.", "生日有误")
             }
+            Refusal::PurposeNotOffered => Self::rule(
+                "purpose_not_offered",
+                "The privacy policy has no statement about this purpose; read GET /v1/me/consents.",
+                "该授权事项暂未开放",
+            ),
+            Refusal::StatementMoved { current } => Self::conflict(
+                "statement_moved",
+                format!("The statement in force is version {current}; show that one and ask again."),
+                "协议已更新，请重新阅读",
+            ),
+            Refusal::UnderFourteen => Self::rule(
+                "under_fourteen",
+                "Nobody under 14 is sent marketing or judged by what is known of them.",
+                "未满十四周岁，不适用",
+            ),
+            Refusal::GuardianConsentRequired => Self::rule(
+                "guardian_consent_required",
+                "This is about somebody under 14: show the guardian the statement and send the version that they agree \
+                 to, with POST /v1/me/children as consent, or with PUT /v1/me/consents/children or /minor.",
+                "需要监护人同意",
+            ),
+            Refusal::GuardianNotVerified => Self::rule(
+                "guardian_consent_required",
+                "The consent counts once the guardian is known by a phone; bind one with POST /v1/me/phone, then ask again.",
+                "请先绑定监护人手机号",
+            ),
+            Refusal::TooManyChildren { most } => {
+                Self::rule("too_many_children", format!("A member may have at most {most} children."), "孩子数量过多")
+            }
+            Refusal::NoChild => Self::rule(
+                "no_child",
+                "A child's profile is for children under 14; from then on they sign up themselves.",
+                "年满十四周岁，请本人注册",
+            ),
+            Refusal::ChildUnclear => Self::rule(
+                "child_unclear",
+                "Say which child: add one with POST /v1/me/children, or send the child that is there as child.",
+                "请选择孩子",
+            ),
+            Refusal::ChildrenThere => Self::conflict(
+                "children_there",
+                "The member to be taken over has children's profiles, which stay with the guardian who agreed to them; \
+                 the guardian has to delete them first.",
+                "请先由监护人处理孩子档案",
+            ),
             Refusal::TooManyTags { most } => {
                 Self::rule("too_many_tags", format!("A member may have at most {most} tags; remove some."), "标签过多")
             }

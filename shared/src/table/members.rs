@@ -7,13 +7,14 @@ use aws_sdk_dynamodb::types::{
 use super::meter::{Kind, count};
 use super::{Item, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text};
 use crate::domain::account::Account;
+use crate::domain::age::{ChildAge, Own};
 use crate::domain::posting::Posted;
 use crate::domain::reach::Reach;
-use crate::domain::traits::{ChildAge, Traits};
+use crate::domain::traits::Traits;
 use crate::values::{Code, LocalDay, MemberId};
 
 /// The layout of a stored account; older layouts stay readable.
-const SCHEMA: u8 = 2;
+const SCHEMA: u8 = 3;
 
 /// Partitions of the due index: enough for a promotion's cohort that falls due on one day, few enough to drain in turn.
 pub const DUE_SHARDS: u8 = 16;
@@ -44,14 +45,20 @@ impl Hot {
     /// write units, leaving one that is early costs half a read when it is drained.
     #[must_use]
     pub fn after(&self, posted: &Posted) -> Self {
-        let due_on = [self.due_on, posted.due_on].into_iter().flatten().min();
-        Self { account: posted.account.clone(), due_on, ..self.clone() }
+        self.with(posted.account.clone(), posted.due_on)
     }
 
     /// The hot item after the due index was drained: the date is exact again.
     #[must_use]
     pub fn drained(&self, posted: &Posted) -> Self {
         Self { account: posted.account.clone(), due_on: posted.due_on, ..self.clone() }
+    }
+
+    /// The hot item with an account that changed without a movement, which is due on that day at the latest.
+    #[must_use]
+    pub fn with(&self, account: Account, due_on: Option<LocalDay>) -> Self {
+        let due_on = [self.due_on, due_on].into_iter().flatten().min();
+        Self { account, due_on, ..self.clone() }
     }
 
     fn shard(&self) -> u8 {
@@ -103,14 +110,18 @@ impl Hot {
 pub(super) fn read_account(schema: Option<u8>, bytes: &[u8]) -> Result<Account, Trouble> {
     match schema {
         Some(SCHEMA) => postcard::from_bytes(bytes).map_err(Trouble::defect),
+        // The second layout ended before the member's own age; nobody had decided about a purpose or had children.
+        Some(2) => and_then(bytes, &Own::default()),
         // The first layout ended before traits, segments and children, of which there were none yet.
-        Some(1) => {
-            let new = (Traits::default(), Vec::<Code>::new(), Vec::<ChildAge>::new());
-            let whole = [bytes, &postcard::to_stdvec(&new).map_err(Trouble::defect)?].concat();
-            postcard::from_bytes(&whole).map_err(Trouble::defect)
-        }
+        Some(1) => and_then(bytes, &(Traits::default(), Vec::<Code>::new(), Vec::<ChildAge>::new(), Own::default())),
         other => Err(Trouble::Defect(format!("a member's item has the unknown schema {other:?}"))),
     }
+}
+
+/// Reads an account whose layout ended before these fields.
+fn and_then(bytes: &[u8], new: &impl serde::Serialize) -> Result<Account, Trouble> {
+    let whole = [bytes, &postcard::to_stdvec(new).map_err(Trouble::defect)?].concat();
+    postcard::from_bytes(&whole).map_err(Trouble::defect)
 }
 
 /// How fresh a read must be.

@@ -32,7 +32,7 @@ pub use members::{DUE_SHARDS, Due, DuePosition, Freshness, Hot};
 pub use memberships::{InSegment, SegmentPosition, read_move};
 pub use meter::{Cost, metered};
 pub use pass::{MembersPage, ScanShard};
-pub use profiles::{Part, StoredPart};
+pub use profiles::{ChildKeys, Part, StoredKeys, StoredPart};
 pub(crate) use settings::Kept;
 pub use settings::StoredVersion;
 pub use tickets::{Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition};

@@ -10,7 +10,8 @@ use super::memberships::{self, Move};
 use super::meter::{Kind, count};
 use super::tickets::{write_asked, write_done, write_figures, write_line, write_record};
 use super::{
-    Hot, Identity, RefundTally, StoredPart, StoredTicket, StoredVersion, Table, Trouble, in_transaction, put_over,
+    ChildKeys, Hot, Identity, RefundTally, StoredPart, StoredTicket, StoredVersion, Table, Trouble, in_transaction,
+    put_over,
 };
 use crate::domain::entry::Entry;
 use crate::domain::playbook::Charge;
@@ -131,6 +132,18 @@ impl Transaction<'_> {
     /// A part of a member's profile, on condition that it is still at the version read.
     pub fn part(mut self, part: &StoredPart) -> Result<Self, Trouble> {
         self.writes.push((Slot::Other, part.write(self.table)?));
+        Ok(self)
+    }
+
+    /// A part of a member's profile goes, on condition that it is still at the version read.
+    pub fn without_part(mut self, part: &StoredPart) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, part.delete(self.table)?));
+        Ok(self)
+    }
+
+    /// What becomes of the keys of a member's children, on condition that the member has one.
+    pub fn child_keys(mut self, member: MemberId, change: &ChildKeys<'_>) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, super::profiles::write_child_keys(self.table, member, change)?));
         Ok(self)
     }
 

@@ -6,7 +6,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Invalid;
+use super::{Invalid, MonthDay};
 
 /// A calendar day in China Standard Time, 1992-01-01 to 9999-12-31, written `2026-03-01`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +81,22 @@ impl LocalDay {
     #[must_use]
     pub fn start_of_year(self) -> Self {
         Self::from_date(self.date().first_of_year())
+    }
+
+    /// The year.
+    #[must_use]
+    pub fn year(self) -> i16 {
+        self.date().year()
+    }
+
+    /// The day of this year on which a day of the year comes round, 1 March for 29 February in a common year; none
+    /// outside the years that are kept.
+    #[must_use]
+    pub fn of_year(year: i16, day: MonthDay) -> Option<Self> {
+        let (month, day) = day.parts();
+        let date = Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?);
+        let date = date.or_else(|_| Date::new(year, 3, 1)).ok()?;
+        Self::from_number(Self::number_of(date))
     }
 
     /// Reads `2026-03-01`.

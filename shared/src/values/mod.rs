@@ -2,6 +2,7 @@
 
 mod amount;
 mod birthday;
+mod child;
 mod day;
 mod id;
 mod moment;
@@ -12,13 +13,15 @@ use std::fmt;
 use serde::{Deserialize, Deserializer};
 
 pub use amount::{Fen, Points, SomeFen, SomePoints, share};
-pub use birthday::Birthday;
+pub use birthday::{Birthday, MonthDay};
+pub use child::ChildId;
 pub use day::LocalDay;
 pub use id::{CampaignId, SendId, TicketId};
 pub use moment::Moment;
 pub use name::{
-    Actor, Card, Category, Code, Currency, ForeignId, IdempotencyKey, InviteCode, MemberId, MessageId, Name, Note,
-    OpenId, Phone, Question, Reason, RowKey, Sku, Source, TemplateId, UnionId,
+    Actor, Card, Category, Code, Currency, Device, Email, ExternalUserId, ForeignId, IdempotencyKey, InviteCode,
+    Locale, MemberId, MessageId, Name, Note, OpenId, PageName, Phone, Question, Reason, RowKey, Sku, Source,
+    TemplateId, UnionId,
 };
 
 /// Says what was wanted instead of the value that was refused.

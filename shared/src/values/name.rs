@@ -127,6 +127,22 @@ name! {
     Actor, "an actor of 1 to 60 letters, digits, '-', '_', '.', ':' or '@'", |text| token(text, 60, "-_.:@")
 }
 name! {
+    /// WeCom's id of a person whom somebody of the brand has added.
+    ExternalUserId, "an external user id of 1 to 64 letters, digits, '-', '_' or '.'", |text| token(text, 64, "-_.")
+}
+name! {
+    /// A page or a screen, by its path.
+    PageName, "a page of 1 to 120 letters, digits, '-', '_', '.' or '/'", |text| token(text, 120, "-_./")
+}
+name! {
+    /// A kind of device, never a single one: `iphone`, `android`, `devtools`.
+    Device, "a kind of device of 1 to 40 letters, digits, '-', '_' or '.'", |text| token(text, 40, "-_.")
+}
+name! {
+    /// The language in which somebody was shown a text (BCP 47).
+    Locale, "a language of 2 to 20 letters, digits or '-', as zh-CN", |text| text.len() >= 2 && token(text, 20, "-")
+}
+name! {
     /// A currency's three capital letters.
     Currency, "a currency of three capital letters, as CNY", |text| {
         text.len() == 3 && text.chars().all(|c| c.is_ascii_uppercase())
@@ -217,6 +233,56 @@ impl fmt::Debug for Phone {
 }
 
 impl<'de> Deserialize<'de> for Phone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        super::parse_str(deserializer, Self::parse)
+    }
+}
+
+/// An e-mail address as servers take it: ASCII, of at most 254 characters, the domain in small letters.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = String)]
+pub struct Email(String);
+
+impl Email {
+    /// Reads `anna@example.com`: the mailbox in dot-atoms (RFC 5321), the domain with at least two labels.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        const WANTED: Invalid = Invalid("an e-mail address, as anna@example.com");
+        let (mailbox, domain) = text.rsplit_once('@').ok_or(WANTED)?;
+        let atom = |text: &str| {
+            !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+/=?^_`{|}~-".contains(c))
+        };
+        let label = |text: &str| token(text, 63, "-") && !text.starts_with('-') && !text.ends_with('-');
+        let sound = text.len() <= 254
+            && mailbox.len() <= 64
+            && mailbox.split('.').all(atom)
+            && domain.contains('.')
+            && domain.split('.').all(label);
+        if sound { Ok(Self(format!("{mailbox}@{}", domain.to_ascii_lowercase()))) } else { Err(WANTED) }
+    }
+
+    /// The address in clear.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The address as staff may see it: `a***@example.com`.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let (mailbox, domain) = self.0.rsplit_once('@').unwrap_or_default();
+        format!("{}***@{domain}", mailbox.get(..1).unwrap_or_default())
+    }
+}
+
+/// An address never shows whole in a debug text.
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+impl<'de> Deserialize<'de> for Email {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         super::parse_str(deserializer, Self::parse)
     }
@@ -422,6 +488,29 @@ mod tests {
         assert_eq!(InviteCode::read("ab1o-l9 xy"), InviteCode::parse("AB1019XY"));
         for bad in ["", "ABC", "ABCDEFGHJ", "邀请码邀请码邀请", "ABCD_FGH"] {
             assert!(InviteCode::read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_one_that_servers_take_and_shows_staff_its_first_letter() {
+        let anna = Email::parse("anna.li+shop@Mail.Example.COM").unwrap();
+        assert_eq!(anna.as_str(), "anna.li+shop@mail.example.com");
+        assert_eq!((anna.masked(), format!("{anna:?}")), ("a***@mail.example.com".into(), anna.masked()));
+        for bad in [
+            "",
+            "anna",
+            "anna@",
+            "@example.com",
+            "an na@example.com",
+            "anna@example",
+            "a..b@example.com",
+            "anna@-example.com",
+            "安娜@example.com",
+            "anna@example.com\r\nBcc: x@example.com",
+            "a@b@",
+            "<a@b.cn>",
+        ] {
+            assert!(Email::parse(bad).is_err(), "{bad}");
         }
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use huitou::domain::account::{Account, Membership};
 use huitou::domain::book::Book;
+use huitou::domain::consent::Floors;
 use huitou::domain::entry::Entry;
 use huitou::domain::order::{Order, Topic};
 use huitou::domain::posting::{Failure, Posted, Settled, settled, settlement};
@@ -177,7 +178,11 @@ impl World {
 
     /// The settings in force.
     pub(crate) fn rules(&self) -> Rulebook {
-        Rulebook { version: self.version_at(self.now), segmentation: Arc::clone(&self.segmentation) }
+        Rulebook {
+            version: self.version_at(self.now),
+            segmentation: Arc::clone(&self.segmentation),
+            floors: Floors::NONE,
+        }
     }
 
     fn version_at(&self, moment: Moment) -> Arc<Version> {

@@ -180,8 +180,13 @@ fn routes(house: &House, anna: &Member, sale: &Value, hold: &Value, program: (Va
             )
         },
         Route {
-            optional: &["name", "city", "birthday", "gender"],
-            ..route("member", "PUT", "/v1/me", json!({ "name": "安娜", "city": "上海", "birthday": "1990-01-31" }))
+            optional: &["name", "city", "birthday", "gender", "email"],
+            ..route(
+                "member",
+                "PUT",
+                "/v1/me",
+                json!({ "name": "安娜", "city": "上海", "birthday": "1990-01-31", "email": "a@b.cn" }),
+            )
         },
         route("member", "POST", "/v1/me/phone", json!({ "phone_code": "dev:13800138000" })),
         Route {
@@ -206,6 +211,55 @@ fn routes(house: &House, anna: &Member, sale: &Value, hold: &Value, program: (Va
                 &format!("/v1/members/{}/merges", anna.id),
                 json!({ "other": format!("m{}", "0".repeat(26)), "reason": "同一人" }),
             )
+        },
+    ]
+}
+
+/// The routes about privacy and children that take a body.
+async fn routes_of_privacy(house: &House, anna: &Member) -> Vec<Route> {
+    let route = |role: &str, method: &'static str, path: &str, good: Value| Route {
+        method,
+        path: path.to_owned(),
+        token: house.token(role, (role == "member").then_some(anna.id.as_str())),
+        tag: None,
+        full: good.clone(),
+        good,
+        optional: &[],
+        numbers: &[],
+        zero: &[],
+        batch: None,
+    };
+    let policy = house.as_manager("GET", "/v1/privacy-policy").send().await.expect(200)["policy"].clone();
+    let statement = &policy["statements"][0];
+    let draft = json!({ "purpose": statement["purpose"], "text": statement["text"], "changes": [] });
+    let seen = json!({ "page": "pages/privacy", "device": "iphone", "locale": "zh-CN" });
+    let yes = json!({ "granted": true, "policy_version": 1, "source": seen });
+    let mut consent = seen.clone();
+    consent["policy_version"] = json!(1);
+    let growth = json!([{ "on": "2025-01-01", "height_mm": 1050, "size": "110" }]);
+    let child = json!({ "name": "豆豆", "birthday": "2020-05-20", "growth": growth });
+    let mut added = child.clone();
+    added["consent"] = consent;
+    vec![
+        Route {
+            optional: &["policy_version", "source", "child"],
+            ..route("member", "PUT", "/v1/me/consents/marketing.sms", yes)
+        },
+        route(
+            "agent",
+            "POST",
+            &format!("/v1/members/{}/consents/withdrawals", anna.id),
+            json!({ "purpose": "marketing.sms", "reason": "来电要求" }),
+        ),
+        Route {
+            tag: Some("\"1\"".to_owned()),
+            ..route("manager", "PUT", "/v1/privacy-policy", json!({ "statements": [draft] }))
+        },
+        route("manager", "POST", &format!("/v1/members/{}/ids", anna.id), json!({ "wecom": "wmAbc-1" })),
+        Route { optional: &["growth", "consent"], ..route("member", "POST", "/v1/me/children", added) },
+        Route {
+            optional: &["growth"],
+            ..route("member", "PUT", &format!("/v1/me/children/{}", "0".repeat(32)), child)
         },
     ]
 }
@@ -287,6 +341,7 @@ async fn a_scene() -> (House, Member, Vec<Route>) {
     let program = house.program().await;
     let mut routes = routes(&house, &anna, &sale, &hold, program);
     routes.extend(routes_of_tickets(&house, &anna).await);
+    routes.extend(routes_of_privacy(&house, &anna).await);
     (house, anna, routes)
 }
 
@@ -296,6 +351,8 @@ async fn state(house: &House, member: &Member) -> Value {
         "points": house.points(member).await,
         "proof": house.proof(member).await,
         "profile": house.as_member(member, "GET", "/v1/me").send().await.expect(200),
+        "consents": house.as_member(member, "GET", "/v1/me/consents").send().await.expect(200),
+        "children": house.as_member(member, "GET", "/v1/me/children").send().await.expect(200),
         "picture": house.as_manager("GET", &format!("/v1/members/{}", member.id)).send().await.expect(200),
         "program": house.program().await.0,
         "playbooks": house.as_manager("GET", "/v1/playbooks").send().await.expect(200),

@@ -23,6 +23,7 @@ fn every_function_has_the_name_of_its_crate() {
             ("Orders", "orders"),
             ("Playbooks", "playbooks"),
             ("Points", "points"),
+            ("Privacy", "privacy"),
             ("SegmentRecompute", "segment-recompute"),
             ("Segments", "segments"),
             ("SignUp", "sign-up"),
@@ -36,13 +37,17 @@ fn sign_up_answers_its_routes_and_no_other() {
     assert_eq!(
         routes_of("SignUp"),
         [
+            "DELETE /v1/me/children/{id}",
             "DELETE /v1/sessions",
             "GET /health",
             "GET /openapi.json",
             "GET /v1/me",
+            "GET /v1/me/children",
+            "POST /v1/me/children",
             "POST /v1/me/phone",
             "POST /v1/sessions",
             "PUT /v1/me",
+            "PUT /v1/me/children/{id}",
         ]
     );
 }

@@ -231,9 +231,7 @@ impl Text {
         match self {
             Self::Tag => tagged(&facts.traits.tags, &among.words, on).map(|has| has != among.not),
             Self::Child => with_child(facts, among, on).map(|has| has != among.not),
-            Self::Consent => {
-                Verdict::forever(facts.traits.consents.iter().any(|code| among.names(code.as_str())) != among.not)
-            }
+            Self::Consent => Verdict::forever(facts.consents().any(|purpose| among.names(purpose)) != among.not),
             Self::Set(set) => sets.entry(set).map(one),
             Self::Tier | Self::Source | Self::Answer(_) | Self::Member => Verdict::forever(one(self.word_of(facts))),
         }
@@ -248,12 +246,12 @@ impl Text {
                 tags.map(|tag| tag.name.as_str()).collect()
             }
             Self::Child => {
-                let mut bands: Vec<_> = facts.children.iter().map(|child| child.band(on)).collect();
+                let mut bands: Vec<_> = facts.known_children().map(|child| child.band(on)).collect();
                 bands.sort_unstable();
                 bands.dedup();
-                bands.into_iter().map(crate::domain::traits::AgeBand::word).collect()
+                bands.into_iter().map(crate::domain::age::AgeBand::word).collect()
             }
-            Self::Consent => facts.traits.consents.iter().map(Code::as_str).collect(),
+            Self::Consent => facts.consents().collect(),
             Self::Set(set) => {
                 let found = sets.entries.iter().find(|(id, _)| *id == set);
                 found.and_then(|(_, entry)| entry.value).map(Code::as_str).into_iter().collect()
@@ -287,7 +285,7 @@ fn tagged(tags: &[Tag], wanted: &[Name], on: LocalDay) -> Verdict<bool> {
 
 /// Whether a child is in one of the bands, until that changes on a birthday.
 fn with_child(facts: &Facts<'_>, among: &Among, on: LocalDay) -> Verdict<bool> {
-    let has = |on: LocalDay| facts.children.iter().any(|child| among.names(child.band(on).word()));
-    let rolls = |on: LocalDay| facts.children.iter().filter_map(|child| child.rolls_on(on)).min();
+    let has = |on: LocalDay| facts.known_children().any(|child| among.names(child.band(on).word()));
+    let rolls = |on: LocalDay| facts.known_children().filter_map(|child| child.rolls_on(on)).min();
     Verdict::tight(on, |on| Verdict { value: has(on), until: rolls(on) })
 }

@@ -10,8 +10,10 @@ use super::{
     Among, Comparison, Detail, Event, MOST_BYTES, MOST_COMPARISONS, MOST_DEPTH, Measure, Number, Relation, Rule,
     RuleError, Test, Text, Unit, Units, Vocabulary,
 };
+use crate::domain::age::AgeBand;
+use crate::domain::consent::Purpose;
 use crate::domain::days::Window;
-use crate::domain::traits::{AgeBand, BASKET_DAYS, Channel, Reply};
+use crate::domain::traits::{BASKET_DAYS, Channel, Reply};
 use crate::values::{Category, Code, Fen, Name, Sku};
 
 /// What the grammar file makes; its names stay in here, where `Rule` means a rule of the language.
@@ -369,10 +371,11 @@ impl<'a> Reader<'a> {
         let word = text.as_deref().and_then(|text| Name::parse(text).ok());
         let one_of = |all: &[&str]| word.clone().filter(|word| all.contains(&word.as_str())).ok_or_else(|| wrong(all));
         match field {
-            Text::Tier | Text::Source | Text::Consent => {
+            Text::Tier | Text::Source => {
                 word.filter(|word| Code::parse(word.as_str()).is_ok()).ok_or_else(|| wrong(&["a code, as gold"]))
             }
             Text::Tag => word.ok_or_else(|| wrong(&["a text, as \"素色\""])),
+            Text::Consent => one_of(&Purpose::ALL.map(Purpose::word)),
             Text::Child => one_of(&AgeBand::ALL.map(AgeBand::word)),
             Text::Answer(_) => one_of(&Reply::ALL.map(Reply::word)),
             Text::Member => one_of(&["claimed", "unclaimed"]),

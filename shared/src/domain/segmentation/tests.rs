@@ -23,8 +23,7 @@ fn value(recency: u32, frequency: u32, yuan: u64) -> String {
         days.buy(last.minus(n), Fen::yuan(if n == 0 { yuan } else { 0 }));
     }
     let traits = Traits::default();
-    let facts =
-        Facts { days: &days, window: Window::Lifetime, tier: None, claimed: false, traits: &traits, children: &[] };
+    let facts = Facts::of_purchases(&days, Window::Lifetime, &traits);
     let segmentation = shipped();
     let judged = segmentation.judge(&facts, last.plus(recency));
     let value = segmentation.sets().next().unwrap().clone();
@@ -204,9 +203,7 @@ proptest! {
     fn no_member_is_in_a_cell_that_the_check_leaves_out_and_the_check_sees_the_same_entries(
         (days, traits) in history(), width in 1_u32..400, on in 500_u32..1_000,
     ) {
-        let facts = Facts {
-            days: &days, window: Window::Days(width), tier: None, claimed: false, traits: &traits, children: &[],
-        };
+        let facts = Facts::of_purchases(&days, Window::Days(width), &traits);
         let asks_much = set_of("first_match", &[
             ("a", "orders(90 days) >= 2 and money(90 days) >= 500 yuan and basket(90 days) > 250 yuan"),
             ("b", "frequency(30 days) > 1 and tenure > 45 and orders = 3 and money(lifetime) < 900 yuan"),
@@ -236,7 +233,7 @@ fn explained() -> Vec<Explained> {
     days.buy(day(58), Fen::yuan(350));
     let traits = Traits::default();
     let window = Window::Days(365);
-    let facts = Facts { days: &days, window, tier: None, claimed: true, traits: &traits, children: &[] };
+    let facts = Facts { claimed: true, ..Facts::of_purchases(&days, window, &traits) };
     shipped().explain(&facts, day(100))
 }
 
@@ -280,7 +277,7 @@ fn the_health_score_adds_up_and_sinks_by_time_alone() {
     let mut traits = Traits::default();
     traits.saw(Topic::View, day(4));
     let window = Window::Lifetime;
-    let facts = Facts { days: &days, window, tier: None, claimed: true, traits: &traits, children: &[] };
+    let facts = Facts { claimed: true, ..Facts::of_purchases(&days, window, &traits) };
     let health = |on: u32| shipped().health(&facts, day(on));
     assert_eq!(health(4), Verdict { value: 100, until: Some(day(4 + 8)) });
     assert_eq!(health(12), Verdict { value: 95, until: Some(day(4 + 31)) });
@@ -307,7 +304,7 @@ fn what_judging_costs() {
         for round in 0..rounds {
             for (days, traits) in &members {
                 let window = Window::Days(365);
-                let facts = Facts { days, window, tier: None, claimed: true, traits, children: &[] };
+                let facts = Facts { claimed: true, ..Facts::of_purchases(days, window, traits) };
                 segments += segmentation.judge(&facts, day(500 + round)).segments.len();
             }
         }

@@ -1,0 +1,62 @@
+//! The privacy policy: read, and saved as a new version.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, header};
+use huitou::app::App;
+use huitou::domain::privacy_policy::{PolicyVersion, StatementDraft};
+use huitou::manners::caller::Caller;
+use huitou::manners::extract::{IfMatch, Json, Query};
+use huitou::manners::problem::Problem;
+use serde::Deserialize;
+
+fn with_tag(version: &PolicyVersion) -> Response {
+    let mut response = Answer(version).into_response();
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", version.version)) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// Which version is wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    /// An older version, to see what somebody was told; the newest when it is left out.
+    version: Option<u32>,
+}
+
+/// The privacy policy: what members are told, purpose by purpose. Send the ETag as If-Match to save the next version.
+#[utoipa::path(get, path = "/v1/privacy-policy", tag = "privacy", params(Which), responses((status = 200, body = PolicyVersion)))]
+pub(crate) async fn read(State(app): State<App>, _: Caller, Query(which): Query<Which>) -> Result<Response, Problem> {
+    let policies = app.privacy_policies();
+    match which.version {
+        Some(number) => Ok(with_tag(&policies.numbered(number).await?)),
+        None => Ok(with_tag(&*policies.newest().await?)),
+    }
+}
+
+/// The statements of the next version: all of them, each with what changed in substance.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavePolicy {
+    /// One for each purpose that is offered; what is left out is not offered any more.
+    statements: Vec<StatementDraft>,
+}
+
+/// Save the privacy policy as its next version.
+///
+/// A statement whose purpose, method or type of data has changed asks everybody again: consents to its older versions
+/// count no more, at once for whatever is about to be sent, and segments follow by a full pass. Every running instance
+/// follows within 30 seconds.
+#[utoipa::path(put, path = "/v1/privacy-policy", tag = "privacy", params(("If-Match" = String, Header)), request_body = SavePolicy, responses((status = 200, body = PolicyVersion)))]
+pub(crate) async fn save(
+    State(app): State<App>,
+    caller: Caller,
+    IfMatch(seen): IfMatch,
+    Json(wanted): Json<SavePolicy>,
+) -> Result<Response, Problem> {
+    let seen = u32::try_from(seen).unwrap_or(u32::MAX);
+    Ok(with_tag(&app.privacy_policies().save(&wanted.statements, seen, &caller.actor).await?))
+}
