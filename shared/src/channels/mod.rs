@@ -5,6 +5,7 @@
 
 mod aliyun;
 mod line;
+pub mod receipts;
 mod recorder;
 mod ses;
 mod signing;

@@ -21,7 +21,6 @@ pub mod entry;
 pub mod facts;
 pub mod faq;
 pub mod merge;
-pub mod opt_out;
 pub mod order;
 pub mod playbook;
 pub mod posting;
