@@ -8,6 +8,7 @@ mod line;
 pub mod receipts;
 mod recorder;
 mod ses;
+pub mod settings;
 mod signing;
 mod subscribe;
 mod tencent;

@@ -197,8 +197,8 @@ fn ses_event(event: Value) -> Option<Told> {
     #[derive(Default, Deserialize)]
     #[serde(default, rename_all = "camelCase")]
     struct Event {
-        #[serde(alias = "notificationType")]
-        event_type: String,
+        #[serde(rename = "eventType", alias = "notificationType")]
+        kind: String,
         mail: Mail,
         bounce: Bounce,
     }
@@ -224,14 +224,14 @@ fn ses_event(event: Value) -> Option<Told> {
     let ours = event.mail.tags.send.first().and_then(|id| SendId::parse(id).ok()).map(Named::Ours);
     let named = ours.or_else(|| MessageId::parse(&event.mail.message_id).ok().map(Named::Theirs))?;
     let failure = |code: &str| Failure::new(Fault::Recipient, code);
-    let fate = match event.event_type.as_str() {
+    let fate = match event.kind.as_str() {
         "Delivery" => Fate::Delivered,
         "Bounce" if event.bounce.bounce_type == "Permanent" => {
             Fate::Unwanted(SuppressedBy::Bounce, failure(&event.bounce.bounce_sub_type))
         }
         "Bounce" => Fate::Failed(failure(&event.bounce.bounce_type)),
         "Complaint" => Fate::Unwanted(SuppressedBy::Complaint, failure("complaint")),
-        "Reject" | "Rendering Failure" => Fate::Failed(Failure::new(Fault::Content, &event.event_type)),
+        "Reject" | "Rendering Failure" => Fate::Failed(Failure::new(Fault::Content, &event.kind)),
         _ => return None,
     };
     Some(Told::Receipt(named, fate))
