@@ -206,6 +206,49 @@ async fn a_look_at_the_clocks_costs_what_is_due_not_what_there_is() {
 }
 
 #[tokio::test]
+async fn reading_consents_costs_one_call_and_deciding_two() {
+    let house = a_house().await;
+    let anna = house.a_member("00001").await;
+    assert_costs(&house.as_member(&anna, "GET", "/v1/me/consents").send().await, 1, 0.5, 0.0);
+    let decide = |granted: bool| {
+        let body = json!({ "granted": granted, "policy_version": 1 });
+        house.as_member(&anna, "PUT", "/v1/me/consents/marketing.sms").json(&body).send()
+    };
+    // The row, the member and the record in one transaction.
+    assert_costs(&decide(true).await, 2, 1.0, 6.0);
+    assert_costs(&decide(false).await, 2, 1.0, 6.0);
+    assert_costs(&decide(false).await, 1, 1.0, 0.0);
+    assert_costs(&house.as_member(&anna, "GET", "/v1/me/consents/records").send().await, 2, 1.0, 0.0);
+    let path = format!("/v1/members/{}/consents", anna.id);
+    assert_costs(&house.as_role("agent", "GET", &path).send().await, 1, 0.5, 0.0);
+    let policy = house.as_manager("GET", "/v1/privacy-policy").send().await;
+    assert_eq!((policy.cost().calls, policy.cost().write_units), (1, 0.0));
+}
+
+#[tokio::test]
+async fn children_cost_two_calls_to_read_and_four_to_write() {
+    let house = a_house().await;
+    let anna = house.signs_up("anna", &json!({ "phone_code": "dev:13800138000" })).await;
+    let child = |height: u32| {
+        let growth = json!([{ "on": "2026-01-05", "height_mm": height }]);
+        json!({ "name": "豆豆", "birthday": "2020-05-20", "growth": growth })
+    };
+    let mut first = child(1_100);
+    first["consent"] = json!({ "policy_version": 1 });
+    let added = house.as_member(&anna, "POST", "/v1/me/children").key("the-first-child").json(&first).send().await;
+    // Part, mark, key, row, member and record, two units each.
+    assert_eq!((added.expect(201)["version"].as_u64(), added.cost().calls), (Some(1), 4));
+    assert!(added.cost().write_units <= 14.0, "{:?}", added.cost());
+    let path = format!("/v1/me/children/{}", added.json()["id"].as_str().unwrap());
+    let edited = house.as_member(&anna, "PUT", &path).json(&child(1_105)).send().await;
+    assert_eq!((edited.status, edited.cost().calls, edited.cost().write_units), (200, 4, 4.0));
+    let list = house.as_member(&anna, "GET", "/v1/me/children").send().await;
+    assert_eq!((list.status, list.cost().calls, list.cost().write_units), (200, 2, 0.0));
+    let erased = house.as_member(&anna, "DELETE", &path).send().await;
+    assert_eq!((erased.status, erased.cost().calls), (204, 4));
+}
+
+#[tokio::test]
 async fn a_signature_costs_one_write_more_than_a_token() {
     let house = a_house().await;
     let anna = house.a_member("00001").await;

@@ -265,6 +265,38 @@ async fn p1_whoever_switches_personalisation_off_keeps_points_and_tier_and_is_ma
     assert_eq!(agrees(&house, &anna, "personalisation").await["live"], true, "and on again");
 }
 
+#[tokio::test]
+async fn r6_a_member_is_told_every_judgement_with_its_rule_its_version_and_the_values_used() {
+    let house = a_house().await;
+    let anna = house.signs_up("anna", &json!({})).await;
+    let _ = house.buys(&anna, 100_00).await;
+    let why = house.as_member(&anna, "GET", "/v1/me/segments").send().await.expect(200);
+    assert_eq!((&why["member_id"], &why["version"]), (&json!(anna.id), &json!(1)));
+    let new = why["items"].as_array().unwrap().iter().find(|item| item["segment"] == "new").unwrap();
+    assert_eq!((&new["holds"], &new["findings"][0]["found"]), (&json!(true), &json!("0")));
+    assert!(new["rule"].as_str().is_some_and(|rule| rule.contains("recency")), "{new}");
+    assert!(new["chinese"].as_str().is_some_and(|text| text.contains("最近购买")), "{new}");
+}
+
+#[tokio::test]
+async fn r7_whoever_restricts_processing_is_in_no_segment_and_is_served_all_the_same() {
+    let house = a_house().await;
+    let anna = house.signs_up("anna", &json!({})).await;
+    let _ = house.buys(&anna, 100_00).await;
+    assert_eq!(consent(&house, &anna, "profiling").await["live"], true, "until it is refused");
+    assert_eq!(refuses(&house, &anna, "profiling").await["live"], false);
+    let left = house.journal(&anna).await.concat()[0]["left"].clone();
+    assert!(left.as_array().unwrap().contains(&json!("new")), "in the same call: {left}");
+    let why = house.as_member(&anna, "GET", "/v1/me/segments").send().await.expect(200);
+    assert_eq!((&why["items"], &why["health"], &why["personalised"]), (&json!([]), &json!(0), &json!(false)));
+    let _ = house.buys(&anna, 100_00).await;
+    assert_eq!(house.journal(&anna).await.concat()[0].get("entered"), None);
+    assert_eq!(house.points(&anna).await["pending"], 200, "orders and points are service");
+    assert_eq!(agrees(&house, &anna, "profiling").await["live"], true);
+    assert!(!house.journal(&anna).await.concat()[0]["entered"].as_array().unwrap().is_empty());
+    assert_eq!(house.proof(&anna).await["balanced"], true);
+}
+
 // --- Opt-out from elsewhere -----------------------------------------------------------------------------------------
 
 #[tokio::test]

@@ -32,6 +32,7 @@ use huitou::table::{Cost, Hot, Names, ScanShard, Table, metered};
 use huitou::values::{Actor, Fen, ForeignId, MemberId, Moment, Source};
 use local::in_process::{Answer, Faults, Service};
 use local::table::Embedded;
+use local::template::Right;
 use local::template::Template;
 use serde_json::json;
 
@@ -112,6 +113,10 @@ struct APage(Bytes);
 impl Service for APage {
     const CONTENT_TYPE: &'static str = "application/x-amz-json-1.0";
     const THROTTLED: &'static str = "ThrottlingException";
+
+    fn needs(_: &str, _: &[u8]) -> Vec<Right> {
+        Vec::new()
+    }
 
     async fn answer(self: Arc<Self>, _: String, _: Bytes) -> Answer {
         Answer::ok(self.0.clone())

@@ -295,3 +295,25 @@ async fn a_merge_takes_the_absorbed_member_out_of_every_segment_and_an_undo_puts
     assert!(undone.status < 300, "{}", undone.json());
     assert_eq!(counts(&house).await, before);
 }
+
+#[tokio::test]
+async fn whatever_comes_first_after_midnight_moves_a_member_whom_the_night_has_not_reached() {
+    let house = a_house_at("2026-03-02T10:00:00+08:00").await;
+    let anna = house.a_member("00001").await;
+    let _ = house.buys(&anna, 100_00).await;
+    assert!(segments_of(&house, &anna).await.contains(&"new".to_owned()));
+    house.host.scheduler.rest(true);
+    house.it_is("2026-06-02T10:00:00+08:00").await;
+    let check_in = house.as_member(&anna, "POST", "/v1/me/points/check-ins").key("a-check-in-of-anna");
+    let _ = check_in.send().await.expect(201);
+    let counts = counts(&house).await;
+    assert_eq!((counts.get("new"), counts.get("churn_warning")), (None, Some(&1)), "{counts:?}");
+}
+
+#[tokio::test]
+async fn a_guide_learns_why_own_customers_are_in_a_segment_and_nothing_of_others() {
+    let house = a_house().await;
+    let anna = house.a_member("00001").await;
+    let why = house.as_guide("mei", "GET", &format!("/v1/members/{}/segments", anna.id)).send().await;
+    why.refuses(404, "not_found");
+}

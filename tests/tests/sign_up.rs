@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::join_all;
+use huitou::table::metered;
+use huitou::values::MemberId;
 use serde_json::{Value, json};
 use tests::{House, a_house};
 
@@ -236,6 +238,41 @@ async fn nothing_personal_is_stored_in_clear() {
         let clear = stored.iter().find(|item| contains(item, secret));
         assert!(clear.is_none(), "{secret} in {}", String::from_utf8_lossy(clear.unwrap()));
     }
+}
+
+// --- Contacts -------------------------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_member_is_reached_by_what_is_bound_told_and_linked_and_none_of_it_lies_in_clear() {
+    let house = a_house().await;
+    let anna = house.signs_up("anna", &json!({ "phone_code": "dev:13800138000" })).await;
+    let told = json!({ "email": "Anna.Li@Example.COM" });
+    let profile = house.as_member(&anna, "PUT", "/v1/me").json(&told).send().await.expect(200);
+    assert_eq!(profile["email"], "Anna.Li@example.com");
+    let link = |id: &str| {
+        let call = house.as_till("POST", &format!("/v1/members/{id}/ids"));
+        call.json(&json!({ "wecom": "wmJ2k9-Ext_01" })).send()
+    };
+    assert_eq!(link(&anna.id).await.expect(200)["linked"], true);
+    assert_eq!(link(&anna.id).await.expect(200)["linked"], false, "once");
+    let bo = house.signs_up("bo", &json!({})).await;
+    link(&bo.id).await.refuses(409, "id_taken");
+
+    let id = MemberId::parse(&anna.id).unwrap();
+    let (contacts, cost) = metered(house.host.app.people().contacts(id)).await;
+    let contacts = contacts.unwrap();
+    assert_eq!(cost.calls, 1);
+    assert_eq!(contacts.openid.unwrap().as_str(), "anna");
+    assert_eq!(contacts.phone.unwrap().digits(), "8613800138000");
+    assert_eq!(contacts.email.unwrap().as_str(), "Anna.Li@example.com");
+    assert_eq!(contacts.wecom.unwrap().as_str(), "wmJ2k9-Ext_01");
+    let picture = house.picture(&anna.id).await;
+    assert_eq!(picture["basics"]["email"], "A***@example.com");
+    for item in everything_stored(&house).await {
+        assert!(!contains(&item, "Anna.Li") && !contains(&item, "wmJ2k9"));
+    }
+    let _ = house.as_member(&anna, "PUT", "/v1/me").json(&json!({})).send().await.expect(200);
+    assert_eq!(house.host.app.people().contacts(id).await.unwrap().email, None, "what is left out is forgotten");
 }
 
 // --- Sessions -------------------------------------------------------------------------------------------------------

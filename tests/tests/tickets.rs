@@ -473,6 +473,37 @@ async fn a_good_answer_tags_the_advocate() {
 }
 
 #[tokio::test]
+async fn an_advocate_is_in_the_segment_of_advocates_and_no_longer_among_the_others() {
+    let (house, anna) = a_house_with_anna().await;
+    for (id, rule) in [("advocates", "tag = \"推荐者\""), ("others", "not tag = \"推荐者\"")] {
+        let tag = house.as_manager("GET", "/v1/segments").send().await.header("etag").to_owned();
+        let save = house.as_manager("PUT", &format!("/v1/segments/{id}")).header("if-match", &tag);
+        let _ = save.json(&json!({ "name": id, "rule": rule })).send().await.expect(200);
+    }
+    let of = |id: &'static str| {
+        let list = house.as_manager("GET", "/v1/segments").send();
+        async move {
+            let list = list.await.expect(200);
+            list["items"].as_array().unwrap().iter().find(|item| item["id"] == id).unwrap()["members"].clone()
+        }
+    };
+    let _ = house.buys(&anna, 100_00).await;
+    assert_eq!((of("advocates").await, of("others").await), (json!(0), json!(1)));
+    let (_, path) = a_survey(&house, &anna).await;
+    let _ = house.call("POST", &path).json(&json!({ "csat": 5, "nps": 10 })).send().await.expect(200);
+    house.it_is("2026-03-02T10:05:00+08:00").await;
+    assert_eq!((of("advocates").await, of("others").await), (json!(1), json!(0)));
+}
+
+#[tokio::test]
+async fn a_system_opens_a_ticket_for_a_member_by_its_signature() {
+    let (house, anna) = a_house_with_anna().await;
+    let body = json!({ "member_id": anna.id, "type": "logistics", "text": "快递破损" });
+    let call = house.call("POST", "/v1/tickets").key("ticket-of-the-till").json(&body);
+    assert_eq!(house.signs(call).send().await.expect(201)["type"], "logistics");
+}
+
+#[tokio::test]
 async fn a_survey_link_counts_once_and_for_a_week_and_none_can_be_made_up() {
     let (house, anna) = a_house_with_anna().await;
     let (_, path) = a_survey(&house, &anna).await;

@@ -11,7 +11,7 @@ use serde::Serialize;
 pub(crate) struct Consent {
     purpose: Purpose,
     scope: Scope,
-    /// Whether it may be processed for now. `personalisation` is on until it is refused.
+    /// Whether it may be processed for now. `personalisation` and `profiling` are on until they are refused.
     live: bool,
     /// The last decision; absent when there was none.
     #[serde(skip_serializing_if = "Option::is_none")]

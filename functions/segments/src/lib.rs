@@ -23,4 +23,5 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(preview::read))
         .routes(routes!(members::page))
         .routes(routes!(members::explain))
+        .routes(routes!(members::explain_mine))
 }

@@ -3,9 +3,10 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use huitou::app::App;
+use huitou::cases::segments::Why;
 use huitou::domain::clv::Prediction;
 use huitou::domain::segmentation::Explained;
-use huitou::manners::caller::Caller;
+use huitou::manners::caller::{Caller, Me};
 use huitou::manners::extract::{Ids, Query};
 use huitou::manners::problem::Problem;
 use huitou::table::SegmentPosition;
@@ -89,6 +90,21 @@ pub(crate) struct Reasons {
     items: Vec<Explained>,
 }
 
+impl From<Why> for Reasons {
+    fn from(why: Why) -> Self {
+        Self {
+            member_id: why.member,
+            as_of: why.as_of,
+            version: why.version,
+            health: why.health.0,
+            health_until: why.health.1,
+            lifetime_value: why.lifetime_value,
+            personalised: why.personalised,
+            items: why.segments,
+        }
+    }
+}
+
 /// Why a member is in each segment or not, in plain English and Chinese.
 #[utoipa::path(get, path = "/v1/members/{id}/segments", tag = "segments", params(("id" = MemberId, Path)), responses((status = 200, body = Reasons)))]
 pub(crate) async fn explain(
@@ -96,15 +112,13 @@ pub(crate) async fn explain(
     caller: Caller,
     Ids(id): Ids<MemberId>,
 ) -> Result<Answer<Reasons>, Problem> {
-    let why = app.segments().explain(id, &caller.sight()).await?;
-    Ok(Answer(Reasons {
-        member_id: why.member,
-        as_of: why.as_of,
-        version: why.version,
-        health: why.health.0,
-        health_until: why.health.1,
-        lifetime_value: why.lifetime_value,
-        personalised: why.personalised,
-        items: why.segments,
-    }))
+    Ok(Answer(app.segments().explain(id, &caller.sight()).await?.into()))
+}
+
+/// Why I am in each segment or not: everything that is judged about me, the rules and the values used.
+///
+/// To have it looked at by somebody, open a ticket; to restrict it, refuse `profiling`.
+#[utoipa::path(get, path = "/v1/me/segments", tag = "segments", responses((status = 200, body = Reasons)))]
+pub(crate) async fn explain_mine(State(app): State<App>, Me(me): Me) -> Result<Answer<Reasons>, Problem> {
+    Ok(Answer(app.segments().explain_mine(&me).await?.into()))
 }

@@ -122,5 +122,5 @@ pub(crate) async fn bind_phone(
     Me(me): Me,
     Json(bind): Json<BindPhone>,
 ) -> Result<Tagged<OwnProfile>, Problem> {
-    Ok(tagged(app.profiles().bind_phone(&me, &bind.phone_code).await?))
+    Ok(tagged(Box::pin(app.profiles().bind_phone(&me, &bind.phone_code)).await?))
 }

@@ -139,7 +139,7 @@ impl Host {
             secret,
             directory: data.as_ref().map(|data| data.file("")),
         };
-        let product = wire::assemble(&surroundings).await.map_err(StartError)?;
+        let product = wire::assemble(&surroundings).await.map_err(StartError)?.held_to(&surroundings.template);
         let scheduler = Scheduler::new(&surroundings.template, &product.handlers, Arc::clone(&clock))?;
         let mut host = Self {
             app: product.app.clone(),

@@ -23,6 +23,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 pub use faults::{Fault, Faults};
 
+use crate::rights;
+use crate::template::Right;
+
 /// The largest request that DynamoDB takes; SQS takes less.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 const TARGET: &str = "x-amz-target";
@@ -33,6 +36,9 @@ pub trait Service: Clone + Debug + Send + Sync + 'static {
     const CONTENT_TYPE: &'static str;
     /// The error type by which it asks a client to slow down.
     const THROTTLED: &'static str;
+
+    /// The rights that a function needs for this request.
+    fn needs(operation: &str, body: &[u8]) -> Vec<Right>;
 
     /// Answers one request for an operation, as `GetItem`.
     fn answer(self: Arc<Self>, operation: String, body: Bytes) -> impl Future<Output = Answer> + Send;
@@ -111,13 +117,17 @@ impl<S: Service> HttpConnector for Connector<S> {
         let Some(body) = request.body().bytes().map(Bytes::copy_from_slice) else {
             return HttpConnectorFuture::ready(Err(ConnectorError::user("a streamed body has no place here".into())));
         };
+        // Asked here, where the calling function's own task runs.
+        let denied = rights::check(S::needs(&operation, &body)).err();
         let fault = self.faults.next(&operation);
         let service = Arc::clone(&self.service);
         HttpConnectorFuture::new(async move {
             if let Some(Fault::Unreachable) = fault {
                 return Err(ConnectorError::io("the service could not be reached (a fault set by a test)".into()));
             }
-            let answer = match fault.and_then(|f| f.instead_of_the_call(&operation, S::THROTTLED)) {
+            let denied = denied.map(|denied| Answer::error(400, "AccessDeniedException", &denied.to_string()));
+            let fails = || fault.and_then(|f| f.instead_of_the_call(&operation, S::THROTTLED));
+            let answer = match denied.or_else(fails) {
                 Some(refusal) => refusal,
                 None => service.answer(operation, body).await,
             };

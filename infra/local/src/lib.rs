@@ -16,6 +16,7 @@ pub mod in_process;
 pub mod objects;
 pub mod pump;
 pub mod queue;
+pub mod rights;
 pub mod schedule;
 pub mod standin;
 pub mod stop;

@@ -21,6 +21,11 @@ use huitou::trust::cursor::CursorKey;
 use huitou::values::Moment;
 use serde::{Deserialize, Serialize};
 
+use crate::rights;
+use crate::template::Right;
+
+/// What the template calls the files of the bucket.
+const BUCKET: &str = "Attachments/*";
 const UPLOADS: &str = "local-uploads";
 const DOWNLOADS: &str = "local-downloads";
 /// The largest file.
@@ -115,21 +120,29 @@ impl LocalObjects {
 
 impl Objects for LocalObjects {
     fn upload(&self, key: &str, media: Media, bytes: u32, now: Moment) -> Result<Link, Trouble> {
+        // Who signs a link must be allowed what the link allows.
+        may("s3:PutObject")?;
         self.link(UPLOADS, key, Some((media, bytes)), now)
     }
 
     fn download(&self, key: &str, now: Moment) -> Result<Link, Trouble> {
+        may("s3:GetObject")?;
         self.link(DOWNLOADS, key, None, now)
     }
 
     fn beginning<'a>(&'a self, key: &'a str, _: Moment) -> BoxFuture<'a, Result<Option<Beginning>, Trouble>> {
-        let read = self.read(key).map_err(|error| Trouble::Unavailable(error.to_string()));
+        let may = may("s3:GetObject");
+        let read = may.and_then(|()| self.read(key).map_err(|error| Trouble::Unavailable(error.to_string())));
         let beginning = |file: Bytes| Beginning {
             bytes: u64::try_from(file.len()).unwrap_or(u64::MAX),
             first: file.iter().copied().take(FIRST_BYTES).collect(),
         };
         Box::pin(async move { Ok(read?.map(beginning)) })
     }
+}
+
+fn may(action: &str) -> Result<(), Trouble> {
+    rights::check([Right::new(action, BUCKET)]).map_err(|denied| Trouble::Defect(denied.to_string()))
 }
 
 /// Takes a file of exactly the type and size that the link was given for, once.

@@ -30,6 +30,7 @@ use crate::clock::DevClock;
 use crate::description;
 use crate::handler::{Handler, Handlers};
 use crate::objects::LocalObjects;
+use crate::rights::{GuardedKey, Rights};
 use crate::standin::{WECHAT_APP_ID, WECHAT_SECRET};
 use crate::template::Template;
 
@@ -70,6 +71,23 @@ pub struct Product {
     pub elsewhere: Router,
     /// The handlers of functions that a queue or a schedule calls.
     pub handlers: Handlers,
+}
+
+impl Product {
+    /// The same product, of which every function may do what its policies allow and nothing else.
+    #[must_use]
+    pub fn held_to(mut self, template: &Template) -> Self {
+        for function in &template.functions {
+            let rights = Rights::of(function);
+            for (_, router) in self.routers.iter_mut().filter(|(name, _)| *name == function.logical) {
+                *router = rights.over_router(std::mem::take(router));
+            }
+            if let Some(handler) = self.handlers.get_mut(&function.logical) {
+                *handler = rights.over_handler(Arc::clone(handler));
+            }
+        }
+        self
+    }
 }
 
 impl std::fmt::Debug for Product {
@@ -210,13 +228,14 @@ pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
 
 fn master_key(surroundings: &Surroundings) -> Result<Arc<dyn MasterKey>, String> {
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    Ok(match &surroundings.directory {
+    let key = match &surroundings.directory {
         Some(directory) => {
             let path = directory.join("master.key");
-            Arc::new(FileMasterKey::open_or_create(&path, entropy).map_err(|error| format!("{error}."))?)
+            FileMasterKey::open_or_create(&path, entropy).map_err(|error| format!("{error}."))?
         }
-        None => Arc::new(FileMasterKey::from_bytes(surroundings.secret, entropy)),
-    })
+        None => FileMasterKey::from_bytes(surroundings.secret, entropy),
+    };
+    Ok(Arc::new(GuardedKey(Arc::new(key))))
 }
 
 /// A token that the local host accepts.

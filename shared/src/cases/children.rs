@@ -101,7 +101,7 @@ impl Children<'_> {
         child.check_age(self.0.now().day())?;
         self.check(&child)?;
         let wish = consent.ok_or(Refusal::GuardianConsentRequired)?;
-        let id = ChildId::of(who.member, key);
+        let id = ChildId::of("child", &[&who.member.to_string(), key]);
         let mut patience = Patience::new(self.0);
         loop {
             let family = self.family(who).await?;

@@ -40,13 +40,7 @@ pub struct Held {
 impl Held {
     fn of(account: &Account, purpose: Purpose, policy: &PolicyVersion, today: LocalDay) -> Self {
         let decision = account.traits.decision(purpose).copied();
-        let live = if purpose == Purpose::Personalisation {
-            // The law asks for a way out, not for a way in.
-            account.may_be_personalised(today)
-        } else {
-            let closed = purpose.is_for_grown_ups() && account.own.is_minor(today);
-            !closed && decision.is_some_and(|decision| decision.is_live(policy.policy.floors()))
-        };
+        let live = account.agrees_to(purpose, policy.policy.floors(), today);
         let again = decision.and_then(|decision| decision.may_ask_again_on()).filter(|day| *day > today);
         let statement = policy.policy.statement(purpose).cloned();
         Self { purpose, live, decision, may_ask_again_on: again, statement }

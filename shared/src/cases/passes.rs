@@ -352,8 +352,7 @@ impl<'a> Worker<'a> {
     fn count(&self, members: &[Hot], mut matches: Matches) -> Matches {
         let Some(wanted) = &self.wanted else { return matches };
         let today = self.app.now().day();
-        // Nobody under 14 is in a segment.
-        let judged = |hot: &&Hot| !is_merged(hot) && !hot.account.own.is_minor(today);
+        let judged = |hot: &&Hot| !is_merged(hot) && hot.account.may_be_judged(today);
         for hot in members.iter().filter(judged) {
             if self.rules.segmentation.judge_rule(wanted, &hot.account.facts(&self.rules), today).value {
                 matches.count += 1;

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::cases::Error;
 use crate::cases::customers::Sight;
 use crate::cases::passes::{Found, Matches, Work};
+use crate::cases::{Error, Who};
 use crate::domain::clv::Prediction;
 use crate::domain::program::Flaw;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::Rule;
 use crate::domain::segmentation::{Draft, Explained, SegmentDraft, Segmentation, SetDraft};
 use crate::domain::verdict::Verdict;
-use crate::table::{InSegment, Outcome, SegmentPosition, StoredVersion};
+use crate::table::{Freshness, Hot, InSegment, Outcome, SegmentPosition, StoredVersion};
 use crate::values::{Actor, Code, LocalDay, MemberId, Moment, RowKey};
 
 const SUBJECT: &str = "segments";
@@ -75,7 +75,7 @@ pub struct Why {
     pub version: u32,
     /// Whether the member may be addressed by what is known of them.
     pub personalised: bool,
-    /// Every segment; none for somebody under 14, who is not judged.
+    /// Every segment; none for somebody who may not be judged.
     pub segments: Vec<Explained>,
     /// The health score, 0 to 100, and the day on which time alone changes it.
     pub health: (u64, Option<LocalDay>),
@@ -230,20 +230,31 @@ impl Segments<'_> {
     /// Why a member is in each segment or not. One call, two for a guide.
     pub async fn explain(&self, asked: MemberId, sight: &Sight) -> Result<Why, Error> {
         let hot = self.0.customers().reach(asked, sight).await?;
+        self.why(&hot).await
+    }
+
+    /// The same for the member's own self: the law gives everybody the right to have it explained (PIPL 24, 48). One
+    /// call.
+    pub async fn explain_mine(&self, who: &Who) -> Result<Why, Error> {
+        let hot = self.0.ledger().open(who, Freshness::Recent).await?;
+        self.why(&hot).await
+    }
+
+    async fn why(self, hot: &Hot) -> Result<Why, Error> {
         let (rules, today) = (self.0.rulebook().await?, self.0.now().day());
         let settled = crate::domain::posting::settled(&hot.account, &rules, self.0.now());
         let account = settled.map_err(crate::cases::ledger::defect)?;
         let facts = account.facts(&rules);
-        let minor = account.own.is_minor(today);
-        let health = if minor { Verdict::forever(0) } else { rules.segmentation.health(&facts, today) };
+        let judged = account.may_be_judged(today);
+        let health = if judged { rules.segmentation.health(&facts, today) } else { Verdict::forever(0) };
         Ok(Why {
             member: account.member,
             as_of: today,
             version: rules.segmentation.version(),
             personalised: account.may_be_personalised(today),
-            segments: if minor { Vec::new() } else { rules.segmentation.explain(&facts, today) },
+            segments: if judged { rules.segmentation.explain(&facts, today) } else { Vec::new() },
             health: (health.value, health.until),
-            lifetime_value: if minor { None } else { self.0.lifetime_values().of(&account.days).await? },
+            lifetime_value: if judged { self.0.lifetime_values().of(&account.days).await? } else { None },
         })
     }
 }

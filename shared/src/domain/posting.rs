@@ -403,9 +403,9 @@ pub fn judged(account: &Account, rules: &Rulebook, now: Moment) -> Judged {
         return Judged::default();
     }
     let on = as_of(account, now);
-    // Nobody under 14 is judged at all: no marketing, no profile (儿童个人信息网络保护规定 13, 14).
-    if account.own.is_minor(on) {
-        return Judged { segments: Vec::new(), until: account.own.minor_until };
+    // Nobody under 14 is judged at all, nor whoever restricts it (儿童个人信息网络保护规定 13, 14; PIPL 44).
+    if !account.may_be_judged(on) {
+        return Judged { segments: Vec::new(), until: account.own.minor_until.filter(|day| *day > on) };
     }
     rules.segmentation.judge(&account.facts(rules), on)
 }

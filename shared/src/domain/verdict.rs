@@ -28,6 +28,9 @@ impl<T> Verdict<T> {
     }
 }
 
+/// So many days ahead the days of verdicts are followed.
+const FOLLOWED_DAYS: i32 = 12 * 366;
+
 /// The earlier of two days, where `None` is never.
 #[must_use]
 pub fn earlier(one: Option<LocalDay>, other: Option<LocalDay>) -> Option<LocalDay> {
@@ -97,14 +100,20 @@ impl<T> Verdict<Option<T>> {
 }
 
 impl<T: PartialEq> Verdict<T> {
-    /// The verdict on `on` with the day on which the value really turns, never early: judges again on every day that
-    /// a verdict gives, until the value is another one.
+    /// The verdict on `on` with the day on which the value really turns: judges again on every day that a verdict gives,
+    /// until the value is another one.
+    ///
+    /// Where birthdays come round for ever and the value stays the same, it is not followed beyond twelve years; then
+    /// the day is early, as that of any verdict may be.
     #[must_use]
     pub fn tight(on: LocalDay, judge: impl Fn(LocalDay) -> Self) -> Self {
         let Self { value, mut until } = judge(on);
         let mut judged = on;
         // A day that doesn't lie ahead can only be the end of the calendar.
         while let Some(day) = until.filter(|day| *day > judged) {
+            if judged.days_since(on) > FOLLOWED_DAYS {
+                return Self { value, until };
+            }
             let next = judge(day);
             if next.value != value {
                 return Self { value, until: Some(day) };

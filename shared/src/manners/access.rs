@@ -51,6 +51,7 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("GET", "/v1/me/consents", MEMBER),
     ("GET", "/v1/me/consents/records", MEMBER),
     ("PUT", "/v1/me/consents/{purpose}", MEMBER),
+    ("GET", "/v1/me/segments", MEMBER),
     ("GET", "/v1/privacy-policy", STAFF),
     ("PUT", "/v1/privacy-policy", MANAGER),
     ("GET", "/v1/me/points", MEMBER),

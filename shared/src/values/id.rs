@@ -78,3 +78,7 @@ id! {
     /// give it back with their receipts.
     SendId
 }
+id! {
+    /// A child's id: 32 hexadecimal digits that say nothing about the child or the guardian.
+    ChildId
+}

@@ -26,7 +26,7 @@ pub use store::{Attribute, Depth, Draft, Message};
 
 use crate::data_dir::{DataError, check_sqlite};
 use crate::in_process::{self, Answer, Service};
-use crate::template::Queue;
+use crate::template::{Queue, Right};
 use store::Store;
 
 /// The queue server. Clones share one store.
@@ -147,6 +147,10 @@ impl Queues {
 impl Service for Queues {
     const CONTENT_TYPE: &'static str = "application/x-amz-json-1.0";
     const THROTTLED: &'static str = "com.amazonaws.sqs#RequestThrottled";
+
+    fn needs(operation: &str, body: &[u8]) -> Vec<Right> {
+        protocol::needs(operation, body).into_iter().collect()
+    }
 
     async fn answer(self: Arc<Self>, operation: String, body: Bytes) -> Answer {
         match protocol::run(&self, &operation, &body).await {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::store::Message;
 use super::{Queues, Receive, Refusal, batch, now_ms};
-use crate::template::{queue_arn, queue_url};
+use crate::template::{Right, queue_arn, queue_url};
 use drafts::{MOST_BYTES, draft};
 
 const MOST_VISIBILITY_SECONDS: u64 = 43_200;
@@ -43,6 +43,13 @@ pub(super) async fn run(queues: &Queues, operation: &str, body: &[u8]) -> Result
         "StartMessageMoveTask" => start_move(queues, &request),
         other => Err(Refusal::new("UnsupportedOperation", format!("The local queue does not know {other}."))),
     }
+}
+
+/// The right that a request needs, as AWS's service authorization reference lists them: a batch needs what its parts do.
+/// A request that can't be read needs none: it is refused.
+pub(super) fn needs(operation: &str, body: &[u8]) -> Option<Right> {
+    let queue = queue_of(&serde_json::from_slice(body).ok()?).ok()?;
+    Some(Right::new(format!("sqs:{}", operation.strip_suffix("Batch").unwrap_or(operation)), queue))
 }
 
 /// The queue that a request names: the last part of its address.

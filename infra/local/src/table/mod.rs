@@ -1,5 +1,6 @@
 //! The embedded table: DynamoDB's operations in this process, on one file or in memory.
 
+mod needs;
 mod operations;
 mod replays;
 mod streams;
@@ -18,7 +19,7 @@ use self::replays::Replays;
 use self::streams::Streams;
 use crate::data_dir::{DataError, check_sqlite};
 use crate::in_process::{self, Answer, Service};
-use crate::template::{KeyPart, Table};
+use crate::template::{KeyPart, Right, Table};
 
 /// Items looked at in one go when expired ones are removed: few, because the engine has one lock.
 const SWEEP_PAGE: u32 = 200;
@@ -188,6 +189,10 @@ impl Embedded {
 impl Service for Embedded {
     const CONTENT_TYPE: &'static str = "application/x-amz-json-1.0";
     const THROTTLED: &'static str = "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException";
+
+    fn needs(operation: &str, body: &[u8]) -> Vec<Right> {
+        needs::of(operation, body)
+    }
 
     async fn answer(self: Arc<Self>, operation: String, body: Bytes) -> Answer {
         // One item costs some tens of microseconds, less than a hop to another thread; a page of a scan costs

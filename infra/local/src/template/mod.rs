@@ -6,8 +6,9 @@
 mod intrinsics;
 mod pattern;
 mod resources;
+mod rights;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use http::Method;
 
 pub use intrinsics::{LOCAL_ACCOUNT, LOCAL_REGION, queue_arn, queue_url, stream_arn};
 pub use pattern::Pattern;
+pub use rights::Right;
 
 /// The text of `template.yaml`, as this build was made from it.
 pub const TEXT: &str = include_str!("../../../../template.yaml");
@@ -47,6 +49,8 @@ pub struct Function {
     pub streams: Vec<StreamSource>,
     /// The schedules that start it.
     pub schedules: Vec<Schedule>,
+    /// What its policies let it do.
+    pub rights: BTreeSet<Right>,
     /// The environment that it is started with.
     pub environment: BTreeMap<String, String>,
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     Function, Index, KeyPart, Pattern, Queue, QueueSource, Redrive, Route, Schedule, StreamSource, Table, Template,
-    TemplateError,
+    TemplateError, rights,
 };
 
 /// What AWS takes when a template says nothing.
@@ -86,6 +86,7 @@ struct FunctionProperties {
     timeout: Option<u64>,
     environment: Environment,
     events: BTreeMap<String, Event>,
+    policies: Vec<Value>,
 }
 
 #[derive(Deserialize, Default)]
@@ -193,6 +194,7 @@ fn function(name: &str, resource: &Resource, globals: &FunctionProperties) -> Re
         queues: Vec::new(),
         streams: Vec::new(),
         schedules: Vec::new(),
+        rights: rights::read(name, &own.policies)?,
         environment: variables.map(|(key, value)| (key.clone(), plain(value))).collect(),
     };
     for (event, source) in own.events {

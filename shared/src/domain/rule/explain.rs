@@ -141,6 +141,7 @@ impl Number {
                 let arguments = arguments.replace("category ", "品类").replace("sku ", "货号").replace(", ", "，");
                 format!("购买件数（{arguments}天）")
             }
+            Self::Until(coming) => chinese(coming.word()).to_owned(),
             Self::Invited => chinese("invited").to_owned(),
             Self::Health => chinese("health").to_owned(),
         }

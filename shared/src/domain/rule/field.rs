@@ -96,11 +96,36 @@ impl Units {
     }
 }
 
+/// A birthday that comes round every year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coming {
+    /// The member's own.
+    Own,
+    /// The nearest one of a child.
+    Child,
+}
+
+impl Coming {
+    /// The most days until a birthday: the day after one, when a 29 February lies between.
+    pub const MOST_DAYS: u64 = 365;
+
+    /// The word by which rules name it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Own => "birthday",
+            Self::Child => "child_birthday",
+        }
+    }
+}
+
 /// A field that is a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Number {
     /// Days since something happened; unknown when it never did.
     Since(Event),
+    /// Days until a birthday comes round; unknown when it was not told.
+    Until(Coming),
     /// A sum over purchase days; `None` is the programme's own window.
     Bought(Measure, Option<Window>),
     /// Units bought.
@@ -129,7 +154,7 @@ impl Number {
     #[must_use]
     pub const fn unit(&self) -> Unit {
         match self {
-            Self::Since(_) => Unit::Days,
+            Self::Since(_) | Self::Until(_) => Unit::Days,
             Self::Bought(Measure::Money | Measure::Basket, _) => Unit::Money,
             Self::Bought(Measure::Frequency | Measure::Orders, _) | Self::Units(_) | Self::Invited => Unit::Pieces,
             Self::Health => Unit::Score,

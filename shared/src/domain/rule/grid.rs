@@ -9,11 +9,12 @@
 //! - a wider window holds at least what a narrower one does, and lifetime at least what any does;
 //! - there are at least as many orders as days with one, at most w such days in w days, and money is basket × orders;
 //! - units of something were bought inside a window only if recency is below it;
+//! - a birthday is at most 365 days ahead;
 //! - `recency(any)` is at most any other `recency(...)` of an event.
 //!
 //! The bounds are checked in pairs, so a cell that only three fields together rule out is still looked at.
 
-use super::field::Number;
+use super::field::{Coming, Number};
 use super::{Comparison, Event, Measure, Rule, Sets, Text, Unit, vocabulary};
 use crate::domain::days::Window;
 use crate::domain::traits::Reply;
@@ -84,7 +85,7 @@ impl Grid {
         let begins = std::iter::once(0).chain(turns.iter().copied());
         let ends = turns.iter().map(|turn| turn - 1).chain(std::iter::once(u64::MAX));
         let mut spans: Vec<_> = begins.zip(ends).map(Some).collect();
-        spans.extend(matches!(number, Number::Since(_)).then_some(None));
+        spans.extend(matches!(number, Number::Since(_) | Number::Until(_)).then_some(None));
         self.axes.push(Axis::Number(number.clone(), spans));
     }
 
@@ -199,6 +200,7 @@ impl Grid {
             (Number::Bought(Measure::Frequency, Some(Window::Days(width))), Some((least, _))) => {
                 *least <= u64::from(*width)
             }
+            (Number::Until(_), Some((least, _))) => *least <= Coming::MOST_DAYS,
             _ => true,
         });
         alone && spans.iter().all(|one| spans.iter().all(|other| can_meet(*one, *other))) && is_possible_basket(&spans)

@@ -3,7 +3,7 @@
 //! Windows count by day, the as-of day included. A fact dated after the as-of day is not there yet; the verdict then
 //! ends on its day at the latest.
 
-use super::{Among, Comparison, Event, Measure, Number, Rule, Test, Text, Units};
+use super::{Among, Coming, Comparison, Event, Measure, Number, Rule, Test, Text, Units};
 use crate::domain::days::{PurchaseDay, Window};
 use crate::domain::facts::Facts;
 use crate::domain::traits::Tag;
@@ -52,6 +52,7 @@ impl Comparison {
     pub fn judge(&self, facts: &Facts<'_>, sets: &Sets<'_>, on: LocalDay) -> Verdict<bool> {
         match self {
             Self::Number(Number::Since(event), test) => event.judge(facts, test, on),
+            Self::Number(Number::Until(coming), test) => coming.judge(facts, test, on),
             Self::Number(Number::Bought(measure, window), test) => {
                 Bought::of(facts, window.unwrap_or(facts.window), on).judge(*measure, test)
             }
@@ -69,6 +70,7 @@ impl Number {
     pub fn of(&self, facts: &Facts<'_>, sets: &Sets<'_>, on: LocalDay) -> Option<u64> {
         match self {
             Self::Since(event) => event.day(facts, on).map(|day| days_between(day, on)),
+            Self::Until(coming) => coming.days(facts, on).map(u64::from),
             Self::Bought(measure, window) => {
                 Some(Bought::of(facts, window.unwrap_or(facts.window), on).sums.number(*measure))
             }
@@ -129,6 +131,43 @@ impl Event {
         let since = days_between(day, on);
         let turns = test.turns_above(since).map(|turn| days_after(day, turn));
         Verdict { value: test.holds(since), until: earlier(turns, ahead) }
+    }
+}
+
+/// For so many days at most a countdown is followed. Years differ by their 29 February alone, and within twelve of them
+/// there is every kind, also around a century: what has not turned by then never will.
+const COUNTDOWN_DAYS: i32 = 12 * 366;
+
+impl Coming {
+    /// Days until the birthday comes round, as counted on `on`.
+    fn days(self, facts: &Facts<'_>, on: LocalDay) -> Option<u32> {
+        match self {
+            Self::Own => facts.own.birthday.map(|birthday| birthday.days_until(on)),
+            Self::Child => facts.known_children().map(|child| child.birthday.days_until(on)).min(),
+        }
+    }
+
+    fn judge(self, facts: &Facts<'_>, test: &Test, on: LocalDay) -> Verdict<bool> {
+        let holds = |days: u32| test.holds(u64::from(days));
+        let Some(mut days) = self.days(facts, on) else { return Verdict::forever(false) };
+        let value = holds(days);
+        let mut from = on;
+        // Most rules that never turn are told at once.
+        let turns = test.turns().any(|turn| turn <= Self::MOST_DAYS && test.holds(turn) != test.holds(0));
+        while turns && from.days_since(on) <= COUNTDOWN_DAYS {
+            // The number counts down to 0 day by day, and begins again on the day after.
+            let below = test.turns().filter_map(|turn| u32::try_from(turn).ok()?.checked_sub(1));
+            let turn = below.filter(|below| *below < days && holds(*below) != value).max();
+            let next = from.plus(turn.map_or(days + 1, |below| days - below));
+            if next <= from {
+                break;
+            }
+            (from, days) = (next, self.days(facts, next).unwrap_or(0));
+            if holds(days) != value {
+                return Verdict { value, until: Some(from) };
+            }
+        }
+        Verdict::forever(value)
     }
 }
 

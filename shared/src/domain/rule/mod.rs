@@ -19,7 +19,7 @@ mod vocabulary;
 
 pub use error::{Detail, RuleError};
 pub use explain::Finding;
-pub use field::{Event, Kind, Measure, Number, Text, Unit, Units};
+pub use field::{Coming, Event, Kind, Measure, Number, Text, Unit, Units};
 pub(in crate::domain) use grid::Grid;
 pub use grid::{MOST_CELLS, Region};
 pub use judge::Sets;

@@ -7,8 +7,8 @@ use pest::iterators::{Pair, Pairs};
 use super::field::Kind;
 use super::vocabulary::{EVENTS, canonical, near};
 use super::{
-    Among, Comparison, Detail, Event, MOST_BYTES, MOST_COMPARISONS, MOST_DEPTH, Measure, Number, Relation, Rule,
-    RuleError, Test, Text, Unit, Units, Vocabulary,
+    Among, Coming, Comparison, Detail, Event, MOST_BYTES, MOST_COMPARISONS, MOST_DEPTH, Measure, Number, Relation,
+    Rule, RuleError, Test, Text, Unit, Units, Vocabulary,
 };
 use crate::domain::age::AgeBand;
 use crate::domain::consent::Purpose;
@@ -223,6 +223,8 @@ impl<'a> Reader<'a> {
             ("recency", [event]) => self.event(event).map(|event| Field::Number(Number::Since(event))),
             ("recency", _) => Err(wrong(&["no parentheses", "(view)"])),
             ("tenure", _) => plain(Field::Number(Number::Since(Event::FirstOrder))),
+            ("birthday", _) => plain(Field::Number(Number::Until(Coming::Own))),
+            ("child_birthday", _) => plain(Field::Number(Number::Until(Coming::Child))),
             ("bought", [thing, span]) if (thing.as_rule(), span.as_rule()) == (Shape::thing, Shape::span) => {
                 let days = self.days(name, span, u64::from(BASKET_DAYS))?;
                 self.kind(thing).map(|kind| Field::Number(Number::Units(Units::new(kind, days))))

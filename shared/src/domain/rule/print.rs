@@ -107,6 +107,7 @@ impl fmt::Display for Number {
                 }
                 Kind::Sku(sku) => write!(f, "bought(sku {}, {} days)", quoted(sku.as_str()), units.days()),
             },
+            Self::Until(coming) => f.write_str(coming.word()),
             Self::Invited => f.write_str("invited"),
             Self::Health => f.write_str("health"),
         }

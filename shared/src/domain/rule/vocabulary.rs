@@ -40,9 +40,11 @@ pub struct Vocabulary {
 pub(super) const KEYWORDS: [&str; 6] = ["and", "or", "not", "in", "between", "everyone"];
 
 /// Fields: the English name, which is canonical, and its Chinese synonyms.
-pub(super) const FIELDS: [(&str, &[&str]); 16] = [
+pub(super) const FIELDS: [(&str, &[&str]); 18] = [
     ("recency", &["最近购买", "最近"]),
     ("tenure", &["首次购买", "首购"]),
+    ("birthday", &["距生日", "生日"]),
+    ("child_birthday", &["距孩子生日", "孩子生日"]),
     ("frequency", &["频次"]),
     ("orders", &["订单数"]),
     ("money", &["金额"]),

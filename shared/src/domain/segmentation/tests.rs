@@ -136,6 +136,18 @@ fn a_set_that_asks_for_too_much_at_once_is_said_to_be_unchecked() {
     assert!(found.unchecked.is_some_and(|why| why.contains("tag t19")));
 }
 
+#[test]
+fn a_birthday_lies_at_most_365_days_ahead_or_is_unknown() {
+    let rules = [("soon", "birthday <= 7"), ("later", "birthday between 8 and 365"), ("untold", "not birthday <= 365")];
+    let found = coverage(&set_of("exactly_one", &rules));
+    assert_eq!((found.gaps, found.overlaps, found.unreachable), (Vec::new(), Vec::new(), Vec::new()));
+    let found = coverage(&set_of("exactly_one", &rules[..2]));
+    assert_eq!(found.gaps[0].english, "birthday unknown");
+    assert_eq!(found.gaps[0].chinese, "距生日未知");
+    let never = coverage(&set_of("first_match", &[("never", "child_birthday > 365"), ("rest", "everyone")]));
+    assert_eq!(never.unreachable, [Code::parse("never").unwrap()]);
+}
+
 fn flaws_of(change: impl FnOnce(&mut Draft)) -> Vec<(String, String)> {
     let mut draft = Draft::from(shipped());
     change(&mut draft);

@@ -6,7 +6,13 @@
 //! [`super::account::Account::may_be_sent`]. What the law asks, article by article and test by test, stands in
 //! `consent.md`.
 
+mod gate;
+mod purpose;
+
 use serde::{Deserialize, Serialize};
+
+pub use gate::{Bar, is_opt_out};
+pub use purpose::{Purpose, Scope};
 
 use super::account::Account;
 use super::entry::What;
@@ -14,8 +20,7 @@ use super::posting::{Failure, Posted, Posting};
 use super::privacy_policy::PrivacyPolicy;
 use super::refusal::Refusal;
 use super::rulebook::Rulebook;
-use super::traits::Channel;
-use crate::values::{Actor, ChildId, Device, Invalid, LocalDay, Locale, MemberId, Moment, PageName, Reason, RowKey};
+use crate::values::{Actor, ChildId, Device, LocalDay, Locale, MemberId, Moment, PageName, Reason, RowKey};
 
 /// Days after a refusal on which nobody may be asked again (网络数据安全管理条例 22(5): 不得频繁征求同意; the figure is
 /// ours).
@@ -23,134 +28,6 @@ pub const ASK_AGAIN_AFTER_DAYS: u32 = 30;
 
 /// The layout of a stored record; older layouts stay readable.
 pub const SCHEMA: u8 = 1;
-
-/// What personal data may be processed for. One purpose, one consent: none comes with another one.
-///
-/// Their order is stored in hot items: a new one comes last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-pub enum Purpose {
-    /// Marketing by WeChat subscribe messages.
-    #[serde(rename = "marketing.subscribe")]
-    Subscribe,
-    /// Marketing by WeCom.
-    #[serde(rename = "marketing.wecom")]
-    Wecom,
-    /// Marketing by text messages.
-    #[serde(rename = "marketing.sms")]
-    Sms,
-    /// Marketing by e-mail.
-    #[serde(rename = "marketing.email")]
-    Email,
-    /// Marketing by the brand's own webhook.
-    #[serde(rename = "marketing.webhook")]
-    Webhook,
-    /// Choosing what somebody is shown by what is known of them. On unless refused (PIPL 24 asks for a way out).
-    #[serde(rename = "personalisation")]
-    Personalisation,
-    /// Sensitive personal data (PIPL 29).
-    #[serde(rename = "sensitive")]
-    Sensitive,
-    /// Handing data on to somebody else (PIPL 23).
-    #[serde(rename = "third_party")]
-    ThirdParty,
-    /// Making something public (PIPL 25).
-    #[serde(rename = "publication")]
-    Publication,
-    /// Taking data out of the country (PIPL 39).
-    #[serde(rename = "cross_border")]
-    CrossBorder,
-    /// A guardian's, for a child's profile (PIPL 31, 儿童个人信息网络保护规定 9). One for each child.
-    #[serde(rename = "children")]
-    Children,
-    /// A guardian's, for the profile of a member who is under 14 (the same articles).
-    #[serde(rename = "minor")]
-    Minor,
-}
-
-/// Under which rule a consent is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// Plain consent (PIPL 13, 14).
-    General,
-    /// Separate consent: asked for by itself (PIPL 23, 25, 29, 39).
-    Separate,
-    /// A guardian's (PIPL 31).
-    Guardian,
-}
-
-impl Purpose {
-    /// Every purpose.
-    pub const ALL: [Self; 12] = [
-        Self::Subscribe,
-        Self::Wecom,
-        Self::Sms,
-        Self::Email,
-        Self::Webhook,
-        Self::Personalisation,
-        Self::Sensitive,
-        Self::ThirdParty,
-        Self::Publication,
-        Self::CrossBorder,
-        Self::Children,
-        Self::Minor,
-    ];
-
-    /// The word by which routes, rules and answers name it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Subscribe => "marketing.subscribe",
-            Self::Wecom => "marketing.wecom",
-            Self::Sms => "marketing.sms",
-            Self::Email => "marketing.email",
-            Self::Webhook => "marketing.webhook",
-            Self::Personalisation => "personalisation",
-            Self::Sensitive => "sensitive",
-            Self::ThirdParty => "third_party",
-            Self::Publication => "publication",
-            Self::CrossBorder => "cross_border",
-            Self::Children => "children",
-            Self::Minor => "minor",
-        }
-    }
-
-    /// The purpose that this word names.
-    pub fn parse(word: &str) -> Result<Self, Invalid> {
-        let found = Self::ALL.into_iter().find(|purpose| purpose.word() == word);
-        found.ok_or(Invalid("a purpose, as marketing.sms"))
-    }
-
-    /// Under which rule it is asked for.
-    #[must_use]
-    pub const fn scope(self) -> Scope {
-        match self {
-            Self::Subscribe | Self::Wecom | Self::Sms | Self::Email | Self::Webhook | Self::Personalisation => {
-                Scope::General
-            }
-            Self::Sensitive | Self::ThirdParty | Self::Publication | Self::CrossBorder => Scope::Separate,
-            Self::Children | Self::Minor => Scope::Guardian,
-        }
-    }
-
-    /// What a commercial message on this channel needs.
-    #[must_use]
-    pub const fn of_channel(channel: Channel) -> Self {
-        match channel {
-            Channel::Subscribe => Self::Subscribe,
-            Channel::Wecom => Self::Wecom,
-            Channel::Sms => Self::Sms,
-            Channel::Email => Self::Email,
-            Channel::Webhook => Self::Webhook,
-        }
-    }
-
-    /// Whether nobody under 14 can have it: marketing, and being judged by what is known (儿童规定 13, 14).
-    #[must_use]
-    pub const fn is_for_grown_ups(self) -> bool {
-        matches!(self, Self::Subscribe | Self::Wecom | Self::Sms | Self::Email | Self::Webhook | Self::Personalisation)
-    }
-}
 
 /// From which version of a purpose's statement on a consent counts; nothing counts for a purpose that is not offered.
 ///
@@ -422,56 +299,4 @@ pub fn decide(
 pub fn row(before: &Account, purpose: Purpose) -> RowKey {
     let sequence = (before.chain.length + 1).to_string();
     RowKey::of("consent", &[&before.member.to_string(), purpose.word(), &sequence])
-}
-
-/// Why a member may not be sent a commercial message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Bar {
-    /// The member is under 14.
-    UnderFourteen,
-    /// The member never agreed, or has withdrawn.
-    NoConsent,
-    /// The member agreed to something else than what the statement says now.
-    Outdated,
-}
-
-impl Account {
-    /// Whether a commercial message on this channel may be sent to the member on a day, or what stands against it.
-    /// Asked when an audience is chosen, and again right before each message leaves.
-    pub fn may_be_sent(&self, channel: Channel, floors: Floors, on: LocalDay) -> Result<(), Bar> {
-        let decision = self.traits.decision(Purpose::of_channel(channel)).filter(|decision| decision.granted);
-        match decision {
-            _ if self.own.is_minor(on) => Err(Bar::UnderFourteen),
-            None => Err(Bar::NoConsent),
-            Some(decision) if decision.is_live(floors) => Ok(()),
-            Some(_) => Err(Bar::Outdated),
-        }
-    }
-
-    /// Whether what the member is shown may be chosen by what is known of them. Whoever has not refused may be shown a
-    /// choice, because the law asks for a way out (PIPL 24); nobody under 14 may.
-    #[must_use]
-    pub fn may_be_personalised(&self, on: LocalDay) -> bool {
-        let refused = self.traits.decision(Purpose::Personalisation).is_some_and(|decision| !decision.granted);
-        !refused && !self.own.is_minor(on)
-    }
-}
-
-/// Whether an answer to a text message asks for no more of them: `T`, `TD`, `N`, `R`, `退订` and their like, in small
-/// letters, with blanks or in full width.
-///
-/// The words are those that the large providers print at the end of marketing messages: T and TD and N at Aliyun and
-/// Tencent, R at Huawei.
-#[must_use]
-pub fn is_opt_out(text: &str) -> bool {
-    const WORDS: [&str; 10] = ["T", "TD", "N", "R", "0000", "STOP", "QX", "退订", "取消", "拒收"];
-    let fold = |c: char| match u32::from(c) {
-        // Full-width forms of ASCII.
-        wide @ 0xFF01..=0xFF5E => char::from_u32(wide - 0xFEE0).unwrap_or(c),
-        _ => c,
-    };
-    let is_mark = |c: char| c.is_whitespace() || matches!(c, '.' | '。' | '!' | '"' | '“' | '”' | '\'');
-    let plain: String = text.chars().take(40).map(fold).filter(|c| !is_mark(*c)).collect();
-    WORDS.contains(&plain.to_ascii_uppercase().as_str())
 }

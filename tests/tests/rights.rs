@@ -1,0 +1,63 @@
+//! The rights of the functions: enough for everything that they do, and no more.
+//!
+//! That they are enough is held by every other test: the local host refuses a function what its policies in
+//! `template.yaml` don't allow. That they are no more needs a run of all tests which notes what was used, as `.ci/run`
+//! makes one:
+//!
+//! ```text
+//! HUITOU_RIGHTS_USED=$PWD/target/rights-used.txt cargo test --workspace
+//! HUITOU_RIGHTS_USED=$PWD/target/rights-used.txt cargo test -p tests --test rights -- --ignored
+//! ```
+
+#![cfg(test)]
+
+use std::collections::BTreeSet;
+
+use local::template::Template;
+
+/// The files of the bucket, of which each has a name of its own.
+const FILES: &str = "Attachments/*";
+
+/// What functions need on AWS and not on one machine, where all of them share a process: action, resource, why.
+const BEYOND_THE_HOST: [(&str, &str, &str); 2] = [
+    ("dynamodb:Query", "Settings", "whoever asks first reads the settings for all"),
+    ("sqs:SendMessage", "MovesDeadLetters", "the event source sends what was given up, with the function's role"),
+];
+
+fn given() -> Vec<(String, String, String)> {
+    let functions = Template::shipped().unwrap().functions;
+    let rights = functions.into_iter().flat_map(|function| {
+        let of = function.logical;
+        function.rights.into_iter().map(move |right| (of.clone(), right.action, right.resource))
+    });
+    rights.collect()
+}
+
+#[test]
+fn no_policy_speaks_of_all_actions_or_all_resources() {
+    for (function, action, resource) in given() {
+        assert!(!action.contains('*'), "{function} may do {action}");
+        assert!(resource == FILES || !resource.contains('*'), "{function} may do {action} on {resource}");
+    }
+}
+
+#[test]
+fn only_the_recompute_may_scan_and_only_the_hot_items() {
+    let scanning: Vec<_> = given().into_iter().filter(|(_, action, _)| action.ends_with("Scan")).collect();
+    let only = ("SegmentRecompute".to_owned(), "dynamodb:Scan".to_owned(), "Members".to_owned());
+    assert_eq!(scanning, [only]);
+}
+
+#[test]
+#[ignore = "judges what a run of all other tests has noted; .ci/run makes that run and then this test"]
+fn every_right_that_the_template_gives_is_used() {
+    let noted = std::env::var("HUITOU_RIGHTS_USED").expect("HUITOU_RIGHTS_USED names the file of noted rights");
+    let noted = std::fs::read_to_string(noted).unwrap();
+    let used: BTreeSet<&str> = noted.lines().collect();
+    let given = given().into_iter().filter(|(_, action, resource)| {
+        !BEYOND_THE_HOST.iter().any(|(known, on, _)| known == action && on == resource)
+    });
+    let given = given.map(|(function, action, resource)| format!("{function} {action} {resource}"));
+    let unused: Vec<String> = given.filter(|right| !used.contains(right.as_str())).collect();
+    assert!(unused.is_empty(), "the template gives rights that no test has used:\n{}", unused.join("\n"));
+}
