@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cases::campaigns::KeptCampaigns;
+use crate::cases::tracking::Doors;
+use crate::channels::Senders;
 use crate::clock::Clock;
+use crate::domain::campaign::limits::LimitsVersion;
 use crate::domain::clv::Model;
 use crate::domain::desk::DeskVersion;
 use crate::domain::playbook::Playbooks;
@@ -28,6 +32,14 @@ pub struct Parts {
     pub table: Table,
     /// The recompute queue.
     pub queue: Queue,
+    /// The queue by which audiences are paged.
+    pub dispatch_queue: Queue,
+    /// The queue of messages that are to go, one member each.
+    pub send_queue: Queue,
+    /// The providers of messages.
+    pub senders: Senders,
+    /// By what whatever comes back of messages is known, and where it comes back to.
+    pub doors: Doors,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -39,7 +51,7 @@ pub struct Parts {
     /// Files of members.
     pub objects: Arc<dyn Objects>,
     /// WeChat.
-    pub wechat: WeChat,
+    pub wechat: Arc<WeChat>,
     /// Signs session tokens.
     pub tokens: TokenKeys,
     /// Checks systems' signatures.
@@ -65,6 +77,8 @@ struct Inner {
     model: Kept<Option<Arc<Model>>>,
     desk: Kept<DeskVersion>,
     playbooks: Kept<Playbooks>,
+    campaigns: KeptCampaigns,
+    limits: Kept<LimitsVersion>,
     privacy_policy: Kept<PolicyVersion>,
     keys: KeyCache,
 }
@@ -84,6 +98,8 @@ impl App {
             model: Kept::default(),
             desk: Kept::default(),
             playbooks: Kept::default(),
+            campaigns: KeptCampaigns::default(),
+            limits: Kept::default(),
             privacy_policy: Kept::default(),
             keys: KeyCache::default(),
         }))
@@ -119,6 +135,12 @@ impl App {
         self.0.parts.own_name.clone()
     }
 
+    /// By what whatever comes back of messages is known, and where it comes back to.
+    #[must_use]
+    pub fn doors(&self) -> &Doors {
+        &self.0.parts.doors
+    }
+
     pub(crate) fn entropy(&self) -> &dyn Entropy {
         self.0.parts.entropy.as_ref()
     }
@@ -149,6 +171,14 @@ impl App {
 
     pub(crate) fn kept_playbooks(&self) -> &Kept<Playbooks> {
         &self.0.playbooks
+    }
+
+    pub(crate) fn kept_campaigns(&self) -> &KeptCampaigns {
+        &self.0.campaigns
+    }
+
+    pub(crate) fn kept_limits(&self) -> &Kept<LimitsVersion> {
+        &self.0.limits
     }
 
     pub(crate) fn kept_privacy_policy(&self) -> &Kept<PolicyVersion> {

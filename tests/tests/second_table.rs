@@ -356,7 +356,7 @@ async fn the_embedded_table_tells_the_same_story_twice() {
 }
 
 #[tokio::test]
-#[ignore = "needs HUITOU_TABLE_ENDPOINT"]
+#[ignore = "needs another DynamoDB; tests/judges/dynamodb-local.sh starts one, and .ci/run runs this on it"]
 async fn another_dynamodb_tells_the_same_story_as_the_embedded_table() {
     let embedded = story(Yard::in_memory(SEED).await).await;
     let remote = Remote::create().await;

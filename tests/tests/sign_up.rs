@@ -259,7 +259,7 @@ async fn a_member_is_reached_by_what_is_bound_told_and_linked_and_none_of_it_lie
     link(&bo.id).await.refuses(409, "id_taken");
 
     let id = MemberId::parse(&anna.id).unwrap();
-    let (contacts, cost) = metered(house.host.app.people().contacts(id)).await;
+    let (contacts, cost) = Box::pin(metered(house.host.app.people().contacts(id))).await;
     let contacts = contacts.unwrap();
     assert_eq!(cost.calls, 1);
     assert_eq!(contacts.openid.unwrap().as_str(), "anna");

@@ -180,17 +180,7 @@ impl Life {
 }
 
 fn matter() -> Matter {
-    Matter {
-        kind: Kind::Quality,
-        channel: Channel::MiniProgram,
-        priority: None,
-        order: None,
-        sku: None,
-        line: Some(Category::parse("鞋").unwrap()),
-        return_reason: None,
-        follows: None,
-        handed_over: false,
-    }
+    Matter { line: Some(Category::parse("鞋").unwrap()), ..Matter::new(Kind::Quality, Channel::MiniProgram) }
 }
 
 fn scores(csat: u8, nps: u8) -> Scores {

@@ -4,7 +4,7 @@ use axum::Json as Answer;
 use axum::extract::State;
 use http::StatusCode;
 use huitou::app::App;
-use huitou::domain::order::ReturnReason;
+use huitou::domain::order::RefundReason;
 use huitou::domain::purchase::Refund;
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, Json};
@@ -25,7 +25,7 @@ pub(crate) struct RefundIn {
     amount: SomeFen,
     /// Why the goods came back.
     #[serde(default)]
-    reason: Option<ReturnReason>,
+    reason: Option<RefundReason>,
 }
 
 /// Take back exactly the points that the money given back had earned, at the rule of the order's day.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use huitou::app::App;
 use huitou::domain::playbook::{Playbook, Spent};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, IfMatch, Json};
 use huitou::manners::problem::Problem;
+use huitou::manners::tagged::Tagged;
 use huitou::values::Code;
 use serde::Serialize;
 
@@ -38,26 +38,23 @@ pub(crate) struct SegmentPlaybook {
     spent: Option<Spent>,
 }
 
-fn with_tag(version: u32, mut response: Response) -> Response {
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
-}
-
 /// All playbooks. Send the ETag as If-Match to save or delete one.
 #[utoipa::path(get, path = "/v1/playbooks", tag = "playbooks", responses((status = 200, body = PlaybookList)))]
-pub(crate) async fn list(State(app): State<App>, _: Caller) -> Result<Response, Problem> {
+pub(crate) async fn list(State(app): State<App>, _: Caller) -> Result<Tagged<u32, Answer<PlaybookList>>, Problem> {
     let newest = app.playbooks().newest().await?;
     let list = PlaybookList { version: newest.version, playbooks: newest.by_segment };
-    Ok(with_tag(list.version, Answer(list).into_response()))
+    Ok(Tagged(list.version, Answer(list)))
 }
 
 /// A segment's playbook, and what it has used of its budget. Send the ETag as If-Match to save or delete it.
 #[utoipa::path(get, path = "/v1/segments/{id}/playbook", tag = "playbooks", params(("id" = Code, Path)), responses((status = 200, body = SegmentPlaybook)))]
-pub(crate) async fn read(State(app): State<App>, _: Caller, Ids(segment): Ids<Code>) -> Result<Response, Problem> {
+pub(crate) async fn read(
+    State(app): State<App>,
+    _: Caller,
+    Ids(segment): Ids<Code>,
+) -> Result<Tagged<u32, Answer<SegmentPlaybook>>, Problem> {
     let (playbook, version, spent) = app.playbooks().of(&segment).await?;
-    Ok(with_tag(version, Answer(SegmentPlaybook { segment, version, playbook, spent }).into_response()))
+    Ok(Tagged(version, Answer(SegmentPlaybook { segment, version, playbook, spent })))
 }
 
 /// Give a segment its playbook, in place of one that it may have.
@@ -68,13 +65,12 @@ pub(crate) async fn read(State(app): State<App>, _: Caller, Ids(segment): Ids<Co
 pub(crate) async fn save(
     State(app): State<App>,
     caller: Caller,
-    IfMatch(seen): IfMatch,
+    IfMatch(seen): IfMatch<u32>,
     Ids(segment): Ids<Code>,
     Json(playbook): Json<Playbook>,
-) -> Result<Response, Problem> {
-    let seen = u32::try_from(seen).unwrap_or(u32::MAX);
+) -> Result<Tagged<u32, Answer<SegmentPlaybook>>, Problem> {
     let version = app.playbooks().save(&segment, Some(playbook.clone()), seen, caller.actor).await?;
-    Ok(with_tag(version, Answer(SegmentPlaybook { segment, version, playbook, spent: None }).into_response()))
+    Ok(Tagged(version, Answer(SegmentPlaybook { segment, version, playbook, spent: None })))
 }
 
 /// Take a segment's playbook away: it no longer acts.
@@ -82,10 +78,9 @@ pub(crate) async fn save(
 pub(crate) async fn delete(
     State(app): State<App>,
     caller: Caller,
-    IfMatch(seen): IfMatch,
+    IfMatch(seen): IfMatch<u32>,
     Ids(segment): Ids<Code>,
-) -> Result<Response, Problem> {
-    let seen = u32::try_from(seen).unwrap_or(u32::MAX);
+) -> Result<Tagged<u32, StatusCode>, Problem> {
     let version = app.playbooks().save(&segment, None, seen, caller.actor).await?;
-    Ok(with_tag(version, StatusCode::NO_CONTENT.into_response()))
+    Ok(Tagged(version, StatusCode::NO_CONTENT))
 }

@@ -10,21 +10,15 @@ use huitou::domain::program::{Program, Version};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, IfMatch, Json, Query};
 use huitou::manners::problem::Problem;
+use huitou::manners::tagged::Tagged;
 use huitou::values::{Moment, RowKey};
 use serde::Deserialize;
 
-fn with_tag(version: &Version) -> Response {
-    let mut response = Answer(version).into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", version.version)) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
-}
-
 /// The newest settings. Send the ETag as If-Match to save the next version.
 #[utoipa::path(get, path = "/v1/program", tag = "programme", responses((status = 200, body = Version)))]
-pub(crate) async fn read(State(app): State<App>, _: Caller) -> Result<Response, Problem> {
-    Ok(with_tag(&*app.programs().newest().await?))
+pub(crate) async fn read(State(app): State<App>, _: Caller) -> Result<Tagged<u32, Answer<Version>>, Problem> {
+    let newest = app.programs().newest().await?;
+    Ok(Tagged(newest.version, Answer(newest.as_ref().clone())))
 }
 
 /// How settings are saved.
@@ -46,7 +40,7 @@ pub(crate) struct Saving {
 pub(crate) async fn save(
     State(app): State<App>,
     caller: Caller,
-    IfMatch(seen): IfMatch,
+    IfMatch(seen): IfMatch<u32>,
     Query(saving): Query<Saving>,
     Json(program): Json<Program>,
 ) -> Result<Response, Problem> {
@@ -58,9 +52,8 @@ pub(crate) async fn save(
         }
         return Ok(response);
     }
-    let seen = u32::try_from(seen).unwrap_or(u32::MAX);
     let version = app.programs().save(program, seen, saving.effective_from, caller.actor).await?;
-    Ok(with_tag(&version))
+    Ok(Tagged(version.version, Answer(version)).into_response())
 }
 
 /// What a dry run has found so far.

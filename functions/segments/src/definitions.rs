@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use huitou::app::App;
 use huitou::cases::segments::Wanted;
 use huitou::domain::segmentation::{Mode, Segment, SegmentDraft, Segmentation, Set, SetDraft};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, IfMatch, Json};
 use huitou::manners::problem::Problem;
+use huitou::manners::tagged::Tagged;
 use huitou::values::{Code, Name};
 use serde::{Deserialize, Serialize};
 
@@ -158,28 +158,24 @@ fn find(rules: &Segmentation, id: &Code, counts: &BTreeMap<Code, u64>) -> Option
     }))
 }
 
-fn with_tag(status: StatusCode, version: u32, answer: impl Serialize) -> Response {
-    let mut response = (status, Answer(answer)).into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
-}
-
 /// All segments with their counts, which are exact.
 #[utoipa::path(get, path = "/v1/segments", tag = "segments", responses((status = 200, body = Segments)))]
-pub(crate) async fn list(State(app): State<App>, _: Caller) -> Result<Response, Problem> {
+pub(crate) async fn list(State(app): State<App>, _: Caller) -> Result<Tagged<u32, Answer<Segments>>, Problem> {
     let (rules, counts) = (app.segments().newest().await?, app.segments().counts().await?);
     let items = rules.segments().map(|segment| shown(segment, rules.version(), &counts)).collect();
-    Ok(with_tag(StatusCode::OK, rules.version(), Segments { version: rules.version(), items }))
+    Ok(Tagged(rules.version(), Answer(Segments { version: rules.version(), items })))
 }
 
 /// One segment, or one set with its entries.
 #[utoipa::path(get, path = "/v1/segments/{id}", tag = "segments", params(("id" = Code, Path)), responses((status = 200, body = SegmentOrSet)))]
-pub(crate) async fn read(State(app): State<App>, _: Caller, Ids(id): Ids<Code>) -> Result<Response, Problem> {
+pub(crate) async fn read(
+    State(app): State<App>,
+    _: Caller,
+    Ids(id): Ids<Code>,
+) -> Result<Tagged<u32, Answer<SegmentOrSet>>, Problem> {
     let (rules, counts) = (app.segments().newest().await?, app.segments().counts().await?);
     let found = find(&rules, &id, &counts).ok_or_else(Problem::not_found)?;
-    Ok(with_tag(StatusCode::OK, rules.version(), found))
+    Ok(Tagged(rules.version(), Answer(found)))
 }
 
 /// Save a segment or a set as part of the next version of all segments.
@@ -191,14 +187,14 @@ pub(crate) async fn save(
     State(app): State<App>,
     caller: Caller,
     Ids(id): Ids<Code>,
-    seen: Option<IfMatch>,
+    seen: Option<IfMatch<u32>>,
     Json(wanted): Json<SaveSegment>,
-) -> Result<Response, Problem> {
-    let seen = seen.map(|IfMatch(seen)| u32::try_from(seen).unwrap_or(u32::MAX));
+) -> Result<Tagged<u32, Answer<SegmentOrSet>>, Problem> {
+    let seen = seen.map(|IfMatch(seen)| seen);
     let rules = app.segments().save(wanted.read(id.clone())?, seen, &caller.actor).await?;
     let counts = app.segments().counts().await?;
     let found = find(&rules, &id, &counts).ok_or_else(Problem::defect)?;
-    Ok(with_tag(StatusCode::OK, rules.version(), found))
+    Ok(Tagged(rules.version(), Answer(found)))
 }
 
 /// Delete a segment or a set; everybody leaves it by a full pass. Refused while rules refer to it.
@@ -207,8 +203,8 @@ pub(crate) async fn delete(
     State(app): State<App>,
     caller: Caller,
     Ids(id): Ids<Code>,
-    IfMatch(seen): IfMatch,
+    IfMatch(seen): IfMatch<u32>,
 ) -> Result<StatusCode, Problem> {
-    app.segments().delete(&id, u32::try_from(seen).unwrap_or(u32::MAX), &caller.actor).await?;
+    app.segments().delete(&id, seen, &caller.actor).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,18 +2,14 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::response::AppendHeaders;
-use http::{HeaderName, header};
 use huitou::app::App;
 use huitou::cases::profiles::{Basics, Gender, Mine};
 use huitou::manners::caller::Me;
 use huitou::manners::extract::{IfMatch, Json};
 use huitou::manners::problem::Problem;
+use huitou::manners::tagged::Tagged;
 use huitou::values::{Birthday, Code, Email, InviteCode, MemberId, Moment, Name, Phone};
 use serde::{Deserialize, Serialize};
-
-/// An answer and its `ETag`.
-type Tagged<T> = (AppendHeaders<[(HeaderName, String); 1]>, Answer<T>);
 
 /// The own profile, in clear.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -69,15 +65,14 @@ impl From<Mine> for OwnProfile {
     }
 }
 
-fn tagged(mine: Mine) -> Tagged<OwnProfile> {
-    let tag = format!("\"{}\"", mine.version);
-    (AppendHeaders([(header::ETAG, tag)]), Answer(mine.into()))
+fn shown(mine: Mine) -> Tagged<u64, Answer<OwnProfile>> {
+    Tagged(mine.version, Answer(mine.into()))
 }
 
 /// The own profile.
 #[utoipa::path(get, path = "/v1/me", tag = "sign-up", responses((status = 200, body = OwnProfile)))]
-pub(crate) async fn read(State(app): State<App>, Me(me): Me) -> Result<Tagged<OwnProfile>, Problem> {
-    Ok(tagged(app.profiles().read(&me).await?))
+pub(crate) async fn read(State(app): State<App>, Me(me): Me) -> Result<Tagged<u64, Answer<OwnProfile>>, Problem> {
+    Ok(shown(app.profiles().read(&me).await?))
 }
 
 /// What a member tells about themselves. What is left out is forgotten.
@@ -99,10 +94,10 @@ pub(crate) async fn replace(
     Me(me): Me,
     builds_on: Option<IfMatch>,
     Json(told): Json<TellAboutMe>,
-) -> Result<Tagged<OwnProfile>, Problem> {
+) -> Result<Tagged<u64, Answer<OwnProfile>>, Problem> {
     let TellAboutMe { name, birthday, email, city, gender } = told;
     let basics = Basics { name, birthday, email, city, gender };
-    Ok(tagged(app.profiles().edit(&me, &basics, builds_on.map(|IfMatch(version)| version)).await?))
+    Ok(shown(app.profiles().edit(&me, &basics, builds_on.map(|IfMatch(version)| version)).await?))
 }
 
 /// A phone to be bound.
@@ -121,6 +116,6 @@ pub(crate) async fn bind_phone(
     State(app): State<App>,
     Me(me): Me,
     Json(bind): Json<BindPhone>,
-) -> Result<Tagged<OwnProfile>, Problem> {
-    Ok(tagged(Box::pin(app.profiles().bind_phone(&me, &bind.phone_code)).await?))
+) -> Result<Tagged<u64, Answer<OwnProfile>>, Problem> {
+    Ok(shown(Box::pin(app.profiles().bind_phone(&me, &bind.phone_code)).await?))
 }

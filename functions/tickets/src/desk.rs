@@ -3,13 +3,14 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use huitou::app::App;
-use huitou::cases::tickets::{QueuePosition, Said};
+use huitou::cases::tickets::{QueuePosition, Said, Whole};
 use huitou::domain::ticket::{Channel, Handling, Kind, Priority, State as Standing};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, IfMatch, Json, Key, Query};
 use huitou::manners::problem::Problem;
+use huitou::manners::tagged::Tagged;
 use huitou::table::{StoredTicket, TicketList, TicketPosition};
 use huitou::trust::token::Role;
 use huitou::values::{Actor, Code, MemberId, Note, Reason, TicketId};
@@ -21,17 +22,12 @@ use crate::shown::{DeskTicket, DeskWholeTicket, ShownRecord};
 /// The lists of this file, as cursors name them.
 const QUEUES: &str = "tickets";
 
-/// An answer that carries the version on which the next decision builds.
-fn with_tag(version: u64, answer: impl Serialize, status: StatusCode) -> Response {
-    let mut response = (status, Answer(answer)).into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
+fn shown(stored: &StoredTicket) -> Tagged<u64, Answer<DeskTicket>> {
+    Tagged(stored.version, Answer(stored.into()))
 }
 
-fn shown(stored: &StoredTicket) -> Response {
-    with_tag(stored.version, DeskTicket::from(stored), StatusCode::OK)
+fn whole_shown(app: &App, whole: Whole) -> Result<Tagged<u64, Answer<DeskWholeTicket>>, Problem> {
+    Ok(Tagged(whole.stored.version, Answer(DeskWholeTicket::of(app, whole)?)))
 }
 
 /// A ticket to be opened for a member.
@@ -64,7 +60,7 @@ pub(crate) async fn open(
     caller: Caller,
     Key(key): Key,
     Json(asked): Json<OpenTicketFor>,
-) -> Result<Response, Problem> {
+) -> Result<(StatusCode, Tagged<u64, Answer<DeskWholeTicket>>), Problem> {
     let OpenTicketFor { member_id, kind, text, channel, priority, order, product, return_reason } = asked;
     let usual = match caller.role {
         Role::Guide => Channel::Store,
@@ -74,7 +70,7 @@ pub(crate) async fn open(
     let matter = matter(kind, channel.unwrap_or(usual), priority, order, product, return_reason);
     let who = caller.on(member_id);
     let whole = app.tickets().open(&who, &caller.sight(), key.as_str(), matter, Said::from(&text)).await?;
-    Ok(with_tag(whole.stored.version, DeskWholeTicket::of(&app, whole)?, StatusCode::CREATED))
+    Ok((StatusCode::CREATED, whole_shown(&app, whole)?))
 }
 
 /// Which tickets, and where their list goes on. Without a department and an assignee: all queues, one department after
@@ -150,14 +146,17 @@ pub(crate) async fn take_next(
     Json(from): Json<TakeNext>,
 ) -> Result<Response, Problem> {
     let taken = app.tickets().take_next(&caller.actor, &from.department).await?;
-    Ok(taken.as_ref().map_or_else(|| StatusCode::NO_CONTENT.into_response(), shown))
+    Ok(taken.as_ref().map_or_else(|| StatusCode::NO_CONTENT.into_response(), |stored| shown(stored).into_response()))
 }
 
 /// A ticket with everything that happened. Send the ETag as If-Match with a decision.
 #[utoipa::path(get, path = "/v1/tickets/{id}", tag = "tickets", params(("id" = TicketId, Path)), responses((status = 200, body = DeskWholeTicket)))]
-pub(crate) async fn show(State(app): State<App>, _: Caller, Ids(id): Ids<TicketId>) -> Result<Response, Problem> {
-    let whole = app.tickets().read(id).await?;
-    Ok(with_tag(whole.stored.version, DeskWholeTicket::of(&app, whole)?, StatusCode::OK))
+pub(crate) async fn show(
+    State(app): State<App>,
+    _: Caller,
+    Ids(id): Ids<TicketId>,
+) -> Result<Tagged<u64, Answer<DeskWholeTicket>>, Problem> {
+    whole_shown(&app, app.tickets().read(id).await?)
 }
 
 /// What is decided about a ticket; what is left out stays as it is.
@@ -193,7 +192,7 @@ pub(crate) async fn handle(
     Ids(id): Ids<TicketId>,
     IfMatch(seen): IfMatch,
     Json(decided): Json<Decide>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<u64, Answer<DeskTicket>>, Problem> {
     let Decide { state, assignee, unassign, department, priority, kind, spam, why } = decided;
     let assignee = assignee.map(|name| if name.as_str() == "me" { caller.actor.clone() } else { name });
     let handling = Handling { state, assignee, unassign, department, priority, kind, spam, why };
@@ -254,6 +253,6 @@ pub(crate) async fn merge(
     caller: Caller,
     Ids(id): Ids<TicketId>,
     Json(asked): Json<MergeTickets>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<u64, Answer<DeskTicket>>, Problem> {
     Ok(shown(&app.tickets().merge(&caller.actor, id, asked.into, &asked.reason).await?))
 }

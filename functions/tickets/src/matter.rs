@@ -52,5 +52,5 @@ pub(crate) fn matter(
 ) -> Matter {
     let (sku, line) = product.map_or((None, None), |product| (product.sku, product.category));
     let order = order.map(|order| (order.source, order.id));
-    Matter { kind, channel, priority, order, sku, line, return_reason, follows: None, handed_over: false }
+    Matter { priority, order, sku, line, return_reason, ..Matter::new(kind, channel) }
 }

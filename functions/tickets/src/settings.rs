@@ -2,26 +2,18 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
-use http::{HeaderValue, header};
 use huitou::app::App;
 use huitou::domain::desk::{Desk, DeskVersion};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{IfMatch, Json};
 use huitou::manners::problem::Problem;
-
-fn with_tag(version: &DeskVersion) -> Response {
-    let mut response = Answer(version).into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", version.version)) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
-}
+use huitou::manners::tagged::Tagged;
 
 /// The settings of the service desk. Send the ETag as If-Match to save the next version.
 #[utoipa::path(get, path = "/v1/desk", tag = "tickets", responses((status = 200, body = DeskVersion)))]
-pub(crate) async fn read(State(app): State<App>, _: Caller) -> Result<Response, Problem> {
-    Ok(with_tag(&*app.desks().newest().await?))
+pub(crate) async fn read(State(app): State<App>, _: Caller) -> Result<Tagged<u32, Answer<DeskVersion>>, Problem> {
+    let newest = app.desks().newest().await?;
+    Ok(Tagged(newest.version, Answer(newest.as_ref().clone())))
 }
 
 /// Save settings of the service desk as the next version.
@@ -31,9 +23,9 @@ pub(crate) async fn read(State(app): State<App>, _: Caller) -> Result<Response, 
 pub(crate) async fn save(
     State(app): State<App>,
     caller: Caller,
-    IfMatch(seen): IfMatch,
+    IfMatch(seen): IfMatch<u32>,
     Json(desk): Json<Desk>,
-) -> Result<Response, Problem> {
-    let seen = u32::try_from(seen).unwrap_or(u32::MAX);
-    Ok(with_tag(&app.desks().save(desk, seen, caller.actor).await?))
+) -> Result<Tagged<u32, Answer<DeskVersion>>, Problem> {
+    let saved = app.desks().save(desk, seen, caller.actor).await?;
+    Ok(Tagged(saved.version, Answer(saved)))
 }

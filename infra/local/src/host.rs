@@ -11,6 +11,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::serve::ListenerExt as _;
 use huitou::app::App;
+use huitou::channels::Recorder;
 use huitou::clock::Clock as _;
 use huitou::values::Moment;
 use tokio::net::TcpListener;
@@ -135,6 +136,8 @@ impl Host {
             queues: Queues::client(queues.http_client()),
             clock: Arc::clone(&clock),
             objects: LocalObjects::new(file("objects"), &format!("http://{address}"), secret),
+            providers: Some(standins.providers(&format!("http://{address}"))),
+            recorder: Recorder::default(),
             wechat_url: standins.wechat_url(),
             secret,
             directory: data.as_ref().map(|data| data.file("")),

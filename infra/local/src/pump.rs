@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::handler::{Handler, Handlers, invoke};
+use crate::handler::{Handlers, Target};
 use crate::queue::{Message, Queues, Receive};
 use crate::stop::Stop;
 use crate::template::{LOCAL_REGION, QueueSource, Template, TemplateError, queue_arn};
@@ -22,10 +22,8 @@ const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 /// One event source: a queue and the function that it feeds.
 #[derive(Clone)]
 struct Source {
-    function: String,
+    target: Target,
     feed: QueueSource,
-    timeout: Duration,
-    handler: Handler,
     queues: Queues,
 }
 
@@ -45,13 +43,10 @@ impl Pump {
     pub fn new(template: &Template, handlers: &Handlers, queues: &Queues) -> Result<Self, TemplateError> {
         let mut sources = Vec::new();
         for function in &template.functions {
-            for source in &function.queues {
-                let handler = handlers.get(&function.logical).cloned();
+            for feed in &function.queues {
                 sources.push(Source {
-                    function: function.logical.clone(),
-                    feed: source.clone(),
-                    timeout: function.timeout,
-                    handler: handler.ok_or_else(|| TemplateError::without_handler(&function.logical))?,
+                    target: Target::new(function, handlers)?,
+                    feed: feed.clone(),
                     queues: queues.clone(),
                 });
             }
@@ -104,10 +99,10 @@ impl Source {
     /// One call with one batch; what the function took care of is deleted, and the rest comes again by itself.
     async fn call(&self, messages: Vec<Message>) {
         let event = json!({ "Records": messages.iter().map(|m| self.record(m)).collect::<Vec<_>>() });
-        let failed = match invoke(&self.handler, event, self.timeout).await {
+        let failed = match self.target.call(event).await {
             Ok(answer) => failures(&answer, &messages),
             Err(error) => {
-                tracing::error!(function = self.function, error, "a batch failed as a whole");
+                tracing::error!(function = self.target.function, error, "a batch failed as a whole");
                 None
             }
         };
@@ -171,6 +166,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::handler::Handler;
     use crate::queue::Draft;
     use crate::stop::StopSource;
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::clock::DevClock;
-use crate::handler::{Handler, Handlers, invoke};
+use crate::handler::{Handlers, Target};
 use crate::stop::Stop;
 use crate::template::{Schedule, Template, TemplateError};
 
@@ -138,8 +138,7 @@ struct Entry {
     name: String,
     timetable: Timetable,
     input: String,
-    handler: Handler,
-    timeout: Duration,
+    target: Target,
     seen: Moment,
 }
 
@@ -150,13 +149,11 @@ impl Scheduler {
         let mut entries = Vec::new();
         for function in &template.functions {
             for schedule in &function.schedules {
-                let handler = handlers.get(&function.logical).cloned();
                 entries.push(Entry {
                     name: schedule.name.clone(),
                     timetable: Timetable::read(schedule, now)?,
                     input: schedule.input.clone(),
-                    handler: handler.ok_or_else(|| TemplateError::without_handler(&function.logical))?,
-                    timeout: function.timeout,
+                    target: Target::new(function, handlers)?,
                     seen: now,
                 });
             }
@@ -206,7 +203,7 @@ impl Scheduler {
 
 impl Entry {
     async fn fire(&self, tick: Moment) {
-        let event = match serde_json::from_str(&self.input.replace(PLACE_OF_THE_TICK, &in_utc(tick))) {
+        let event: Value = match serde_json::from_str(&self.input.replace(PLACE_OF_THE_TICK, &in_utc(tick))) {
             Ok(event) => event,
             Err(error) => {
                 tracing::error!(schedule = self.name, %error, "the input is not JSON");
@@ -214,8 +211,7 @@ impl Entry {
             }
         };
         for attempt in 1..=ATTEMPTS {
-            let answer: Result<Value, String> = invoke(&self.handler, Value::clone(&event), self.timeout).await;
-            match answer {
+            match self.target.call(event.clone()).await {
                 Ok(_) => return,
                 Err(error) => tracing::error!(schedule = self.name, attempt, error, "a scheduled call failed"),
             }
@@ -233,6 +229,7 @@ mod tests {
     use std::sync::Mutex as StdMutex;
 
     use super::*;
+    use crate::handler::Handler;
 
     fn at(text: &str) -> Moment {
         Moment::parse(text).unwrap()

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::data_dir::DataError;
-use crate::handler::{Handler, Handlers, invoke};
+use crate::handler::{Handlers, Target};
 use crate::queue::{Draft, Queues};
 use crate::stop::Stop;
 use crate::table::Embedded;
@@ -23,10 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// One event source: a table's stream and the function that it feeds.
 #[derive(Clone)]
 struct Source {
-    function: String,
+    target: Target,
     feed: StreamSource,
-    timeout: Duration,
-    handler: Handler,
     table: Embedded,
     queues: Queues,
 }
@@ -73,12 +71,9 @@ impl Streaming {
         let mut sources = Vec::new();
         for function in &template.functions {
             for feed in &function.streams {
-                let handler = handlers.get(&function.logical).cloned();
                 sources.push(Source {
-                    function: function.logical.clone(),
+                    target: Target::new(function, handlers)?,
                     feed: feed.clone(),
-                    timeout: function.timeout,
-                    handler: handler.ok_or_else(|| TemplateError::without_handler(&function.logical))?,
                     table: table.clone(),
                     queues: queues.clone(),
                 });
@@ -148,10 +143,10 @@ impl Source {
 
     /// The number of the first record that has to come again; none when all is done.
     async fn call(&self, records: &[Value]) -> Option<String> {
-        match invoke(&self.handler, json!({ "Records": records }), self.timeout).await {
+        match self.target.call(json!({ "Records": records })).await {
             Ok(answer) => first_failure(&answer, records),
             Err(error) => {
-                tracing::error!(function = self.function, error, "a batch of a stream failed as a whole");
+                tracing::error!(function = self.target.function, error, "a batch of a stream failed as a whole");
                 records.first().map(|record| number(record).to_owned())
             }
         }
@@ -189,7 +184,7 @@ impl Source {
     fn give_up(&self, records: &[&Value], condition: &str, times: u32) -> Result<(), DataError> {
         let (first, last) = (records.first().map_or("", |r| number(r)), records.last().map_or("", |r| number(r)));
         tracing::error!(
-            function = self.function,
+            function = self.target.function,
             table = self.feed.table,
             first,
             last,
@@ -255,6 +250,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::handler::Handler;
     use crate::stop::StopSource;
 
     const TEMPLATE: &str = r#"

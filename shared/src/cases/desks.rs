@@ -45,7 +45,7 @@ impl Desks<'_> {
         let version = match self.0.table().newest_version(SUBJECT).await? {
             None => self.shipped()?,
             Some(stored) => {
-                let Stored { saved_at, by, desk } = serde_json::from_str(&stored.text).map_err(defect)?;
+                let Stored { saved_at, by, desk } = serde_json::from_str(&stored.text)?;
                 DeskVersion { version: stored.version, saved_at, by, desk }
             }
         };
@@ -80,17 +80,13 @@ impl Desks<'_> {
             version: 1,
             saved_at: Moment::start_of(LocalDay::FIRST),
             by: self.0.own_name(),
-            desk: Desk::shipped().map_err(defect)?,
+            desk: Desk::shipped()?,
         })
     }
 }
 
 fn stored(version: &DeskVersion) -> Result<StoredVersion, Error> {
     let stored = Stored { saved_at: version.saved_at, by: version.by.clone(), desk: version.desk.clone() };
-    let text = serde_json::to_string(&stored).map_err(defect)?;
+    let text = serde_json::to_string(&stored)?;
     Ok(StoredVersion::new(SUBJECT.to_owned(), version.version, text))
-}
-
-fn defect(error: impl std::fmt::Display) -> Error {
-    Error::Defect(error.to_string())
 }

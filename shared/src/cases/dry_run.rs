@@ -189,11 +189,11 @@ impl DryRuns<'_> {
     async fn record(&self, id: RowKey) -> Result<Record, Error> {
         let stored = self.0.table().versions(&subject(id), 1).await?;
         let stored = stored.first().ok_or(Error::NotFound)?;
-        serde_json::from_str(&stored.text).map_err(|e| Error::Defect(e.to_string()))
+        Ok(serde_json::from_str(&stored.text)?)
     }
 
     async fn keep(&self, record: &Record) -> Result<(), Error> {
-        let text = serde_json::to_string(record).map_err(|e| Error::Defect(e.to_string()))?;
+        let text = serde_json::to_string(record)?;
         let version = StoredVersion::new(subject(record.result.id), 1, text);
         Ok(self.0.table().put_version(&version).await?)
     }

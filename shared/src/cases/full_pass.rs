@@ -75,11 +75,9 @@ impl FullPass<'_> {
             let repair = newest.is_some_and(|(_, reached)| seen(&reached) == Some(rules));
             let pass = RowKey::of("full-pass", &[&number.to_string()]);
             // The pass first: a pointer that leads nowhere would stop all later ones.
-            self.0
-                .passes()
-                .start(pass, Work::Full { rules: (rules.0, rules.1), policy: rules.2, repair }, by.clone())
-                .await?;
-            let text = serde_json::to_string(&Pointer { pass }).map_err(|e| Error::Defect(e.to_string()))?;
+            let work = Work::Full { rules: (rules.0, rules.1), policy: rules.2, repair };
+            self.0.passes().start(pass, work, by.clone()).await?;
+            let text = serde_json::to_string(&Pointer { pass })?;
             let pointer = StoredVersion::new(SUBJECT.to_owned(), number, text);
             if let Outcome::Done = self.0.table().transaction().version(&pointer)?.commit().await? {
                 return progress(number, &self.0.passes().reached(pass).await?);
@@ -106,7 +104,7 @@ impl FullPass<'_> {
 
     async fn newest(&self) -> Result<Option<(u32, Reached)>, Error> {
         let Some(stored) = self.0.table().newest_version(SUBJECT).await? else { return Ok(None) };
-        let Pointer { pass } = serde_json::from_str(&stored.text).map_err(|e| Error::Defect(e.to_string()))?;
+        let Pointer { pass } = serde_json::from_str(&stored.text)?;
         Ok(Some((stored.version, self.0.passes().reached(pass).await?)))
     }
 

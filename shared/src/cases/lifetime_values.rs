@@ -68,7 +68,7 @@ impl LifetimeValues<'_> {
             }
         };
         let stored = Stored { schema: SCHEMA, on, outcome };
-        let text = serde_json::to_string(&stored).map_err(|e| Error::Defect(e.to_string()))?;
+        let text = serde_json::to_string(&stored)?;
         let record = StoredVersion::new(SUBJECT.to_owned(), version, text);
         let outcome = self.0.table().transaction().version(&record)?.commit().await?;
         self.0.kept_model().forget();
@@ -85,7 +85,7 @@ impl LifetimeValues<'_> {
         let model = match self.0.table().newest_version(SUBJECT).await? {
             None => None,
             Some(stored) => {
-                let stored: Stored = serde_json::from_str(&stored.text).map_err(|e| Error::Defect(e.to_string()))?;
+                let stored: Stored = serde_json::from_str(&stored.text)?;
                 match stored.outcome {
                     Outcomes::Fitted(model) => Some(Arc::new(model)),
                     Outcomes::Unfit(_) => None,

@@ -129,11 +129,11 @@ struct Record {
 
 impl Record {
     fn read(part: &StoredPart) -> Result<Self, Error> {
-        serde_json::from_str(&part.text).map_err(|e| Error::Defect(e.to_string()))
+        Ok(serde_json::from_str(&part.text)?)
     }
 
     fn text(&self) -> Result<String, Error> {
-        serde_json::to_string(self).map_err(|e| Error::Defect(e.to_string()))
+        Ok(serde_json::to_string(self)?)
     }
 
     fn done(self, merge: RowKey) -> Done {

@@ -5,15 +5,18 @@
 //! half done.
 
 pub mod attachments;
+pub mod campaigns;
 pub mod children;
 pub mod consents;
 pub mod customers;
 pub mod desks;
+pub mod dispatch;
 pub mod dry_run;
 pub mod full_pass;
 pub mod intake;
 pub mod ledger;
 pub mod lifetime_values;
+pub mod limits;
 pub mod merges;
 pub mod passes;
 pub mod people;
@@ -26,11 +29,14 @@ pub mod remarks;
 mod rulebook;
 pub mod segments;
 pub mod self_service;
+pub mod sending;
 pub mod sign_up;
 pub mod surveys;
 pub mod ticket_boards;
 pub mod tickets;
+pub mod tracking;
 
+use crate::domain::flaw::Flaw;
 use crate::domain::posting::Failure;
 use crate::domain::refusal::Refusal;
 use crate::seal::SealError;
@@ -58,7 +64,7 @@ pub enum Error {
     /// What is to be changed is there, and the version on which the change builds was not named.
     VersionMissing,
     /// Settings that can't be used, with every flaw named.
-    Flawed(Vec<crate::domain::program::Flaw>),
+    Flawed(Vec<Flaw>),
     /// The world fails: try again later.
     Unavailable(String),
     /// A defect of ours.
@@ -71,6 +77,13 @@ impl From<Trouble> for Error {
             Trouble::Unavailable(what) => Self::Unavailable(what),
             Trouble::Defect(what) => Self::Defect(what),
         }
+    }
+}
+
+/// What the product stores or ships as JSON, and can't write or read; what clients send is read at the door.
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Defect(error.to_string())
     }
 }
 

@@ -192,7 +192,7 @@ impl Passes<'_> {
     /// Starts a pass, unless one with this id was started before. Two calls.
     pub(crate) async fn start(&self, id: RowKey, work: Work, by: Actor) -> Result<(), Error> {
         let pass = Pass { id, started_at: self.0.now(), by, work };
-        let record = StoredVersion::new(subject(id), 1, text(&pass)?);
+        let record = StoredVersion::new(subject(id), 1, serde_json::to_string(&pass)?);
         match self.0.table().transaction().version(&record)?.commit().await? {
             Outcome::Done => {
                 let first = |part| Task::Pass(Portion { pass: id, part });
@@ -208,8 +208,8 @@ impl Passes<'_> {
     /// How far a pass has come. One call.
     pub(crate) async fn reached(&self, id: RowKey) -> Result<Reached, Error> {
         let mut records = self.0.table().versions(&subject(id), 1).await?.into_iter();
-        let pass: Pass = read(&records.next().ok_or(Error::NotFound)?.text)?;
-        let begun = records.map(|record| Ok((part_of(record.version), read::<Part>(&record.text)?)));
+        let pass: Pass = serde_json::from_str(&records.next().ok_or(Error::NotFound)?.text)?;
+        let begun = records.map(|record| Ok((part_of(record.version), serde_json::from_str::<Part>(&record.text)?)));
         let mut begun = begun.collect::<Result<BTreeMap<u16, Part>, Error>>()?;
         let mut reached =
             Reached { pass, finished: true, members: 0, unreadable: 0, found: Vec::new(), open: Vec::new() };
@@ -244,10 +244,10 @@ impl Passes<'_> {
     pub async fn work(&self, portion: Portion, budget: Duration) -> Result<(), Error> {
         let until = Instant::now() + budget;
         let job = self.0.table().version(&subject(portion.pass), 1).await?.ok_or(Error::NotFound)?;
-        let pass: Pass = read(&job.text)?;
+        let pass: Pass = serde_json::from_str(&job.text)?;
         let stored = self.0.table().version(&subject(portion.pass), version_of(portion.part)).await?;
         let (mut part, mut revision) = match stored {
-            Some(stored) => (read::<Part>(&stored.text)?, stored.revision),
+            Some(stored) => (serde_json::from_str::<Part>(&stored.text)?, stored.revision),
             None => (self.unbegun(&pass)?, 0),
         };
         if part.finished {
@@ -264,7 +264,7 @@ impl Passes<'_> {
             (part.after, part.finished, part.touched_at) = (page.next, page.next.is_none(), self.0.now());
             let record = StoredVersion {
                 revision,
-                ..StoredVersion::new(subject(portion.pass), version_of(portion.part), text(&part)?)
+                ..StoredVersion::new(subject(portion.pass), version_of(portion.part), serde_json::to_string(&part)?)
             };
             if !self.0.table().replace_version(&record).await? {
                 // Another message is at work on the same part.
@@ -450,12 +450,4 @@ fn pack(sample: &Sample) -> Result<String, Error> {
 fn unpack(packed: &str) -> Result<Sample, Error> {
     let bytes = STANDARD_NO_PAD.decode(packed).map_err(|e| Error::Defect(e.to_string()))?;
     postcard::from_bytes(&bytes).map_err(|e| Error::Defect(e.to_string()))
-}
-
-fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|e| Error::Defect(e.to_string()))
-}
-
-fn text<T: Serialize>(value: &T) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|e| Error::Defect(e.to_string()))
 }

@@ -148,12 +148,12 @@ impl Profile {
 
     /// Reads a stored profile.
     pub fn read(part: &StoredPart) -> Result<Self, Error> {
-        serde_json::from_str(&part.text).map_err(|e| Error::Defect(e.to_string()))
+        Ok(serde_json::from_str(&part.text)?)
     }
 
     /// The profile as it is stored.
     pub fn text(&self) -> Result<String, Error> {
-        serde_json::to_string(self).map_err(|e| Error::Defect(e.to_string()))
+        Ok(serde_json::to_string(self)?)
     }
 
     /// The first free name for another value of a field.
@@ -183,6 +183,11 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// A stored profile with its member's key.
+    pub(crate) fn new(part: &StoredPart, key: MemberKey, child_keys: BTreeMap<ChildId, String>) -> Result<Self, Error> {
+        Ok(Self { member: part.member, profile: Profile::read(part)?, version: part.version, key, child_keys })
+    }
+
     /// A key for another child, and the text by which it is kept beside the member's.
     pub fn new_child_key(&self, app: &App, child: ChildId) -> Result<(ChildKey, String), Error> {
         let bytes: [u8; 32] = crate::entropy::bytes(app.entropy());
@@ -423,8 +428,7 @@ impl People<'_> {
         };
         let (part, keys) = read.ok_or(Error::NotFound)?;
         let key = self.0.key_cache().key(self.0.master_key(), member, &keys.wrapped, self.0.wall()).await?;
-        let (profile, version) = (Profile::read(&part)?, part.version);
-        Ok(Opened { member, profile, version, key, child_keys: keys.of_children })
+        Opened::new(&part, key, keys.of_children)
     }
 
     /// By what a member can be reached. One call, which reads profile and key together.

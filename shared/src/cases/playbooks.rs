@@ -65,13 +65,12 @@ impl PlaybookCases<'_> {
 
     /// The newest playbooks as stored; the shipped ones before anybody has saved any. One call.
     pub async fn newest(&self) -> Result<Playbooks, Error> {
-        let defect = |e: serde_json::Error| Error::Defect(e.to_string());
         match self.0.table().newest_version(SUBJECT).await? {
             Some(StoredVersion { version, text, .. }) => {
-                let Stored { playbooks, .. } = serde_json::from_str(&text).map_err(defect)?;
+                let Stored { playbooks, .. } = serde_json::from_str(&text)?;
                 Ok(Playbooks { version, by_segment: playbooks })
             }
-            None => Playbooks::shipped().map_err(defect),
+            None => Ok(Playbooks::shipped()?),
         }
     }
 
@@ -119,7 +118,7 @@ impl PlaybookCases<'_> {
 
     fn stored(self, playbooks: &Playbooks, by: Actor) -> Result<StoredVersion, Error> {
         let stored = Stored { at: self.0.now(), by, playbooks: playbooks.by_segment.clone() };
-        let text = serde_json::to_string(&stored).map_err(|e| Error::Defect(e.to_string()))?;
+        let text = serde_json::to_string(&stored)?;
         Ok(StoredVersion::new(SUBJECT.to_owned(), playbooks.version, text))
     }
 

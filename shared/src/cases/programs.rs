@@ -39,7 +39,7 @@ impl Programs<'_> {
         }
         let stored = self.0.table().versions(SUBJECT, 1).await?;
         let read = stored.iter().map(|v| {
-            let Stored { effective_from, by, program } = serde_json::from_str(&v.text).map_err(defect)?;
+            let Stored { effective_from, by, program } = serde_json::from_str(&v.text)?;
             Ok(Version { version: v.version, effective_from, by, program })
         });
         let mut versions = read.collect::<Result<Vec<_>, Error>>()?;
@@ -97,7 +97,7 @@ impl Programs<'_> {
             version: 1,
             effective_from: Moment::start_of(crate::values::LocalDay::FIRST),
             by: self.0.own_name(),
-            program: Shipped::AnnualSpend.program().map_err(defect)?,
+            program: Shipped::AnnualSpend.program()?,
         })
     }
 }
@@ -105,10 +105,6 @@ impl Programs<'_> {
 fn stored(version: &Version) -> Result<StoredVersion, Error> {
     let stored =
         Stored { effective_from: version.effective_from, by: version.by.clone(), program: version.program.clone() };
-    let text = serde_json::to_string(&stored).map_err(defect)?;
+    let text = serde_json::to_string(&stored)?;
     Ok(StoredVersion::new(SUBJECT.to_owned(), version.version, text))
-}
-
-fn defect(error: impl std::fmt::Display) -> Error {
-    Error::Defect(error.to_string())
 }

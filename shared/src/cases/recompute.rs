@@ -69,8 +69,7 @@ impl Recompute<'_> {
 
     /// Puts tasks into the queue, to be done after a delay. One call for up to ten.
     pub async fn enqueue_after(&self, delay: Duration, tasks: &[Task]) -> Result<(), Error> {
-        let texts = tasks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
-        let texts = texts.map_err(|e| Error::Defect(e.to_string()))?;
+        let texts = tasks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
         Ok(self.0.parts().queue.send(&texts, delay).await?)
     }
 

@@ -121,8 +121,8 @@ impl Remarks<'_> {
         let at = self.0.now();
         let sealed = opened.seal(self.0, &place(id), note.as_str())?;
         let stored = StoredNote { schema: SCHEMA, id, at, by: by.clone(), sealed };
-        let part = StoredPart::new(opened.member, Part::Note(at, id), text(&stored)?);
-        let written = text(&Written { schema: SCHEMA, at })?;
+        let part = StoredPart::new(opened.member, Part::Note(at, id), serde_json::to_string(&stored)?);
+        let written = serde_json::to_string(&Written { schema: SCHEMA, at })?;
         let written = StoredPart::new(opened.member, Part::NoteWritten(id), written);
         Ok(match self.0.table().transaction().part(&written)?.part(&part)?.commit().await? {
             Outcome::Done => Some(WrittenNote { id, at, by: by.clone(), text: note.as_str().to_owned() }),
@@ -132,7 +132,7 @@ impl Remarks<'_> {
 
     async fn written(&self, opened: &Opened, id: RowKey) -> Result<Option<WrittenNote>, Error> {
         let Some(part) = self.0.table().part(opened.member, &Part::NoteWritten(id)).await? else { return Ok(None) };
-        let Written { at, .. } = read(&part.text)?;
+        let Written { at, .. } = serde_json::from_str(&part.text)?;
         let note = self.0.table().part(opened.member, &Part::Note(at, id)).await?;
         note.map(|part| unseal(opened, &part.text)).transpose()
     }
@@ -150,15 +150,7 @@ fn place(id: RowKey) -> String {
 }
 
 fn unseal(opened: &Opened, stored: &str) -> Result<WrittenNote, Error> {
-    let note: StoredNote = read(stored)?;
+    let note: StoredNote = serde_json::from_str(stored)?;
     let text = opened.unsealed(&place(note.id), &note.sealed)?;
     Ok(WrittenNote { id: note.id, at: note.at, by: note.by, text })
-}
-
-fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|e| Error::Defect(e.to_string()))
-}
-
-fn text<T: Serialize>(value: &T) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|e| Error::Defect(e.to_string()))
 }

@@ -10,7 +10,7 @@ use crate::cases::customers::Sight;
 use crate::cases::passes::{Found, Matches, Work};
 use crate::cases::{Error, Who};
 use crate::domain::clv::Prediction;
-use crate::domain::program::Flaw;
+use crate::domain::flaw::Flaw;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::Rule;
 use crate::domain::segmentation::{Draft, Explained, SegmentDraft, Segmentation, SetDraft};
@@ -108,8 +108,8 @@ impl Segments<'_> {
     pub async fn newest(&self) -> Result<Arc<Segmentation>, Error> {
         let stored = self.0.table().newest_version(SUBJECT).await?;
         let rules = match stored {
-            Some(stored) => serde_json::from_str::<Stored>(&stored.text).map_err(|e| defect(&e))?.segmentation,
-            None => Segmentation::shipped().map_err(|e| defect(&e))?,
+            Some(stored) => serde_json::from_str::<Stored>(&stored.text)?.segmentation,
+            None => Segmentation::shipped()?,
         };
         let rules = Arc::new(rules);
         self.0.kept_segmentation().put(self.0.wall(), &rules);
@@ -180,7 +180,7 @@ impl Segments<'_> {
             return Err(Error::Flawed(within(flaws, place)));
         }
         let stored = Stored { at: self.0.now(), by: by.clone(), segmentation };
-        let text = serde_json::to_string(&stored).map_err(|e| defect(&e))?;
+        let text = serde_json::to_string(&stored)?;
         let record = StoredVersion::new(SUBJECT.to_owned(), stored.segmentation.version(), text);
         let outcome = self.0.table().transaction().version(&record)?.commit().await?;
         self.0.kept_segmentation().forget();
@@ -310,8 +310,4 @@ fn id_at(draft: &Draft, pointer: &str) -> Option<Code> {
         }
         _ => None,
     }
-}
-
-fn defect(error: &serde_json::Error) -> Error {
-    Error::Defect(error.to_string())
 }

@@ -70,17 +70,7 @@ impl SelfService<'_> {
     /// The answers did not help: the question becomes a ticket, one however often it is asked for. Two calls.
     pub async fn hand_over(&self, who: &Who, search: &str, kind: Kind) -> Result<Whole, Error> {
         let Search { id, question } = self.read(who, search)?;
-        let matter = Matter {
-            kind,
-            channel: Channel::MiniProgram,
-            priority: None,
-            order: None,
-            sku: None,
-            line: None,
-            return_reason: None,
-            follows: None,
-            handed_over: true,
-        };
+        let matter = Matter { handed_over: true, ..Matter::new(kind, Channel::MiniProgram) };
         let text = Note::parse(question.as_str()).map_err(|e| Error::Defect(e.to_string()))?;
         self.0.tickets().open(who, &Sight::All, &format!("faq:{id}"), matter, Said::from(&text)).await
     }

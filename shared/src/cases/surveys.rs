@@ -94,15 +94,12 @@ impl Surveys<'_> {
     fn follow_up(self, about: &Ticket, round: u32, desk: &Desk) -> Result<Step, Error> {
         let id = TicketId::of("follow-up", &[&about.id.to_string(), &round.to_string()]);
         let matter = Matter {
-            kind: Kind::Other,
-            channel: Channel::Own,
             priority: Some(Priority::High),
             order: about.order.clone(),
             sku: about.sku.clone(),
             line: about.line.clone(),
-            return_reason: None,
             follows: Some(about.id),
-            handed_over: false,
+            ..Matter::new(Kind::Other, Channel::Own)
         };
         Ok(Ticket::open(id, about.member, matter, self.0.own_name(), desk, self.0.now())?)
     }

@@ -19,16 +19,13 @@ mod wecom;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
-
-use futures_util::future::BoxFuture;
-use serde::{Deserialize, Serialize};
 
 use crate::domain::campaign::content::Rendered;
-use crate::domain::reach::SuppressedBy;
 use crate::domain::traits::Channel;
 use crate::values::{CampaignId, MessageId, Moment, SendId};
+use futures_util::future::BoxFuture;
 
+pub use crate::domain::campaign::outcome::{Busy, Failure, Fault, Known, Outcome, Scope};
 pub use aliyun::{AliyunMail, AliyunSms};
 pub use line::{Account, Line};
 pub use recorder::{Recorder, Went};
@@ -79,71 +76,6 @@ pub struct Message {
     pub content: Rendered,
 }
 
-/// What came of a call to a provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The provider took it, under this id.
-    Accepted(MessageId),
-    /// It surely did not go out, and may be tried again.
-    Retry {
-        /// Not before so long.
-        after: Duration,
-        /// Who can't take it now.
-        busy: Busy,
-    },
-    /// It surely did not go out, and never will like this.
-    Permanent {
-        /// Why.
-        reason: Failure,
-    },
-    /// It surely did not go out: the member does not want it.
-    Refused {
-        /// How much of it.
-        scope: Scope,
-    },
-    /// It may have gone out: nobody heard the answer.
-    Unknown,
-}
-
-/// Who can't take a message just now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Busy {
-    /// The provider fails or wants less from everybody: after some of these its circuit opens.
-    Provider,
-    /// This one recipient has had enough for now.
-    Recipient,
-}
-
-/// Why a message never goes out like this.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// What is at fault.
-    pub of: Fault,
-    /// The provider's own code, for the record; never personal.
-    pub code: String,
-}
-
-/// What is at fault when a message never goes out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Fault {
-    /// The address: it does not exist, or not any more.
-    Recipient,
-    /// The template or the text: every other copy of the campaign would fail as well, so the campaign is paused.
-    Content,
-    /// Our account with the provider: its circuit opens.
-    Account,
-}
-
-/// How much a member does not want.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// No message of this subscribe template any more, until they accept one anew.
-    Template,
-    /// Nothing on this channel any more.
-    Channel(SuppressedBy),
-}
-
 /// A message whose fate is to be looked up.
 #[derive(Clone, Debug)]
 pub struct Sent {
@@ -159,27 +91,15 @@ pub struct Sent {
     pub id: Option<MessageId>,
 }
 
-/// What a provider's records say of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// It reached the member.
-    Delivered,
-    /// The provider has it, under this id.
-    Accepted(MessageId),
-    /// The provider had it and could not deliver it.
-    Failed(Failure),
-    /// The provider never had it.
-    NotSent,
-    /// The records don't tell yet; ask again after a while.
-    NotYet,
-    /// The provider keeps no records that could be asked.
-    Never,
-}
-
 /// A provider of one channel.
 pub trait Sender: fmt::Debug + Send + Sync {
     /// The channel.
     fn channel(&self) -> Channel;
+
+    /// Whether receipts name a message by the provider's own id alone, so that it has to be kept where it finds the send.
+    fn reports_by_its_own_id(&self) -> bool {
+        false
+    }
 
     /// Asks the provider to send a message; at most one call whose answer is not surely "not sent", and no retry.
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Outcome>;

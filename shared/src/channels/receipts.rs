@@ -7,7 +7,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Failure, Fault};
+use crate::domain::campaign::answer::Fate;
 use crate::domain::reach::SuppressedBy;
+use crate::domain::traits::Channel;
 use crate::values::{MessageId, Phone, SendId};
 
 /// A provider that posts receipts.
@@ -32,6 +34,15 @@ impl Reporter {
             _ => None,
         }
     }
+
+    /// The channel on which it delivers.
+    #[must_use]
+    pub const fn channel(self) -> Channel {
+        match self {
+            Self::Aliyun | Self::Tencent => Channel::Sms,
+            Self::Ses => Channel::Email,
+        }
+    }
 }
 
 /// Which message is meant.
@@ -41,17 +52,6 @@ pub enum Named {
     Ours(SendId),
     /// By the provider's own.
     Theirs(MessageId),
-}
-
-/// What became of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// It reached the member.
-    Delivered,
-    /// It could not be delivered this time.
-    Failed(Failure),
-    /// It could not be delivered, and nothing else is to go there.
-    Unwanted(SuppressedBy, Failure),
 }
 
 /// What a provider tells.

@@ -51,6 +51,10 @@ impl Sender for SubscribeMessages {
         Channel::Subscribe
     }
 
+    fn reports_by_its_own_id(&self) -> bool {
+        true
+    }
+
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             let Rendered::Subscribe { template, page, data } = &message.content else {

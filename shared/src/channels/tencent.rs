@@ -113,6 +113,10 @@ impl Sender for TencentSms {
         Channel::Sms
     }
 
+    fn reports_by_its_own_id(&self) -> bool {
+        true
+    }
+
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             let Rendered::Sms { sign, template, arguments, .. } = &message.content else {

@@ -11,7 +11,7 @@ use super::consent::Decision;
 use super::days::PurchaseDays;
 use super::entry::{Change, Counted, Entry, LINKS, What};
 use super::facts::Facts;
-use super::order::ReturnReason;
+use super::order::RefundReason;
 use super::program::Period;
 use super::rulebook::Rulebook;
 use super::tier::Standing;
@@ -202,7 +202,7 @@ impl Account {
             What::Refund { day, amount, full, lines, reason, .. } => {
                 self.days.refund(*day, *amount, *full);
                 self.traits.baskets.give_back(*day, lines);
-                if *reason == Some(ReturnReason::Size) {
+                if *reason == Some(RefundReason::Size) {
                     self.traits.size_return = self.traits.size_return.max(Some(today));
                 }
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::program::Flaw;
+use super::flaw::{Flaw, Flaws};
 use crate::values::{Invalid, LocalDay, Moment, Name};
 
 /// Minutes of a day.
@@ -29,6 +29,9 @@ const LONGEST_HOLIDAY: i32 = 31;
 pub struct TimeOfDay(u16);
 
 impl TimeOfDay {
+    /// The beginning of a day.
+    pub const MIDNIGHT: Self = Self(0);
+
     /// This hour and minute; `None` past midnight.
     #[must_use]
     pub const fn new(hour: u8, minute: u8) -> Option<Self> {
@@ -47,7 +50,8 @@ impl TimeOfDay {
         number(hour).zip(number(minute)).and_then(|(hour, minute)| Self::new(hour, minute)).ok_or(WANTED)
     }
 
-    fn on(self, day: LocalDay) -> Moment {
+    /// This time on a day.
+    pub(crate) fn on(self, day: LocalDay) -> Moment {
         Moment::start_of(day).plus(Duration::from_mins(u64::from(self.0)))
     }
 }
@@ -266,28 +270,23 @@ impl Calendar {
     /// Everything that makes the calendar unusable, with its place in the document.
     #[must_use]
     pub fn flaws(&self) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let mut flaw = |wrong: bool, pointer: String, detail: &str| {
-            if wrong {
-                flaws.push(Flaw { pointer, detail: detail.to_owned() });
-            }
-        };
+        let mut flaws = Flaws::default();
         let days = self.week.days();
-        flaw(days.iter().all(|(_, shifts)| shifts.is_empty()), "/week".into(), "must have at least one shift");
+        flaws.note(days.iter().all(|(_, shifts)| shifts.is_empty()), "/week", "must have at least one shift");
         for (name, shifts) in days {
             let mut free_from = TimeOfDay(0);
             for (n, shift) in shifts.iter().enumerate() {
                 let pointer = format!("/week/{name}/{n}");
-                flaw(shift.from < free_from, pointer.clone(), "must begin after the shift before has ended");
-                flaw(shift.until <= shift.from, pointer, "must end after it begins");
+                flaws.note(shift.from < free_from, pointer.clone(), "must begin after the shift before has ended");
+                flaws.note(shift.until <= shift.from, pointer, "must end after it begins");
                 free_from = shift.until;
             }
         }
         let many = self.holidays.len() > MOST_EXCEPTIONS || self.workdays.len() > MOST_EXCEPTIONS;
-        flaw(many, "/holidays".into(), "must be at most 400, as well as workdays");
+        flaws.note(many, "/holidays", "must be at most 400, as well as workdays");
         for (n, holiday) in self.holidays.iter().enumerate() {
             let length = holiday.until.days_since(holiday.from);
-            flaw(
+            flaws.note(
                 !(0..LONGEST_HOLIDAY).contains(&length),
                 format!("/holidays/{n}"),
                 "must end on the day it begins or later, and last at most 31 days",
@@ -295,11 +294,11 @@ impl Calendar {
         }
         for (n, workday) in self.workdays.iter().enumerate() {
             let again = self.workdays.iter().take(n).any(|other| other.day == workday.day);
-            flaw(again, format!("/workdays/{n}/day"), "must differ from the days before it");
+            flaws.note(again, format!("/workdays/{n}/day"), "must differ from the days before it");
             let idle = self.week.shifts(workday.hours_of).is_empty();
-            flaw(idle, format!("/workdays/{n}/hours_of"), "must be a weekday that has shifts");
+            flaws.note(idle, format!("/workdays/{n}/hours_of"), "must be a weekday that has shifts");
         }
-        flaws
+        flaws.0
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::age::under_fourteen_until;
-use super::program::Flaw;
+use super::flaw::Flaw;
 use super::refusal::Refusal;
 use crate::values::{Birthday, LocalDay, Name};
 

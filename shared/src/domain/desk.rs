@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
 use super::faq::{self, FaqEntry};
-use super::program::Flaw;
+use super::flaw::{Flaw, Flaws};
 use super::sla::Policy;
 use super::survey::SurveySettings;
 use super::ticket::{Channel, Kind, Priority};
@@ -43,7 +43,6 @@ pub struct Route {
 /// Why something is sent back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = TicketReturnReason)]
 pub struct ReturnReason {
     /// Its code.
     pub id: Code,
@@ -120,44 +119,39 @@ impl Desk {
     /// Everything that makes the settings unusable, with its place in the document.
     #[must_use]
     pub fn flaws(&self) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let mut flaw = |wrong: bool, pointer: String, detail: &str| {
-            if wrong {
-                flaws.push(Flaw { pointer, detail: detail.to_owned() });
-            }
-        };
+        let mut flaws = Flaws::default();
         let unknown = |id: &Code| !self.has_department(id);
         let few = |length: usize| (1..=MOST_CODES).contains(&length);
-        flaw(!few(self.departments.len()), "/departments".into(), "must be 1 to 30");
-        flaw(self.return_reasons.len() > MOST_CODES, "/return_reasons".into(), "must be at most 30");
+        flaws.note(!few(self.departments.len()), "/departments", "must be 1 to 30");
+        flaws.note(self.return_reasons.len() > MOST_CODES, "/return_reasons", "must be at most 30");
         for (n, department) in self.departments.iter().enumerate() {
             let again = self.departments.iter().take(n).any(|other| other.id == department.id);
-            flaw(again, format!("/departments/{n}/id"), "must differ from the ids before it");
+            flaws.note(again, format!("/departments/{n}/id"), "must differ from the ids before it");
         }
         for (n, reason) in self.return_reasons.iter().enumerate() {
             let again = self.return_reasons.iter().take(n).any(|other| other.id == reason.id);
-            flaw(again, format!("/return_reasons/{n}/id"), "must differ from the ids before it");
+            flaws.note(again, format!("/return_reasons/{n}/id"), "must differ from the ids before it");
         }
         for (n, route) in self.routes.iter().enumerate() {
-            flaw(unknown(&route.department), format!("/routes/{n}/department"), "must be one of departments");
+            flaws.note(unknown(&route.department), format!("/routes/{n}/department"), "must be one of departments");
         }
         for kind in Kind::ALL {
             let routes = self.routes.iter().filter(|route| route.kind == kind).count();
-            flaw(routes != 1, "/routes".into(), &format!("must name the type {kind} once"));
+            flaws.note(routes != 1, "/routes", &format!("must name the type {kind} once"));
         }
-        flaw(unknown(&self.escalation), "/escalation".into(), "must be one of departments");
+        flaws.note(unknown(&self.escalation), "/escalation", "must be one of departments");
         let open = self.policies.last().is_none_or(|policy| !policy.holds_always());
-        flaw(open, "/policies".into(), "must end with a policy without types, priorities and channels");
-        flaw(self.policies.len() > MOST_POLICIES, "/policies".into(), "must be at most 50");
-        flaw(!(1..=90).contains(&self.close_after_days), "/close_after_days".into(), "must be 1 to 90");
-        flaw(self.reopen_days > 365, "/reopen_days".into(), "must be at most 365");
+        flaws.note(open, "/policies", "must end with a policy without types, priorities and channels");
+        flaws.note(self.policies.len() > MOST_POLICIES, "/policies", "must be at most 50");
+        flaws.note(!(1..=90).contains(&self.close_after_days), "/close_after_days", "must be 1 to 90");
+        flaws.note(self.reopen_days > 365, "/reopen_days", "must be at most 365");
         let policies = self.policies.iter().enumerate();
-        flaws.extend(policies.flat_map(|(n, policy)| policy.flaws(&format!("/policies/{n}"))));
+        flaws.0.extend(policies.flat_map(|(n, policy)| policy.flaws(&format!("/policies/{n}"))));
         let calendar = self.calendar.flaws().into_iter();
-        flaws.extend(calendar.map(|f| Flaw { pointer: format!("/calendar{}", f.pointer), ..f }));
-        flaws.extend(self.survey.flaws());
-        flaws.extend(faq::flaws(&self.faq));
-        flaws
+        flaws.0.extend(calendar.map(|f| Flaw { pointer: format!("/calendar{}", f.pointer), ..f }));
+        flaws.0.extend(self.survey.flaws());
+        flaws.0.extend(faq::flaws(&self.faq));
+        flaws.0
     }
 
     /// The settings that count until somebody saves others; an error can't happen, a test reads them.

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::book::Leg;
 use super::consent::{Decision, Purpose, Via};
 use super::days::PurchaseDays;
-use super::order::{Line, Order, ReturnReason, Topic};
+use super::order::{Line, Order, RefundReason, Topic};
 use super::playbook::Way;
 use super::program::Period;
 use super::tier::Standing;
@@ -67,7 +67,7 @@ pub enum What {
         clawed_back: Points,
         /// Why the goods came back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        reason: Option<ReturnReason>,
+        reason: Option<RefundReason>,
         /// What is no longer bought, when nothing of the order is left.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         lines: Vec<Line>,

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jieba_rs::Jieba;
 use serde::{Deserialize, Serialize};
 
-use super::program::Flaw;
+use super::flaw::{Flaw, Flaws};
 use crate::values::{Code, Name, Note};
 
 /// The most entries.
@@ -69,20 +69,15 @@ fn words_of(entry: &FaqEntry) -> BTreeSet<String> {
 /// Everything that makes the entries unusable, with its place in the document of the desk.
 #[must_use]
 pub fn flaws(entries: &[FaqEntry]) -> Vec<Flaw> {
-    let mut flaws = Vec::new();
-    let mut flaw = |wrong: bool, pointer: String, detail: &str| {
-        if wrong {
-            flaws.push(Flaw { pointer, detail: detail.to_owned() });
-        }
-    };
-    flaw(entries.len() > MOST_ENTRIES, "/faq".into(), "must be at most 200");
+    let mut flaws = Flaws::default();
+    flaws.note(entries.len() > MOST_ENTRIES, "/faq", "must be at most 200");
     for (n, entry) in entries.iter().enumerate() {
         let again = entries.iter().take(n).any(|other| other.id == entry.id);
-        flaw(again, format!("/faq/{n}/id"), "must differ from the ids before it");
+        flaws.note(again, format!("/faq/{n}/id"), "must differ from the ids before it");
         let words = (1..=MOST_WORDS).contains(&entry.words.len());
-        flaw(!words, format!("/faq/{n}/words"), "must be 1 to 20");
+        flaws.note(!words, format!("/faq/{n}/words"), "must be 1 to 20");
     }
-    flaws
+    flaws.0
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub mod earning;
 pub mod entry;
 pub mod facts;
 pub mod faq;
+pub mod flaw;
 pub mod merge;
 pub mod order;
 pub mod playbook;

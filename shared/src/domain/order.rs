@@ -76,7 +76,7 @@ impl Order {
 /// Why goods came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ReturnReason {
+pub enum RefundReason {
     /// Too large or too small.
     Size,
     /// Faulty, or not as good as it should be.

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::account::Account;
 use super::entry::{Entry, What};
+use super::flaw::{Flaw, Flaws};
 use super::posting::{Failure, Posted, Posting};
-use super::program::{Flaw, Period};
+use super::program::Period;
 use super::rulebook::Rulebook;
 use super::tagging;
 use super::traits::{Tag, Traits};
@@ -132,11 +133,11 @@ impl Playbooks {
     /// Whether there are more playbooks than can be kept.
     #[must_use]
     pub fn flaws(&self, bytes: usize) -> Vec<Flaw> {
-        let flaw =
-            |wrong: bool, detail: &str| wrong.then(|| Flaw { pointer: String::new(), detail: detail.to_owned() });
-        let many = flaw(self.by_segment.len() > MOST_PLAYBOOKS, "there may be at most 100 playbooks; delete one first");
-        let large = flaw(bytes > MOST_BYTES, "all playbooks together may have at most 300 KB; shorten this one");
-        many.into_iter().chain(large).collect()
+        let mut flaws = Flaws::default();
+        let many = self.by_segment.len() > MOST_PLAYBOOKS;
+        flaws.note(many, "", "there may be at most 100 playbooks; delete one first");
+        flaws.note(bytes > MOST_BYTES, "", "all playbooks together may have at most 300 KB; shorten this one");
+        flaws.0
     }
 }
 
@@ -153,34 +154,29 @@ impl Playbook {
     /// Everything that is wrong with it.
     #[must_use]
     pub fn flaws(&self) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let mut flaw = |wrong: bool, pointer: String, detail: &str| {
-            if wrong {
-                flaws.push(Flaw { pointer, detail: detail.to_owned() });
-            }
-        };
-        flaw(self.suggestions.len() > MOST_LISTED, "/suggestions".into(), "must be at most 5");
+        let mut flaws = Flaws::default();
+        flaws.note(self.suggestions.len() > MOST_LISTED, "/suggestions", "must be at most 5");
         for (list, actions) in [("on_enter", &self.on_enter), ("on_leave", &self.on_leave)] {
-            flaw(actions.len() > MOST_LISTED, format!("/{list}"), "must be at most 5 actions");
+            flaws.note(actions.len() > MOST_LISTED, format!("/{list}"), "must be at most 5 actions");
             for (n, action) in actions.iter().enumerate() {
                 let days = if let Action::PutTag { days, .. } = action { *days } else { None };
                 let wrong = days.is_some_and(|days| !(1..=MOST_DAYS).contains(&days));
-                flaw(wrong, format!("/{list}/{n}/put_tag/days"), "must be 1 to 3650");
+                flaws.note(wrong, format!("/{list}/{n}/put_tag/days"), "must be 1 to 3650");
                 let again =
                     actions.iter().take(n).any(|other| tag_of(other).is_some() && tag_of(other) == tag_of(action));
-                flaw(again, format!("/{list}/{n}"), "must be about another tag than the actions before it");
+                flaws.note(again, format!("/{list}/{n}"), "must be about another tag than the actions before it");
             }
         }
         if let Some(budget) = self.budget {
             let nothing = budget.times.is_none() && budget.fen.is_none();
-            flaw(nothing, "/budget".into(), "must limit times, fen or both");
-            flaw(budget.times == Some(0), "/budget/times".into(), "must be at least 1");
+            flaws.note(nothing, "/budget", "must limit times, fen or both");
+            flaws.note(budget.times == Some(0), "/budget/times", "must be at least 1");
             let costs_nothing = budget.fen.is_some() && self.cost.is_zero();
-            flaw(costs_nothing, "/cost".into(), "must be at least 1, or a budget in fen limits nothing");
+            flaws.note(costs_nothing, "/cost", "must be at least 1, or a budget in fen limits nothing");
             let too_little = budget.fen.is_some_and(|fen| fen < self.cost);
-            flaw(too_little, "/budget/fen".into(), "must be at least what acting once costs");
+            flaws.note(too_little, "/budget/fen", "must be at least what acting once costs");
         }
-        flaws
+        flaws.0
     }
 
     /// What acting on `day` takes from the budget; none without one.

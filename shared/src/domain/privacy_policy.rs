@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::consent::{Floors, Purpose, Scope};
-use super::program::Flaw;
+use super::flaw::Flaw;
 use crate::digest::{hex, sha256};
 use crate::values::{Actor, Moment, Name, Note};
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::days::Window;
+use super::flaw::{Flaw, Flaws};
 use super::order::{Order, Topic};
 use super::tier::{Ladder, Qualify};
 use crate::values::{Actor, Category, Code, Currency, Fen, LocalDay, Moment, Name, Points};
@@ -263,15 +264,6 @@ pub struct Program {
     pub hold_minutes: u32,
 }
 
-/// Something wrong with settings: where, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flaw {
-    /// A JSON pointer into the settings.
-    pub pointer: String,
-    /// What is wrong and what would be right.
-    pub detail: String,
-}
-
 impl Program {
     /// Points that an order earns for a member of this tier, before any cap: base rate × best rule × tier, over the
     /// lines, rounded down once.
@@ -309,37 +301,32 @@ impl Program {
     /// What is wrong with the settings; empty when they can be used.
     #[must_use]
     pub fn flaws(&self) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let mut flaw = |wrong: bool, pointer: String, detail: &str| {
-            if wrong {
-                flaws.push(Flaw { pointer, detail: detail.to_owned() });
-            }
-        };
-        flaw(self.earning.per_fen == 0, "/earning/per_fen".into(), "must be at least 1");
-        flaw(
+        let mut flaws = Flaws::default();
+        flaws.note(self.earning.per_fen == 0, "/earning/per_fen", "must be at least 1");
+        flaws.note(
             self.hold_minutes == 0 || self.hold_minutes > 10_080,
-            "/hold_minutes".into(),
+            "/hold_minutes",
             "must be 1 to 10080 (a week)",
         );
-        flaw(self.window == Window::Days(0), "/window".into(), "must be at least 1 day");
+        flaws.note(self.window == Window::Days(0), "/window", "must be at least 1 day");
         for (n, rule) in self.earning.rules.iter().enumerate() {
             let ends_early = matches!((rule.from, rule.until), (Some(from), Some(until)) if until < from);
-            flaw(ends_early, format!("/earning/rules/{n}/until"), "must not lie before from");
-            flaw(rule.percent > 10_000, format!("/earning/rules/{n}/percent"), "must be at most 10000");
+            flaws.note(ends_early, format!("/earning/rules/{n}/until"), "must not lie before from");
+            flaws.note(rule.percent > 10_000, format!("/earning/rules/{n}/percent"), "must be at most 10000");
             let unknown = rule.tiers.iter().any(|t| !self.ladder.tiers.iter().any(|tier| tier.id == *t));
-            flaw(unknown, format!("/earning/rules/{n}/tiers"), "must name tiers of the ladder");
+            flaws.note(unknown, format!("/earning/rules/{n}/tiers"), "must name tiers of the ladder");
         }
         for (n, bonus) in self.check_ins.streaks.iter().enumerate() {
-            flaw(bonus.every < 2, format!("/check_ins/streaks/{n}/every"), "must be at least 2 days");
+            flaws.note(bonus.every < 2, format!("/check_ins/streaks/{n}/every"), "must be at least 2 days");
         }
         for (n, reward) in self.rewards.iter().enumerate() {
-            flaw(reward.points.is_zero(), format!("/rewards/{n}/points"), "must be at least 1");
+            flaws.note(reward.points.is_zero(), format!("/rewards/{n}/points"), "must be at least 1");
             let again = self.rewards.iter().take(n).any(|other| other.id == reward.id);
-            flaw(again, format!("/rewards/{n}/id"), "must differ from the ids before it");
+            flaws.note(again, format!("/rewards/{n}/id"), "must differ from the ids before it");
         }
-        flaws.extend(self.ladder_flaws());
-        flaws.extend(self.excesses());
-        flaws
+        flaws.0.extend(self.ladder_flaws());
+        flaws.0.extend(self.excesses());
+        flaws.0
     }
 
     /// Numbers that no programme means, and that would break accounts if one did.
@@ -363,29 +350,23 @@ impl Program {
             (self.ladder.review_days, "/ladder/review_days"),
             (self.ladder.grace_days, "/ladder/grace_days"),
         ];
-        let points = points.into_iter().filter(|(points, _)| *points > Points::MOST);
-        let days = days.into_iter().filter(|(days, _)| *days > DECADE);
-        points
-            .map(|(_, pointer)| Flaw { pointer, detail: format!("must be at most {} points", Points::MOST) })
-            .chain(days.map(|(_, pointer)| Flaw {
-                pointer: pointer.to_owned(),
-                detail: format!("must be at most {DECADE} days"),
-            }))
-            .collect()
+        let mut flaws = Flaws::default();
+        for (points, pointer) in points {
+            flaws.note(points > Points::MOST, pointer, &format!("must be at most {} points", Points::MOST));
+        }
+        for (days, pointer) in days {
+            flaws.note(days > DECADE, pointer, &format!("must be at most {DECADE} days"));
+        }
+        flaws.0
     }
 
     fn ladder_flaws(&self) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let mut flaw = |wrong: bool, pointer: String, detail: &str| {
-            if wrong {
-                flaws.push(Flaw { pointer, detail: detail.to_owned() });
-            }
-        };
+        let mut flaws = Flaws::default();
         let ladder = &self.ladder;
-        flaw(ladder.tiers.is_empty(), "/ladder/tiers".into(), "must have at least one tier, everybody's");
-        flaw(ladder.tiers.len() > 20, "/ladder/tiers".into(), "must have at most 20 tiers");
-        flaw(ladder.window == Window::Days(0), "/ladder/window".into(), "must be at least 1 day");
-        flaw(ladder.review_days == 0, "/ladder/review_days".into(), "must be at least 1 day");
+        flaws.note(ladder.tiers.is_empty(), "/ladder/tiers", "must have at least one tier, everybody's");
+        flaws.note(ladder.tiers.len() > 20, "/ladder/tiers", "must have at most 20 tiers");
+        flaws.note(ladder.window == Window::Days(0), "/ladder/window", "must be at least 1 day");
+        flaws.note(ladder.review_days == 0, "/ladder/review_days", "must be at least 1 day");
         for (n, (lower, upper)) in ladder.tiers.iter().zip(ladder.tiers.iter().skip(1)).enumerate() {
             let rises = match ladder.qualify {
                 Qualify::Spend => upper.spend > lower.spend,
@@ -395,18 +376,18 @@ impl Program {
                         && (upper.days, upper.basket) != (lower.days, lower.basket)
                 }
             };
-            flaw(!rises, format!("/ladder/tiers/{}", n + 1), "must ask for more than the tier before it");
+            flaws.note(!rises, format!("/ladder/tiers/{}", n + 1), "must ask for more than the tier before it");
             let again = ladder.tiers.iter().take(n + 1).any(|other| other.id == upper.id);
-            flaw(again, format!("/ladder/tiers/{}/id", n + 1), "must differ from the ids before it");
+            flaws.note(again, format!("/ladder/tiers/{}/id", n + 1), "must differ from the ids before it");
         }
         if let Some(first) = ladder.tiers.first() {
             let free = first.spend.is_zero() && first.days == 0 && first.basket.is_zero();
-            flaw(!free, "/ladder/tiers/0".into(), "must ask for nothing: it is everybody's tier");
+            flaws.note(!free, "/ladder/tiers/0", "must ask for nothing: it is everybody's tier");
         }
         for (n, tier) in ladder.tiers.iter().enumerate() {
-            flaw(tier.earn_percent > 1_000, format!("/ladder/tiers/{n}/earn_percent"), "must be at most 1000");
+            flaws.note(tier.earn_percent > 1_000, format!("/ladder/tiers/{n}/earn_percent"), "must be at most 1000");
         }
-        flaws
+        flaws.0
     }
 }
 

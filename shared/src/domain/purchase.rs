@@ -5,7 +5,7 @@
 use super::account::Account;
 use super::book::{Book, Leg};
 use super::entry::What;
-use super::order::{Order, ReturnReason};
+use super::order::{Order, RefundReason};
 use super::posting::{EarnedLot, Failure, Posted, Posting};
 use super::program::{Earning, Version};
 use super::refusal::Refusal;
@@ -89,7 +89,7 @@ pub struct Refund {
     /// Money given back this time.
     pub amount: Fen,
     /// Why the goods came back.
-    pub reason: Option<ReturnReason>,
+    pub reason: Option<RefundReason>,
 }
 
 impl Refund {

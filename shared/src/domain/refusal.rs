@@ -1,5 +1,6 @@
 //! Why a rule says no: one variant per reason that a client can be told.
 
+use super::campaign;
 use super::ticket::State;
 use crate::values::{Code, Currency, Fen, LocalDay, Moment, Points, TicketId};
 
@@ -179,6 +180,11 @@ pub enum Refusal {
     SurveyExpired,
     /// The link is none that was given out.
     SurveyUnknown,
+    /// A campaign can't be changed like this where it stands.
+    CampaignStands {
+        /// Where.
+        state: campaign::State,
+    },
     /// Nothing has to be done.
     Nothing,
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
-use super::program::Flaw;
+use super::flaw::{Flaw, Flaws};
 use super::ticket::{Channel, Kind, Priority};
 use crate::values::{Code, Moment};
 
@@ -69,15 +69,13 @@ impl Allowance {
     }
 
     fn flaws(self, place: &str) -> Vec<Flaw> {
-        let wrong = [
-            (!(1..=MOST_MINUTES).contains(&self.minutes), "minutes", "must be 1 to 129600 (ninety days)"),
-            (!(1..=99).contains(&self.warn_percent), "warn_percent", "must be 1 to 99"),
-            (self.escalate_minutes > MOST_MINUTES, "escalate_minutes", "must be at most 129600 (ninety days)"),
-        ];
-        let wrong = wrong.into_iter().filter(|(wrong, ..)| *wrong);
-        wrong
-            .map(|(_, field, detail)| Flaw { pointer: format!("{place}/{field}"), detail: detail.to_owned() })
-            .collect()
+        let mut flaws = Flaws::default();
+        let minutes = (1..=MOST_MINUTES).contains(&self.minutes);
+        flaws.note(!minutes, format!("{place}/minutes"), "must be 1 to 129600 (ninety days)");
+        flaws.note(!(1..=99).contains(&self.warn_percent), format!("{place}/warn_percent"), "must be 1 to 99");
+        let late = self.escalate_minutes > MOST_MINUTES;
+        flaws.note(late, format!("{place}/escalate_minutes"), "must be at most 129600 (ninety days)");
+        flaws.0
     }
 }
 

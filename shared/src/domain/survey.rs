@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::program::Flaw;
+use super::flaw::{Flaw, Flaws};
 use crate::values::{Invalid, Moment, Name};
 
 /// Settings of the survey.
@@ -31,16 +31,12 @@ impl SurveySettings {
     /// Everything that makes the settings unusable, with its place in the document of the desk.
     #[must_use]
     pub fn flaws(&self) -> Vec<Flaw> {
-        let wrong = [
-            (!(1..=90).contains(&self.valid_days), "valid_days", "must be 1 to 90"),
-            (self.pause_days > 365, "pause_days", "must be at most 365"),
-            (self.high_csat <= self.low_csat, "high_csat", "must be above low_csat"),
-            (self.high_nps <= self.low_nps, "high_nps", "must be above low_nps"),
-        ];
-        let wrong = wrong.into_iter().filter(|(wrong, ..)| *wrong);
-        wrong
-            .map(|(_, field, detail)| Flaw { pointer: format!("/survey/{field}"), detail: detail.to_owned() })
-            .collect()
+        let mut flaws = Flaws::default();
+        flaws.note(!(1..=90).contains(&self.valid_days), "/survey/valid_days", "must be 1 to 90");
+        flaws.note(self.pause_days > 365, "/survey/pause_days", "must be at most 365");
+        flaws.note(self.high_csat <= self.low_csat, "/survey/high_csat", "must be above low_csat");
+        flaws.note(self.high_nps <= self.low_nps, "/survey/high_nps", "must be above low_nps");
+        flaws.0
     }
 }
 

@@ -1,5 +1,7 @@
 //! What handlers take out of a request: strict bodies, keys, preconditions, ids in the path.
 
+use std::str::FromStr;
+
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Path, Request};
 use http::request::Parts;
 use http::{StatusCode, header};
@@ -94,9 +96,9 @@ impl<S: Sync> FromRequestParts<S> for Key {
 
 /// The version that an edit builds on, from `If-Match`: it must be named.
 #[derive(Clone, Copy, Debug)]
-pub struct IfMatch(pub u64);
+pub struct IfMatch<V = u64>(pub V);
 
-impl<S: Sync> FromRequestParts<S> for IfMatch {
+impl<V: FromStr, S: Sync> FromRequestParts<S> for IfMatch<V> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -112,7 +114,7 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
 }
 
 /// Where the version may be left out: an `If-Match` that is there must still be an ETag.
-impl<S: Sync> OptionalFromRequestParts<S> for IfMatch {
+impl<V: FromStr, S: Sync> OptionalFromRequestParts<S> for IfMatch<V> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Problem> {

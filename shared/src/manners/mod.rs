@@ -11,3 +11,4 @@ pub mod movement;
 mod objects;
 pub mod problem;
 pub mod start;
+pub mod tagged;

@@ -500,6 +500,11 @@ impl From<Refusal> for Problem {
             Refusal::SurveyUnknown => {
                 Self::new(StatusCode::NOT_FOUND, "survey_unknown", "There is no such survey.", "评价链接无效")
             }
+            Refusal::CampaignStands { state } => Self::conflict(
+                "campaign_state",
+                format!("The campaign is {}; in this state that can't be done to it.", state.as_str()),
+                "活动当前状态不允许此操作",
+            ),
             Refusal::Nothing => Self::rule("nothing_to_do", "There is nothing to do.", "无需操作"),
         }
     }

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 
-use super::{Freshness, Item, Table, Trouble, get_number, number, text};
+use super::{Freshness, Item, Table, Trouble, get_number, number, text, update_in_transaction};
 use crate::domain::playbook::{Charge, Spent};
 use crate::values::{Code, Fen, LocalDay};
 
@@ -35,7 +35,7 @@ pub(super) fn write_charge(table: &Table, charge: &Charge) -> Result<TransactWri
         // Saved budgets allow at least one time, so the first is within them.
         update = update.condition_expression(format!("attribute_not_exists(#times) OR ({})", room.join(" AND ")));
     }
-    Ok(TransactWriteItem::builder().update(update.build().map_err(Trouble::defect)?).build())
+    update_in_transaction(update)
 }
 
 impl Table {

@@ -1,10 +1,11 @@
 //! Identities: keyed hashes of openids, unionids, phones, cards and invite codes, each leading to one member.
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{Delete, ReturnConsumedCapacity, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
 
-use super::meter::{Kind, count};
-use super::{Item, Table, Trouble, binary, get_binary, get_text, in_transaction, number, put_over, text};
+use super::{
+    Item, Table, Trouble, binary, get_binary, get_text, in_transaction, number, put_if, put_over, text,
+    update_in_transaction,
+};
 use crate::values::{MemberId, Moment};
 
 /// The keyed hash of something by which a person can be found. What was hashed can't be told from it.
@@ -28,10 +29,8 @@ impl Identity {
             .condition_expression("#m = :from")
             .expression_attribute_names("#m", "member")
             .expression_attribute_values(":from", text(from.to_string()))
-            .expression_attribute_values(":to", text(to.to_string()))
-            .build()
-            .map_err(Trouble::defect)?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .expression_attribute_values(":to", text(to.to_string()));
+        update_in_transaction(update)
     }
 
     pub(super) fn release(&self, table: &Table, member: MemberId) -> Result<TransactWriteItem, Trouble> {
@@ -69,27 +68,14 @@ impl Table {
     ///
     /// The note lapses when the signature would be refused for its age anyway.
     pub async fn use_signature_once(&self, digest: &[u8], until: Moment) -> Result<bool, Trouble> {
-        let sent = self
+        let put = self
             .client
             .put_item()
             .table_name(&self.names.identities)
             .item("identity", binary(digest))
             .item("gone_at", number(until.seconds()))
             .condition_expression("attribute_not_exists(#i)")
-            .expression_attribute_names("#i", "identity")
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match sent {
-            Ok(answer) => {
-                count(Kind::Write, answer.consumed_capacity());
-                Ok(true)
-            }
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-                count(Kind::Write, []);
-                Ok(false)
-            }
-            Err(error) => Err(Trouble::of(&error)),
-        }
+            .expression_attribute_names("#i", "identity");
+        put_if(put).await
     }
 }

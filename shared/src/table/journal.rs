@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, TransactWrite
 
 use super::{
     Freshness, Item, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text,
+    update_in_transaction,
 };
 use crate::domain::account::Account;
 use crate::domain::entry::Entry;
@@ -75,7 +76,7 @@ pub(super) fn write_tally(
         0 => update,
         version => update.expression_attribute_values(":v", number(version)),
     };
-    Ok(TransactWriteItem::builder().update(update.build().map_err(Trouble::defect)?).build())
+    update_in_transaction(update)
 }
 
 impl Table {

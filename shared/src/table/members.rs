@@ -5,7 +5,9 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::meter::{Kind, count};
-use super::{Item, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text};
+use super::{
+    Item, Table, Trouble, ask, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text,
+};
 use crate::domain::account::Account;
 use crate::domain::age::{ChildAge, Own};
 use crate::domain::posting::Posted;
@@ -156,7 +158,7 @@ impl Table {
                 ("member".into(), text(p.member.to_string())),
             ])
         });
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.members)
@@ -165,12 +167,8 @@ impl Table {
             .expression_attribute_values(":shard", number(shard))
             .expression_attribute_values(":day", number(day.number()))
             .set_exclusive_start_key(start)
-            .limit(most)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .limit(most);
+        let answer = ask(query).await?;
         let position = |item: &Item| {
             let member = get_text(item, "member").and_then(|m| MemberId::parse(m).ok())?;
             Some(DuePosition { member, due_on: get_number(item, "due_on").and_then(LocalDay::from_number)? })

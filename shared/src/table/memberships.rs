@@ -6,19 +6,18 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::{Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::meter::{Kind, count};
-use super::{Item, Table, Trouble, binary, get_number, get_text, number, text};
+use super::{Item, Table, Trouble, ask, binary, get_number, get_text, number, text, update_in_transaction};
 use crate::domain::playbook::{self, Way};
 use crate::domain::posting::Posted;
 use crate::values::{Code, MemberId, Moment, RowKey};
 
 /// Partitions of every segment, and of the counts.
-const SEGMENT_SHARDS: u8 = 16;
+pub const SEGMENT_SHARDS: u8 = 16;
 
 /// The partition of the counts; no segment's id may begin like this.
 const COUNTS: &str = "#counts";
@@ -121,7 +120,7 @@ fn recount(table: &str, shard: u8, by: &[(&Code, i64)]) -> Result<TransactWriteI
             .expression_attribute_names(format!("#s{n}"), segment.as_str())
             .expression_attribute_values(format!(":n{n}"), number(by));
     }
-    Ok(TransactWriteItem::builder().update(update.build().map_err(Trouble::defect)?).build())
+    update_in_transaction(update)
 }
 
 /// A record of the table's stream, as event sources hand it on.
@@ -184,18 +183,14 @@ pub fn read_move(record: &serde_json::Value) -> Result<Option<playbook::Move>, S
 impl Table {
     /// How many members are in each segment. One call.
     pub async fn segment_counts(&self) -> Result<BTreeMap<Code, u64>, Trouble> {
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.memberships)
             .key_condition_expression("segment_shard = :counts")
             .expression_attribute_values(":counts", text(COUNTS))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .consistent_read(true);
+        let answer = ask(query).await?;
         let mut counts = BTreeMap::<Code, i64>::new();
         for (segment, item) in answer.items().iter().flat_map(|item| item.keys().map(move |name| (name, item))) {
             if let (Ok(code), Some(members)) = (Code::parse(segment), get_number::<i64>(item, segment)) {
@@ -226,26 +221,23 @@ impl Table {
         Ok((found, Some(at).filter(|at| at.shard < SEGMENT_SHARDS)))
     }
 
-    async fn members_of_shard(
+    /// A page of one shard of a segment's members, in the order of their ids. One call.
+    pub async fn members_of_shard(
         &self,
         segment: &Code,
         at: SegmentPosition,
         most: usize,
     ) -> Result<(Vec<InSegment>, Option<MemberId>), Trouble> {
         let start = at.after.map(|member| key(partition(segment, at.shard), member.to_string()));
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.memberships)
             .key_condition_expression("segment_shard = :shard")
             .expression_attribute_values(":shard", text(partition(segment, at.shard)))
             .set_exclusive_start_key(start)
-            .limit(i32::try_from(most).unwrap_or(i32::MAX))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .limit(i32::try_from(most).unwrap_or(i32::MAX));
+        let answer = ask(query).await?;
         let member = |item: &Item| get_text(item, "member").and_then(|member| MemberId::parse(member).ok());
         let read = |item: &Item| {
             let since = get_number(item, "since").and_then(Moment::from_millis);
@@ -254,5 +246,35 @@ impl Table {
         let found: Option<Vec<_>> = answer.items().iter().map(read).collect();
         let found = found.ok_or_else(|| Trouble::defect("a membership can't be read"))?;
         Ok((found, answer.last_evaluated_key().and_then(member)))
+    }
+
+    /// Members of one shard of a segment whose ids lie between two, both included. One call per megabyte.
+    pub async fn members_between(
+        &self,
+        segment: &Code,
+        shard: u8,
+        first: MemberId,
+        last: MemberId,
+    ) -> Result<Vec<MemberId>, Trouble> {
+        let (mut found, mut start) = (Vec::new(), None);
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.names.memberships)
+                .key_condition_expression("segment_shard = :shard AND #m BETWEEN :first AND :last")
+                .expression_attribute_names("#m", "member")
+                .expression_attribute_values(":shard", text(partition(segment, shard)))
+                .expression_attribute_values(":first", text(first.to_string()))
+                .expression_attribute_values(":last", text(last.to_string()))
+                .set_exclusive_start_key(start);
+            let answer = ask(query).await?;
+            let member = |item: &Item| get_text(item, "member").and_then(|member| MemberId::parse(member).ok());
+            found.extend(answer.items().iter().filter_map(member));
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! The table port: the only way to what is kept.
 //!
 //! Tables are named for what they hold (see `template.yaml`): members' hot items, the journal, sealed profiles,
-//! identities with answered signatures, member keys, settings, who is in which segment, and tickets. Writes that belong together go
-//! into one
-//! [`Transaction`]; every write is conditional, so repeating one can't do harm.
+//! identities with answered signatures, member keys, settings, who is in which segment, tickets, campaigns and what they
+//! send. Writes that belong together go into one [`Transaction`]; every write is conditional, so repeating one can't do
+//! harm.
 
 mod budgets;
 mod call;
+mod campaigns;
 mod identities;
 mod journal;
 mod members;
@@ -14,6 +15,8 @@ mod memberships;
 mod meter;
 mod pass;
 mod profiles;
+mod receipts;
+mod sends;
 mod settings;
 mod tickets;
 mod transaction;
@@ -21,18 +24,24 @@ mod transaction;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::builders::PutBuilder;
+use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem};
 
 pub use call::Trouble;
+pub use campaigns::{BUDGET_SHARDS, CampaignPosition, Checkpoint, StoredCampaign, StoredCheckpoint, count_shard};
 pub use identities::Identity;
 pub use journal::{Page, RefundTally};
 pub use members::{DUE_SHARDS, Due, DuePosition, Freshness, Hot};
-pub use memberships::{InSegment, SegmentPosition, read_move};
+pub use memberships::{InSegment, SEGMENT_SHARDS, SegmentPosition, read_move};
 pub use meter::{Cost, metered};
 pub use pass::{MembersPage, ScanShard};
 pub use profiles::{ChildKeys, Part, StoredKeys, StoredPart};
+pub use sends::{BeforeSending, DueSend, SEND_SHARDS, SendKey, StoredSend};
 pub(crate) use settings::Kept;
 pub use settings::StoredVersion;
 pub use tickets::{Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition};
@@ -63,6 +72,11 @@ pub struct Names {
     /// Tickets with their records, and what is counted about them. A table of their own: nothing else is read by
     /// queue, and nothing else has clocks that are looked at every minute.
     pub tickets: String,
+    /// Campaigns with their budgets, counts and dispatches, and the circuits of providers.
+    pub campaigns: String,
+    /// What became of every campaign's copy for every member. A table of their own: they are many, and nothing else is
+    /// looked for by the time at which it is due to go.
+    pub sends: String,
 }
 
 impl Names {
@@ -78,6 +92,8 @@ impl Names {
             settings: name("SETTINGS_TABLE")?,
             memberships: name("MEMBERSHIPS_TABLE")?,
             tickets: name("TICKETS_TABLE")?,
+            campaigns: name("CAMPAIGNS_TABLE")?,
+            sends: name("SENDS_TABLE")?,
         })
     }
 }
@@ -115,6 +131,30 @@ impl Table {
     }
 }
 
+/// Asks and counts what it costs. One call.
+async fn ask(query: QueryFluentBuilder) -> Result<QueryOutput, Trouble> {
+    // The SDK's future is large; in a box, those of the use cases around it stay small.
+    let sent = Box::pin(query.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await;
+    let answer = sent.map_err(|e| Trouble::of(&e))?;
+    count(Kind::Read, answer.consumed_capacity());
+    Ok(answer)
+}
+
+/// Puts an item on its condition; false when that does not hold. One call.
+async fn put_if(put: PutItemFluentBuilder) -> Result<bool, Trouble> {
+    match Box::pin(put.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await {
+        Ok(answer) => {
+            count(Kind::Write, answer.consumed_capacity());
+            Ok(true)
+        }
+        Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
+            count(Kind::Write, []);
+            Ok(false)
+        }
+        Err(error) => Err(Trouble::of(&error)),
+    }
+}
+
 /// An item to be put over the version that was read; over nothing when that is 0. `key` is the table's partition key.
 fn put_over(table: &str, item: Item, key: &str, version: u64) -> PutBuilder {
     let put = Put::builder().table_name(table).set_item(Some(item));
@@ -130,6 +170,11 @@ fn put_over(table: &str, item: Item, key: &str, version: u64) -> PutBuilder {
 /// A put as part of a transaction.
 fn in_transaction(put: PutBuilder) -> Result<TransactWriteItem, Trouble> {
     Ok(TransactWriteItem::builder().put(put.build().map_err(Trouble::defect)?).build())
+}
+
+/// An update as part of a transaction.
+fn update_in_transaction(update: UpdateBuilder) -> Result<TransactWriteItem, Trouble> {
+    Ok(TransactWriteItem::builder().update(update.build().map_err(Trouble::defect)?).build())
 }
 
 fn text(value: impl Into<String>) -> AttributeValue {

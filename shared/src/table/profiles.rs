@@ -7,7 +7,8 @@ use aws_sdk_dynamodb::types::{Delete, KeysAndAttributes, ReturnConsumedCapacity,
 
 use super::meter::{Kind, count};
 use super::{
-    Freshness, Item, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text,
+    Freshness, Item, Table, Trouble, ask, binary, get_binary, get_number, get_text, in_transaction, number, put_over,
+    text,
 };
 use crate::domain::child::MOST_CHILDREN;
 use crate::values::{ChildId, MemberId, Moment, RowKey};
@@ -101,7 +102,7 @@ pub struct StoredKeys {
 }
 
 impl StoredKeys {
-    fn read(item: &Item) -> Option<Self> {
+    pub(super) fn read(item: &Item) -> Option<Self> {
         let child = |name: &String| {
             let id = ChildId::parse(name.strip_prefix(CHILD)?).ok()?;
             Some((id, get_text(item, name)?.to_owned()))
@@ -167,6 +168,20 @@ fn read_part(member: MemberId, part: &Part, item: &Item) -> Result<StoredPart, T
     Ok(StoredPart { member, part: part.clone(), text: content.to_owned(), version })
 }
 
+/// The key of a member's profile.
+pub(super) fn profile_key(member: MemberId) -> Item {
+    part_key(member, &Part::Profile)
+}
+
+/// The key of a member's data key.
+pub(super) fn key_key(member: MemberId) -> Item {
+    Item::from([("member".into(), text(member.to_string()))])
+}
+
+pub(super) fn read_profile(member: MemberId, item: &Item) -> Result<StoredPart, Trouble> {
+    read_part(member, &Part::Profile, item)
+}
+
 impl Table {
     /// One part. One call, one read unit per 4 KB.
     pub async fn part(&self, member: MemberId, part: &Part) -> Result<Option<StoredPart>, Trouble> {
@@ -187,8 +202,8 @@ impl Table {
         let answer = self
             .client
             .batch_get_item()
-            .request_items(&self.names.profiles, request(part_key(member, &Part::Profile))?)
-            .request_items(&self.names.keys, request(Item::from([("member".into(), text(member.to_string()))]))?)
+            .request_items(&self.names.profiles, request(profile_key(member))?)
+            .request_items(&self.names.keys, request(key_key(member))?)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
@@ -198,7 +213,7 @@ impl Table {
             return Err(Trouble::Unavailable("the table left a profile unread".into()));
         }
         let first = |table: &str| answer.responses().and_then(|r| r.get(table)).and_then(|items| items.first());
-        let profile = first(&self.names.profiles).map(|item| read_part(member, &Part::Profile, item)).transpose()?;
+        let profile = first(&self.names.profiles).map(|item| read_profile(member, item)).transpose()?;
         Ok((profile, first(&self.names.keys).and_then(StoredKeys::read)))
     }
 
@@ -244,7 +259,7 @@ impl Table {
         freshness: Freshness,
     ) -> Result<QueryOutput, Trouble> {
         let key = |part: &str| Item::from([("member".into(), text(member.to_string())), ("part".into(), text(part))]);
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.profiles)
@@ -256,12 +271,7 @@ impl Table {
             .set_exclusive_start_key(after.map(key))
             .scan_index_forward(false)
             .limit(most)
-            .consistent_read(freshness == Freshness::Latest)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
-        Ok(answer)
+            .consistent_read(freshness == Freshness::Latest);
+        ask(query).await
     }
 }

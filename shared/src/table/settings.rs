@@ -3,11 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
 use super::meter::{Kind, count};
-use super::{Freshness, Item, Table, Trouble, get_number, get_text, number, text};
+use super::{Freshness, Item, Table, Trouble, ask, get_number, get_text, number, put_if, text};
 use crate::values::Moment;
 
 /// One stored version of one kind of settings.
@@ -69,7 +68,7 @@ impl<T> Kept<T> {
 impl Table {
     /// Versions of a subject from a number on, oldest first. One call.
     pub async fn versions(&self, subject: &str, from: u32) -> Result<Vec<StoredVersion>, Trouble> {
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.settings)
@@ -78,18 +77,14 @@ impl Table {
             .expression_attribute_names("#v", "version")
             .expression_attribute_values(":s", text(subject))
             .expression_attribute_values(":v", number(from))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .consistent_read(true);
+        let answer = ask(query).await?;
         answer.items().iter().map(|item| read_version(subject, item)).collect()
     }
 
     /// The newest version of a subject. One call.
     pub async fn newest_version(&self, subject: &str) -> Result<Option<StoredVersion>, Trouble> {
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.settings)
@@ -98,12 +93,8 @@ impl Table {
             .expression_attribute_values(":s", text(subject))
             .scan_index_forward(false)
             .limit(1)
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .consistent_read(true);
+        let answer = ask(query).await?;
         answer.items().first().map(|item| read_version(subject, item)).transpose()
     }
 
@@ -118,28 +109,15 @@ impl Table {
     pub async fn replace_version(&self, version: &StoredVersion) -> Result<bool, Trouble> {
         let mut item = version.item();
         item.insert("revision".into(), number(version.revision + 1));
-        let sent = self
+        let put = self
             .client
             .put_item()
             .table_name(&self.names.settings)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(#r) OR #r = :r")
             .expression_attribute_names("#r", "revision")
-            .expression_attribute_values(":r", number(version.revision))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match sent {
-            Ok(answer) => {
-                count(Kind::Write, answer.consumed_capacity());
-                Ok(true)
-            }
-            Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-                count(Kind::Write, []);
-                Ok(false)
-            }
-            Err(error) => Err(Trouble::of(&error)),
-        }
+            .expression_attribute_values(":r", number(version.revision));
+        put_if(put).await
     }
 
     /// Writes a record of settings over whatever was there. One call.

@@ -4,12 +4,12 @@
 //! can't hold the desk's own, whatever a handler does.
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 
-use super::meter::{Kind, count};
 use super::{
-    Freshness, Item, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text,
+    Freshness, Item, Table, Trouble, ask, binary, get_binary, get_number, get_text, in_transaction, number, put_over,
+    text, update_in_transaction,
 };
 use crate::domain::tally::Figures;
 use crate::domain::ticket::{Record, State, Ticket};
@@ -200,7 +200,7 @@ pub(super) fn write_asked(
         .expression_attribute_names("#a", "asked_at")
         .expression_attribute_values(":now", number(now.millis()))
         .expression_attribute_values(":since", number(not_since.millis()));
-    in_update(update)
+    update_in_transaction(update)
 }
 
 /// Raises the figures of a day.
@@ -232,10 +232,6 @@ fn update(table: &Table, partition: &str, part: &str) -> UpdateBuilder {
     update.key("ticket", text(partition)).key("part", text(part))
 }
 
-fn in_update(update: UpdateBuilder) -> Result<TransactWriteItem, Trouble> {
-    Ok(TransactWriteItem::builder().update(update.build().map_err(Trouble::defect)?).build())
-}
-
 fn raise(mut update: UpdateBuilder, figures: &Figures) -> Result<TransactWriteItem, Trouble> {
     let mut sums = Vec::new();
     for (n, (name, by)) in figures.all().filter(|(_, by)| *by > 0).enumerate() {
@@ -244,7 +240,7 @@ fn raise(mut update: UpdateBuilder, figures: &Figures) -> Result<TransactWriteIt
             .expression_attribute_values(format!(":{n}"), number(by));
         sums.push(format!("#{n} :{n}"));
     }
-    in_update(update.update_expression(format!("ADD {}", sums.join(", "))))
+    update_in_transaction(update.update_expression(format!("ADD {}", sums.join(", "))))
 }
 
 impl Table {
@@ -262,7 +258,7 @@ impl Table {
     ) -> Result<Option<(StoredTicket, Vec<Record>)>, Trouble> {
         // In the order of keys: desk's own, notes of what was done, what was said, the ticket.
         let from = if side == Side::Shared { SHARED } else { "desk#" };
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.tickets)
@@ -273,12 +269,8 @@ impl Table {
             .expression_attribute_values(":from", text(from))
             .expression_attribute_values(":ticket", text(TICKET))
             .scan_index_forward(false)
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .consistent_read(true);
+        let answer = ask(query).await?;
         let Some((first, rest)) = answer.items().split_first() else { return Ok(None) };
         let ticket = StoredTicket::read(first)?;
         let contents = rest.iter().filter_map(|item| get_text(item, "content"));
@@ -310,7 +302,7 @@ impl Table {
             key.insert(sort.into(), place);
             key
         });
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.tickets)
@@ -320,12 +312,8 @@ impl Table {
             .expression_attribute_values(":h", list.value())
             .set_exclusive_start_key(start)
             .scan_index_forward(!newest_first)
-            .limit(most)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .limit(most);
+        let answer = ask(query).await?;
         let position = |key: &Item| {
             let ticket = get_text(key, "ticket").and_then(|id| TicketId::parse(id).ok())?;
             let place = get_text(key, sort).map(str::to_owned);
@@ -340,7 +328,7 @@ impl Table {
 
     /// Tickets of one shard whose time has come, the most overdue first. One call.
     pub async fn due_tickets(&self, shard: u8, now: Moment, most: i32) -> Result<Vec<TicketId>, Trouble> {
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.tickets)
@@ -348,12 +336,8 @@ impl Table {
             .key_condition_expression("due_shard = :shard AND due_at <= :now")
             .expression_attribute_values(":shard", number(shard))
             .expression_attribute_values(":now", number(now.millis()))
-            .limit(most)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .limit(most);
+        let answer = ask(query).await?;
         let ids = answer.items().iter().filter_map(|item| get_text(item, "ticket"));
         Ok(ids.filter_map(|id| TicketId::parse(id).ok()).collect())
     }
@@ -388,7 +372,7 @@ impl Table {
     async fn counters(&self, partition: &str, from: LocalDay, until: LocalDay) -> Result<Vec<Item>, Trouble> {
         let (mut found, mut start) = (Vec::new(), None);
         loop {
-            let answer = self
+            let query = self
                 .client
                 .query()
                 .table_name(&self.names.tickets)
@@ -399,12 +383,8 @@ impl Table {
                 .expression_attribute_values(":from", text(from.to_string()))
                 // Behind every line of the last day: '~' comes after '#' in the order of keys.
                 .expression_attribute_values(":until", text(format!("{until}~")))
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| Trouble::of(&e))?;
-            count(Kind::Read, answer.consumed_capacity());
+                .set_exclusive_start_key(start);
+            let answer = ask(query).await?;
             found.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key;
             if start.is_none() {

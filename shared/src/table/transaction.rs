@@ -5,21 +5,31 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, TransactWriteItem};
 
 use super::budgets::write_charge;
+use super::campaigns::{
+    count_shard, write_checkpoint, write_circuit, write_counts, write_reshare, write_room, write_taken,
+};
 use super::journal::{read_entry, write_row, write_tally};
 use super::memberships::{self, Move};
 use super::meter::{Kind, count};
+use super::receipts::{write_name, write_seen};
 use super::tickets::{write_asked, write_done, write_figures, write_line, write_record};
 use super::{
-    ChildKeys, Hot, Identity, RefundTally, StoredPart, StoredTicket, StoredVersion, Table, Trouble, in_transaction,
-    put_over,
+    ChildKeys, Hot, Identity, RefundTally, StoredCampaign, StoredCheckpoint, StoredPart, StoredSend, StoredTicket,
+    StoredVersion, Table, Trouble, in_transaction, put_over,
 };
+use crate::domain::campaign::circuit::Circuit;
+use crate::domain::campaign::counts::Counts;
+use crate::domain::campaign::gates::Room;
 use crate::domain::entry::Entry;
 use crate::domain::playbook::Charge;
 use crate::domain::posting::Posted;
 use crate::domain::purchase::Refunded;
 use crate::domain::tally::Figures;
 use crate::domain::ticket::Record;
-use crate::values::{Category, ForeignId, LocalDay, MemberId, Moment, RowKey, Source, TicketId};
+use crate::domain::traits::Channel;
+use crate::values::{
+    CampaignId, Category, Fen, ForeignId, LocalDay, MemberId, MessageId, Moment, RowKey, SendId, Source, TicketId,
+};
 
 /// What a write in a transaction is, so that a lost one can be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,6 +204,75 @@ impl Transaction<'_> {
     /// Counts a ticket for a product line.
     pub fn line(mut self, day: LocalDay, shard: u8, line: &Category, complaint: bool) -> Result<Self, Trouble> {
         self.writes.push((Slot::Other, write_line(self.table, day, shard, line, complaint)?));
+        Ok(self)
+    }
+
+    /// A campaign, on condition that it is still at the version read.
+    pub fn campaign(mut self, campaign: &StoredCampaign) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, campaign.write(self.table)?));
+        Ok(self)
+    }
+
+    /// A shard of a campaign's new budget, on condition that there is none.
+    pub fn room(mut self, campaign: CampaignId, shard: u8, room: Room) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_room(self.table, campaign, shard, room)?));
+        Ok(self)
+    }
+
+    /// Takes a message that costs this out of a shard of a campaign's budget, on condition that so much is left.
+    /// `limited` says what the budget limits.
+    pub fn take(mut self, campaign: CampaignId, shard: u8, limited: Room, cost: Fen) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Budget, write_taken(self.table, campaign, shard, limited, cost, true)?));
+        Ok(self)
+    }
+
+    /// Gives a message back to the shard from which it was taken.
+    pub fn give_back(mut self, campaign: CampaignId, shard: u8, limited: Room, cost: Fen) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_taken(self.table, campaign, shard, limited, cost, false)?));
+        Ok(self)
+    }
+
+    /// Changes what is left in a shard of a campaign's budget, on condition that it is what was seen.
+    pub fn reshare(mut self, campaign: CampaignId, shard: u8, seen: Room, next: Room) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_reshare(self.table, campaign, shard, seen, next)?));
+        Ok(self)
+    }
+
+    /// A part of a dispatch, on condition that nobody else has carried it on.
+    pub fn checkpoint(mut self, campaign: CampaignId, checkpoint: &StoredCheckpoint) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_checkpoint(self.table, campaign, checkpoint)?));
+        Ok(self)
+    }
+
+    /// Changes counts of a campaign in one of their shards.
+    pub fn counts(mut self, campaign: CampaignId, shard: u8, counts: &Counts) -> Result<Self, Trouble> {
+        if !counts.is_empty() {
+            self.writes.push((Slot::Other, write_counts(self.table, campaign, shard, counts)?));
+        }
+        Ok(self)
+    }
+
+    /// A provider's circuit, on condition that it is still at the version read.
+    pub fn circuit(mut self, channel: Channel, circuit: &Circuit, version: u64) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_circuit(self.table, channel, circuit, version)?));
+        Ok(self)
+    }
+
+    /// A send, on condition that it is still at the version read, and what its move changes in the campaign's counts.
+    pub fn send(mut self, send: &StoredSend, counts: &Counts) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, send.write(self.table)?));
+        self.counts(send.send.campaign, count_shard(send.send.id), counts)
+    }
+
+    /// A provider's id of a send, by which its receipts find it.
+    pub fn name(mut self, channel: Channel, id: &MessageId, send: SendId, now: Moment) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_name(self.table, channel, id, send, now)?));
+        Ok(self)
+    }
+
+    /// The note that a push was taken, on condition that it was not.
+    pub fn push(mut self, push: RowKey, now: Moment) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_seen(self.table, push, now)?));
         Ok(self)
     }
 

@@ -55,15 +55,6 @@ impl Role {
         }
     }
 
-    /// Whether a person who works for the brand has this role.
-    #[must_use]
-    pub const fn is_staff(self) -> bool {
-        match self {
-            Self::Member | Self::System => false,
-            Self::Guide | Self::Agent | Self::Operator | Self::Manager => true,
-        }
-    }
-
     /// Who a token of this role is for. A member's token can't pass for a staff member's even if its role could
     /// be changed.
     const fn audience(self) -> &'static str {

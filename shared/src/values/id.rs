@@ -42,6 +42,13 @@ macro_rules! id {
             pub fn shard(self, shards: u8) -> u8 {
                 self.0.bytes().last().copied().unwrap_or(0) % shards.max(1)
             }
+
+            /// A number below `most`, about as likely as any other; 0 below nothing.
+            #[must_use]
+            pub fn draw(self, most: u64) -> u64 {
+                let number = self.0.bytes().iter().take(8).fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
+                number.checked_rem(most).unwrap_or(0)
+            }
         }
 
         impl fmt::Display for $name {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use crate::values::{OpenId, RowKey, TemplateId};
+use crate::values::{MessageId, OpenId, RowKey, TemplateId};
 
 /// What a person answered for one template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub enum Event {
     Asked(Vec<(TemplateId, Subscription)>),
     /// A person changed subscriptions in WeChat's own settings.
     Changed(Vec<(TemplateId, Subscription)>),
-    /// What became of messages that WeChat had taken, by WeChat's id of the message; whether it was delivered.
-    Sent(Vec<(String, bool)>),
+    /// What became of messages that WeChat had taken, by WeChat's id of the message; whether each was delivered.
+    Sent(Vec<(MessageId, bool)>),
     /// Anything else, by WeChat's name.
     Other(String),
 }
@@ -57,7 +57,7 @@ impl Pushed {
         let event = match message.event.as_str() {
             "subscribe_msg_popup_event" => Event::Asked(subscriptions(&list)),
             "subscribe_msg_change_event" => Event::Changed(subscriptions(&list)),
-            "subscribe_msg_sent_event" => Event::Sent(receipts(list)),
+            "subscribe_msg_sent_event" => Event::Sent(receipts(&list)),
             _ => Event::Other(message.event),
         };
         Some(Self { from, event, key })
@@ -76,9 +76,9 @@ fn subscriptions(list: &[Item]) -> Vec<(TemplateId, Subscription)> {
     answered.collect()
 }
 
-fn receipts(list: Vec<Item>) -> Vec<(String, bool)> {
-    let known = list.into_iter().filter(|item| (1..=64).contains(&item.message.0.len()));
-    known.map(|item| (item.message.0, item.error.0 == "0")).collect()
+fn receipts(list: &[Item]) -> Vec<(MessageId, bool)> {
+    let known = list.iter().filter_map(|item| Some((MessageId::parse(&item.message.0).ok()?, item.error.0 == "0")));
+    known.collect()
 }
 
 #[derive(Deserialize)]
@@ -191,7 +191,8 @@ mod tests {
             {"TemplateId": "t1", "ErrorCode": "0"},
         ]);
         let sent = read(&list, "subscribe_msg_sent_event", &json!("1"));
-        let wanted = vec![("1864323726461255680".to_owned(), true), ("1864323726461255681".to_owned(), false)];
+        let id = |text: &str| MessageId::parse(text).unwrap();
+        let wanted = vec![(id("1864323726461255680"), true), (id("1864323726461255681"), false)];
         assert_eq!(sent.event, Event::Sent(wanted));
     }
 

@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use huitou::app::{App, Parts};
 use huitou::cases::Error;
+use huitou::channels::Recorder;
 use huitou::clock::Clock;
 use huitou::entropy::{Entropy, SeededEntropy};
 use huitou::seal::FileMasterKey;
@@ -95,6 +96,8 @@ impl Yard {
             queues: Queues::client(queues.http_client()),
             clock: Arc::new(DevClock::new()),
             objects: LocalObjects::new(None, "http://127.0.0.1:9", [7; 32]),
+            providers: None,
+            recorder: Recorder::default(),
             wechat_url: "http://127.0.0.1:9".to_owned(),
             secret: [7; 32],
             directory: None,
@@ -138,6 +141,9 @@ impl Yard {
         App::new(Parts {
             table: Table::new(client, self.names.clone()),
             queue: parts.queue.clone(),
+            dispatch_queue: parts.dispatch_queue.clone(),
+            send_queue: parts.send_queue.clone(),
+            senders: parts.senders.clone(),
             clock: Arc::clone(&parts.clock),
             entropy: Arc::clone(&parts.entropy),
             master: Arc::clone(&parts.master),

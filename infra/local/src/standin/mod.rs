@@ -12,7 +12,10 @@ mod wechat;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use huitou::channels::settings::{Aliyun, Hook, ProviderSettings, SesSettings, Wecom};
+use huitou::channels::settings::{
+    Aliyun, Hook, Keys, ProviderSecrets, ProviderSettings, PushSecret, SesSettings, Wecom,
+};
+use huitou::entropy::{self, Entropy};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -25,6 +28,25 @@ use crate::stop::Stop;
 pub const WECHAT_APP_ID: &str = "wx0000000000000000";
 /// The secret that goes with [`WECHAT_APP_ID`]; it opens nothing but the stand-in.
 pub const WECHAT_SECRET: &str = "stand-in-secret";
+
+/// What the stand-ins know the brand by, and it them; drawn, because receipts come by a path that nobody guesses.
+pub(crate) fn secrets(entropy: &dyn Entropy) -> ProviderSecrets {
+    let random = || entropy::bytes::<16>(entropy).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let keys = || Keys { id: "stand-in".to_owned(), secret: "stand-in".to_owned() };
+    ProviderSecrets {
+        wecom: Some("stand-in".to_owned()),
+        sms: Some(keys()),
+        mail: Some(keys()),
+        webhook: Some("stand-in".to_owned()),
+        push: Some(PushSecret { token: PUSH_TOKEN.to_owned(), aes_key: PUSH_KEY.to_owned() }),
+        receipts: Some(random()),
+    }
+}
+
+/// The token by which the stand-in WeChat signs its pushes.
+pub const PUSH_TOKEN: &str = "standin";
+/// The key with which it encrypts them.
+pub const PUSH_KEY: &str = "c3RhbmQtaW4gc3RhbmQtaW4gc3RhbmQtaW4gc3RhbmE";
 
 /// The stand-ins, listening.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::program::Flaw;
+use crate::domain::flaw::Flaw;
 use crate::domain::traits::Channel;
 use crate::values::{Code, Fen, Invalid, TemplateId};
 
@@ -241,6 +241,18 @@ pub enum Unrendered {
     NoValue(Placeholder),
     /// What comes out may not stand at this key of the subscribe template.
     Unfit(Key),
+}
+
+impl Unrendered {
+    /// As a send's record names it.
+    #[must_use]
+    pub fn word(self) -> String {
+        match self {
+            Self::NoContent => "no_content".to_owned(),
+            Self::NoValue(placeholder) => format!("no_value.{}", placeholder.words().0),
+            Self::Unfit(key) => format!("unfit.{key}"),
+        }
+    }
 }
 
 impl From<NoValue> for Unrendered {

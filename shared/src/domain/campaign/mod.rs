@@ -1,3 +1,188 @@
 //! Campaigns: what goes to whom, on which channel, when, and how often.
+//!
+//! A campaign is a [`Definition`] and where it stands. Launching it pages its audience into a queue; what becomes of one
+//! member's copy is a [`send::Send`], which is claimed before a provider is asked and counted under where it stands. All
+//! decisions are here, pure: whether something may go ([`gates`]), to whom which wording goes ([`assign`]), when it may
+//! arrive ([`quiet`]), and when a provider is left alone ([`circuit`]).
 
+pub mod answer;
+pub mod assign;
+pub mod circuit;
 pub mod content;
+pub mod counts;
+pub mod definition;
+pub mod gates;
+pub mod limits;
+pub mod outcome;
+pub mod quiet;
+pub mod send;
+mod turn;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::turn::Turn;
+
+use self::definition::Definition;
+use super::refusal::Refusal;
+use crate::values::{Actor, CampaignId, Moment, RowKey};
+
+/// Where a campaign stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = CampaignState)]
+pub enum State {
+    /// Being written.
+    Draft,
+    /// Launched, and its window has not begun.
+    Scheduled,
+    /// On its way.
+    Running,
+    /// Held up by staff, or because a provider refused its content; what is due waits.
+    Paused,
+    /// Ended by staff; what was due does not go.
+    Stopped,
+    /// Ended with its window.
+    Finished,
+}
+
+impl State {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Scheduled => "scheduled",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+            Self::Finished => "finished",
+        }
+    }
+
+    /// Whether something may still go out.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Running | Self::Paused)
+    }
+}
+
+/// What staff do with a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Let it go out.
+    Launch,
+    /// Hold it up.
+    Pause,
+    /// Let it go on.
+    Resume,
+    /// End it.
+    Stop,
+}
+
+/// A campaign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Campaign {
+    /// Its id.
+    pub id: CampaignId,
+    /// What it is to do.
+    pub definition: Definition,
+    /// Where it stood when it was last changed; see [`Campaign::standing`].
+    pub state: State,
+    /// When it was made.
+    pub created_at: Moment,
+    /// By whom.
+    pub created_by: Actor,
+    /// A hash of what was asked for when it was made, by which a repeated request is known.
+    pub asked: RowKey,
+    /// When it was launched.
+    pub launched_at: Option<Moment>,
+    /// When its whole audience was in the queue.
+    pub dispatched_at: Option<Moment>,
+    /// About how many members it had in mind at launch, by which waiting messages are spread at its rate.
+    pub expected: u64,
+    /// Why it was paused by itself: what a provider said of its content.
+    pub fault: Option<String>,
+}
+
+impl Campaign {
+    /// A draft.
+    #[must_use]
+    pub const fn draft(id: CampaignId, definition: Definition, asked: RowKey, by: Actor, now: Moment) -> Self {
+        Self {
+            id,
+            definition,
+            state: State::Draft,
+            created_at: now,
+            created_by: by,
+            asked,
+            launched_at: None,
+            dispatched_at: None,
+            expected: 0,
+            fault: None,
+        }
+    }
+
+    /// Where it stands now: time alone begins and ends it.
+    #[must_use]
+    pub fn standing(&self, now: Moment) -> State {
+        let window = self.definition.window;
+        match self.state {
+            State::Scheduled | State::Running | State::Paused if now >= window.until => State::Finished,
+            State::Scheduled if now >= window.from => State::Running,
+            state => state,
+        }
+    }
+
+    /// When time alone changes where it stands.
+    #[must_use]
+    pub fn due_at(&self) -> Option<Moment> {
+        match self.state {
+            State::Scheduled => Some(self.definition.window.from),
+            State::Running | State::Paused => Some(self.definition.window.until),
+            State::Draft | State::Stopped | State::Finished => None,
+        }
+    }
+
+    /// Whether a launch, and not moves between segments, sets its messages off.
+    #[must_use]
+    pub const fn is_broadcast(&self) -> bool {
+        self.definition.trigger.is_none()
+    }
+
+    /// The campaign as time has left it.
+    #[must_use]
+    pub fn aged(&self, now: Moment) -> Self {
+        Self { state: self.standing(now), ..self.clone() }
+    }
+
+    /// The campaign after an act. Doing again what is done changes nothing.
+    pub fn act(&self, act: Act, now: Moment) -> Result<Self, Refusal> {
+        let mut next = self.aged(now);
+        let to = match (next.state, act) {
+            (State::Draft, Act::Launch) => {
+                next.launched_at = Some(now);
+                if now < next.definition.window.from { State::Scheduled } else { State::Running }
+            }
+            (State::Scheduled | State::Running, Act::Launch | Act::Resume)
+            | (State::Paused, Act::Pause)
+            | (State::Stopped, Act::Stop) => next.state,
+            (State::Scheduled | State::Running, Act::Pause) => State::Paused,
+            (State::Paused, Act::Resume) => {
+                next.fault = None;
+                if now < next.definition.window.from { State::Scheduled } else { State::Running }
+            }
+            (State::Draft | State::Scheduled | State::Running | State::Paused, Act::Stop) => State::Stopped,
+            (from, _) => return Err(Refusal::CampaignStands { state: from }),
+        };
+        next.state = to;
+        Ok(next)
+    }
+
+    /// The campaign paused by itself, because a provider refused its content; nothing for one that is not on its way.
+    #[must_use]
+    pub fn faulted(&self, said: &str, now: Moment) -> Option<Self> {
+        let aged = self.aged(now);
+        let goes_on = matches!(aged.state, State::Scheduled | State::Running);
+        goes_on.then(|| Self { state: State::Paused, fault: Some(said.to_owned()), ..aged })
+    }
+}

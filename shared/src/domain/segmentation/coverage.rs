@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Mode, Segment, Segmentation, Set};
-use crate::domain::program::Flaw;
+use crate::domain::flaw::Flaw;
 use crate::domain::rule::{Comparison, Grid, MOST_CELLS, Number, Region, Rule, Sets, Text};
 use crate::domain::verdict::Verdict;
 use crate::values::Code;

@@ -1,11 +1,9 @@
 //! A segmentation as people write it and the table stores it, and what may be wrong with one.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::{MOST_SEGMENTS, Mode, Part, Segment, Segmentation, Set};
-use crate::domain::program::Flaw;
+use crate::domain::flaw::{Flaw, Flaws};
 use crate::domain::rule::{Rule, RuleError, SetWords, Vocabulary, is_taken};
 use crate::values::{Code, Name};
 
@@ -87,19 +85,6 @@ pub struct SegmentDraft {
     pub rule: String,
 }
 
-/// Everything that is wrong with a draft.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flaws(pub Vec<Flaw>);
-
-impl fmt::Display for Flaws {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let flaws: Vec<String> = self.0.iter().map(|flaw| format!("{} {}", flaw.pointer, flaw.detail)).collect();
-        f.write_str(&flaws.join("; "))
-    }
-}
-
-impl std::error::Error for Flaws {}
-
 impl TryFrom<Draft> for Segmentation {
     type Error = Flaws;
 
@@ -163,29 +148,24 @@ impl Reader {
 impl Draft {
     /// What is wrong apart from the rules.
     fn flaws(&self) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let mut flaw = |wrong: bool, pointer: String, detail: &str| {
-            if wrong {
-                flaws.push(Flaw { pointer, detail: detail.to_owned() });
-            }
-        };
-        flaw(self.version == 0, "/version".into(), "must be at least 1");
+        let mut flaws = Flaws::default();
+        flaws.note(self.version == 0, "/version", "must be at least 1");
         let count = self.sets.iter().map(|set| set.entries.len()).sum::<usize>() + self.segments.len();
-        flaw(count > MOST_SEGMENTS, "/segments".into(), "must be at most 100 segments, entries of sets included");
-        flaw(
+        flaws.note(count > MOST_SEGMENTS, "/segments", "must be at most 100 segments, entries of sets included");
+        flaws.note(
             self.health.iter().map(|part| part.steps.len()).sum::<usize>() > 50,
-            "/health".into(),
+            "/health",
             "must have at most 50 steps",
         );
         let most = self.health.iter().map(|part| part.steps.iter().map(|step| step.score).max().unwrap_or(0));
-        flaw(most.fold(0, u64::saturating_add) > MOST_SCORE, "/health".into(), "must add up to at most 100");
+        flaws.note(most.fold(0, u64::saturating_add) > MOST_SCORE, "/health", "must add up to at most 100");
         for (n, set) in self.sets.iter().enumerate() {
             let id = set.id.as_str();
             let taken = is_taken(id) || !id.starts_with(|c: char| c.is_ascii_lowercase());
-            flaw(taken, format!("/sets/{n}/id"), "must begin with a letter and be no word of the rule language");
+            flaws.note(taken, format!("/sets/{n}/id"), "must begin with a letter and be no word of the rule language");
             let again = self.sets.iter().take(n).any(|other| other.id == set.id);
-            flaw(again, format!("/sets/{n}/id"), "must differ from the ids before it");
-            flaw(set.entries.is_empty(), format!("/sets/{n}/entries"), "must have at least one entry");
+            flaws.note(again, format!("/sets/{n}/id"), "must differ from the ids before it");
+            flaws.note(set.entries.is_empty(), format!("/sets/{n}/entries"), "must have at least one entry");
         }
         let mut seen: Vec<&str> = Vec::new();
         for (pointer, set, segment) in self.places() {
@@ -194,15 +174,15 @@ impl Draft {
             let within = |short: &str| {
                 self.sets.iter().filter(|s| Some(&s.id) == set).flat_map(|s| &s.entries).any(|e| e.id.as_str() == short)
             };
-            flaw(seen.contains(&id), format!("{pointer}/id"), "must differ from the ids before it");
-            flaw(
+            flaws.note(seen.contains(&id), format!("{pointer}/id"), "must differ from the ids before it");
+            flaws.note(
                 short.is_some_and(within),
                 format!("{pointer}/id"),
                 "must differ from its set's others without the set's id",
             );
             seen.push(id);
         }
-        flaws
+        flaws.0
     }
 
     /// Every segment with its pointer and its set.

@@ -31,7 +31,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use coverage::{Coverage, Overlap};
-pub use draft::{Draft, Flaws, PartDraft, SegmentDraft, SetDraft, StepDraft};
+pub use draft::{Draft, PartDraft, SegmentDraft, SetDraft, StepDraft};
 pub use explain::Explained;
 
 use super::facts::Facts;

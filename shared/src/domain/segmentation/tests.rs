@@ -1,8 +1,8 @@
 use proptest::prelude::*;
-use proptest::strategy::ValueTree as _;
 
 use super::*;
 use crate::domain::days::{PurchaseDays, Window};
+use crate::domain::flaw::Flaws;
 use crate::domain::order::Topic;
 use crate::domain::traits::Traits;
 use crate::values::Fen;
@@ -294,46 +294,4 @@ fn the_health_score_adds_up_and_sinks_by_time_alone() {
     assert_eq!(health(4), Verdict { value: 100, until: Some(day(4 + 8)) });
     assert_eq!(health(12), Verdict { value: 95, until: Some(day(4 + 31)) });
     assert_eq!(health(4 + 181), Verdict::forever(45));
-}
-
-/// Prints what judging the shipped segmentation costs; to be run optimised:
-/// `cargo test -p huitou --lib --config 'profile.dev.package.huitou.opt-level=3' -- --ignored what_judging_costs --nocapture`
-#[test]
-#[ignore = "prints a measurement"]
-#[expect(clippy::print_stdout, reason = "a measurement that nobody can read is none")]
-fn what_judging_costs() {
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let usual: Vec<_> = (0..2_000).map(|_| history().new_tree(&mut runner).unwrap().current()).collect();
-    let mut days = PurchaseDays::default();
-    for n in 0..300 {
-        days.buy(day(n), Fen::yuan(50));
-    }
-    let daily = vec![(days, Traits::default())];
-    let segmentation = shipped();
-    for (whose, members, rounds) in [("with up to 8 purchase days", usual, 50), ("with 300", daily, 300)] {
-        let begun = std::time::Instant::now();
-        let mut segments = 0;
-        for round in 0..rounds {
-            for (days, traits) in &members {
-                let window = Window::Days(365);
-                let facts = Facts { claimed: true, ..Facts::of_purchases(days, window, traits) };
-                segments += segmentation.judge(&facts, day(500 + round)).segments.len();
-            }
-        }
-        let judged = u128::from(rounds) * u128::try_from(members.len()).unwrap();
-        println!("{} ns a member {whose}, {segments} segments in all", begun.elapsed().as_nanos() / judged);
-    }
-    let begun = std::time::Instant::now();
-    shipped();
-    println!("{} us to read the shipped segmentation", begun.elapsed().as_micros());
-    let begun = std::time::Instant::now();
-    assert_eq!(segmentation.flaws(), []);
-    println!("{} us to check it", begun.elapsed().as_micros());
-    let rule = |n: u64| format!("recency >= {n} and frequency >= {} and money >= {n} yuan and tenure > {n}", n % 8);
-    let rules: Vec<_> = (0..99).map(|n| (format!("e{n}"), rule(n % 14))).collect();
-    let rules: Vec<_> = rules.iter().map(|(id, rule)| (id.as_str(), rule.as_str())).collect();
-    let widest = set_of("exactly_one", &rules);
-    let begun = std::time::Instant::now();
-    let found = coverage(&widest);
-    println!("{} us to check {} cells, {:?}", begun.elapsed().as_micros(), found.cells, found.unchecked);
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{NoValue, Placeholder, Text, Values};
 use super::{Rendered, Setting};
-use crate::domain::program::Flaw;
+use crate::domain::flaw::Flaw;
 
 /// The most characters of a subject with its values: more is cut off in every list of mail.
 const SUBJECT_MOST: usize = 100;

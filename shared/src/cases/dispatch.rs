@@ -1,0 +1,274 @@
+//! Dispatch: a launched campaign's audience is paged into the queue of messages, each member exactly once.
+//!
+//! The audience is read in parts, each with a checkpoint. A page is written down, and counted, before it goes into the
+//! queue; a part that is carried on after a crash puts the same page into the queue again, where whoever comes second to
+//! a send finds it claimed. Of two that work on one part at once, the second to write its checkpoint ends.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::cases::Error;
+use crate::cases::campaigns::Live;
+use crate::domain::campaign::counts::{Count, Counts};
+use crate::domain::campaign::{Campaign, State};
+use crate::table::{Checkpoint, Outcome, SEGMENT_SHARDS, SegmentPosition, SendKey, StoredCheckpoint, count_shard};
+use crate::values::{CampaignId, Code, MemberId};
+
+/// Members of a page, unless the campaign's rate asks for fewer.
+const PAGE: u32 = 100;
+
+/// Parked messages that are let go at once.
+const RELEASED_AT_ONCE: i32 = 100;
+
+/// After so long without a sign of life a part's message is taken for lost.
+const STALLED: Duration = Duration::from_mins(5);
+
+/// Work for the dispatch queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "task", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Task {
+    /// Page a part of the audience into the queue of messages.
+    Page {
+        /// The campaign.
+        campaign: CampaignId,
+        /// The part.
+        part: u16,
+    },
+    /// Let go what waited for a paused campaign.
+    Release {
+        /// The campaign.
+        campaign: CampaignId,
+    },
+}
+
+/// Dispatch.
+#[derive(Clone, Copy, Debug)]
+pub struct Dispatch<'a>(pub(crate) &'a App);
+
+impl App {
+    /// Dispatch.
+    #[must_use]
+    pub const fn dispatch(&self) -> Dispatch<'_> {
+        Dispatch(self)
+    }
+}
+
+impl Dispatch<'_> {
+    /// Puts tasks into the dispatch queue. One call for up to ten.
+    pub async fn enqueue(&self, tasks: &[Task]) -> Result<(), Error> {
+        self.enqueue_after(Duration::ZERO, tasks).await
+    }
+
+    async fn enqueue_after(self, delay: Duration, tasks: &[Task]) -> Result<(), Error> {
+        let texts = tasks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+        let texts = texts.map_err(|e| Error::Defect(e.to_string()))?;
+        Ok(self.0.parts().dispatch_queue.send(&texts, delay).await?)
+    }
+
+    /// Puts messages into the send queue. One call for up to ten.
+    pub(crate) async fn enqueue_sends(self, keys: &[SendKey]) -> Result<(), Error> {
+        let texts = keys.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+        let texts = texts.map_err(|e| Error::Defect(e.to_string()))?;
+        Ok(self.0.parts().send_queue.send(&texts, Duration::ZERO).await?)
+    }
+
+    /// Sets the parts of a running campaign's dispatch going, those that have begun before as well; what is going on
+    /// already is not disturbed. A campaign with a rate goes one part after the other.
+    pub(crate) async fn begin(self, campaign: &Campaign) -> Result<(), Error> {
+        if campaign.standing(self.0.now()) != State::Running
+            || !campaign.is_broadcast()
+            || campaign.dispatched_at.is_some()
+        {
+            return Ok(());
+        }
+        let page = |part| Task::Page { campaign: campaign.id, part };
+        let parts = if campaign.definition.per_minute.is_some() { 1 } else { parts(campaign) };
+        self.enqueue(&(0..parts).map(page).collect::<Vec<_>>()).await
+    }
+
+    /// Does one task of the dispatch queue.
+    pub async fn work(&self, task: Task, budget: Duration) -> Result<(), Error> {
+        match task {
+            Task::Page { campaign, part } => self.page(campaign, part, budget).await,
+            Task::Release { campaign } => self.release(campaign, budget).await,
+        }
+    }
+
+    /// Works on one part until it is done or the time is over, and hands over to the next message.
+    async fn page(self, id: CampaignId, part: u16, budget: Duration) -> Result<(), Error> {
+        let until = Instant::now() + budget;
+        let mut at = self.checkpoint(id, part).await?;
+        while !at.checkpoint.finished {
+            let live = self.0.campaigns().live(id).await?;
+            if live.campaign.standing(self.0.now()) != State::Running {
+                return Ok(());
+            }
+            let keys: Vec<SendKey> = at
+                .checkpoint
+                .page
+                .iter()
+                .map(|member| SendKey { campaign: id, member: *member, occasion: None, paged: true })
+                .collect();
+            self.enqueue_sends(&keys).await?;
+            let Some(next) = self.turn_page(&live, at).await? else { return Ok(()) };
+            at = next;
+            if let (Some(rate), false) = (live.campaign.definition.per_minute, at.checkpoint.page.is_empty()) {
+                let members = u32::try_from(at.checkpoint.page.len()).unwrap_or(u32::MAX);
+                let delay = Duration::from_secs(u64::from(members.saturating_mul(60).div_ceil(rate)));
+                return self.enqueue_after(delay, &[Task::Page { campaign: id, part }]).await;
+            }
+            if Instant::now() >= until && !at.checkpoint.finished {
+                return self.enqueue(&[Task::Page { campaign: id, part }]).await;
+            }
+        }
+        self.conclude(id, part).await
+    }
+
+    async fn checkpoint(self, id: CampaignId, part: u16) -> Result<StoredCheckpoint, Error> {
+        let known = self.0.table().checkpoints(id).await?.into_iter().find(|stored| stored.part == part);
+        let touched_at = self.0.now();
+        let new = Checkpoint { after: None, read: false, finished: false, page: Vec::new(), members: 0, touched_at };
+        Ok(known.unwrap_or(StoredCheckpoint { part, checkpoint: new, version: 0 }))
+    }
+
+    /// Writes down the page after the one that is in the queue now; none when somebody else has.
+    async fn turn_page(self, live: &Live, at: StoredCheckpoint) -> Result<Option<StoredCheckpoint>, Error> {
+        let before = at.checkpoint;
+        let mut next = Checkpoint { touched_at: self.0.now(), ..before };
+        if next.read {
+            (next.finished, next.page) = (true, Vec::new());
+        } else {
+            let (page, after) = self.members(live, at.part, next.after).await?;
+            next.members += page.len() as u64;
+            (next.page, next.after, next.read) = (page, after, after.is_none());
+        }
+        let mut counts = Counts::default();
+        counts.add(&Count::of(Count::AUDIENCE), i64::try_from(next.page.len()).unwrap_or(i64::MAX));
+        let stored = StoredCheckpoint { checkpoint: next, ..at };
+        let id = live.campaign.id;
+        let shard = stored
+            .checkpoint
+            .page
+            .first()
+            .map_or(0, |member| count_shard(crate::domain::campaign::send::id(id, *member, None)));
+        let transaction = self.0.table().transaction().checkpoint(id, &stored)?.counts(id, shard, &counts)?;
+        let version = stored.version + 1;
+        match transaction.commit().await? {
+            Outcome::Done => Ok(Some(StoredCheckpoint { version, ..stored })),
+            Outcome::Lost(_) => Ok(None),
+        }
+    }
+
+    /// A page of the audience's members in one part, and the member after whom the next one begins.
+    async fn members(
+        self,
+        live: &Live,
+        part: u16,
+        after: Option<MemberId>,
+    ) -> Result<(Vec<MemberId>, Option<MemberId>), Error> {
+        let definition = &live.campaign.definition;
+        let most = definition.per_minute.map_or(PAGE, |rate| rate.min(PAGE)) as usize;
+        let Some(segment) = &definition.audience.segment else { return Ok((Vec::new(), None)) };
+        let shard = u8::try_from(part).unwrap_or(u8::MAX);
+        let at = SegmentPosition { shard, after };
+        let (page, next) = self.0.table().members_of_shard(segment, at, most).await?;
+        let page: Vec<MemberId> = page.into_iter().map(|member| member.member).collect();
+        let left_out = self.left_out(&definition.audience.exclude, shard, &page).await?;
+        Ok((page.into_iter().filter(|member| !left_out.contains(member)).collect(), next))
+    }
+
+    /// Who of a page is in a segment that the audience leaves out. Members lie in the same shard of every segment, so
+    /// one call for each segment tells.
+    async fn left_out(self, exclude: &[Code], shard: u8, page: &[MemberId]) -> Result<BTreeSet<MemberId>, Error> {
+        let mut found = BTreeSet::new();
+        if let (Some(first), Some(last)) = (page.first(), page.last()) {
+            for segment in exclude {
+                found.extend(self.0.table().members_between(segment, shard, *first, *last).await?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A part is done: at a rate the next one follows, and after the last the campaign knows.
+    async fn conclude(self, id: CampaignId, part: u16) -> Result<(), Error> {
+        let live = self.0.campaigns().live(id).await?;
+        if live.campaign.definition.per_minute.is_some() && part + 1 < parts(&live.campaign) {
+            return self.enqueue(&[Task::Page { campaign: id, part: part + 1 }]).await;
+        }
+        let done = self.0.table().checkpoints(id).await?.iter().filter(|at| at.checkpoint.finished).count();
+        if done >= usize::from(parts(&live.campaign)) { self.0.campaigns().dispatched(id).await } else { Ok(()) }
+    }
+
+    /// Puts what waited for a paused campaign into the queue of messages, until nothing is left or the time is over.
+    async fn release(self, id: CampaignId, budget: Duration) -> Result<(), Error> {
+        let until = Instant::now() + budget;
+        let mut after = None;
+        loop {
+            let (parked, next) = self.0.table().parked_sends(id, after, RELEASED_AT_ONCE).await?;
+            self.enqueue_sends(&parked).await?;
+            after = next;
+            if after.is_none() {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                // What is in the queue of messages by now will not be parked any more.
+                return self.enqueue(&[Task::Release { campaign: id }]).await;
+            }
+        }
+    }
+
+    /// Looks at campaigns that are on their way: begins those whose time has come, and puts into the queue again what
+    /// has stalled or was left parked. A call for the list, and two for every campaign that runs.
+    pub async fn look(&self) -> Result<(), Error> {
+        let now = self.0.now();
+        for stored in self.0.table().live_campaigns().await? {
+            let campaign = &stored.campaign;
+            let id = campaign.id;
+            match campaign.standing(now) {
+                State::Finished => self.0.campaigns().end(id).await?,
+                State::Running => {
+                    self.nudge(campaign).await?;
+                    if !self.0.table().parked_sends(id, None, 1).await?.0.is_empty() {
+                        self.enqueue(&[Task::Release { campaign: id }]).await?;
+                    }
+                }
+                State::Draft | State::Scheduled | State::Paused | State::Stopped => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets parts going that have given no sign of life for long.
+    async fn nudge(self, campaign: &Campaign) -> Result<(), Error> {
+        if !campaign.is_broadcast() || campaign.dispatched_at.is_some() {
+            return Ok(());
+        }
+        let known = self.0.table().checkpoints(campaign.id).await?;
+        let now = self.0.now();
+        let stalled = |part: &u16| match known.iter().find(|at| at.part == *part) {
+            Some(at) => !at.checkpoint.finished && now.since(at.checkpoint.touched_at) >= STALLED,
+            None => true,
+        };
+        let page = |part| Task::Page { campaign: campaign.id, part };
+        let tasks: Vec<Task> = if campaign.definition.per_minute.is_some() {
+            let open =
+                (0..parts(campaign)).find(|part| !known.iter().any(|at| at.part == *part && at.checkpoint.finished));
+            open.filter(stalled).map(page).into_iter().collect()
+        } else {
+            (0..parts(campaign)).filter(stalled).map(page).collect()
+        };
+        if known.len() == usize::from(parts(campaign)) && known.iter().all(|at| at.checkpoint.finished) {
+            return self.0.campaigns().dispatched(campaign.id).await;
+        }
+        if tasks.is_empty() { Ok(()) } else { self.enqueue(&tasks).await }
+    }
+}
+
+/// The parts of a campaign's dispatch.
+fn parts(_campaign: &Campaign) -> u16 {
+    u16::from(SEGMENT_SHARDS)
+}

@@ -1,0 +1,556 @@
+//! Sending: one member's copy of a campaign, from the queue to a provider.
+//!
+//! Three table calls when nothing comes between: everything is read in one, the claim is one transaction (the send, the
+//! member's touch, the budget), the outcome another (the send and the campaign's counts). What is read of campaigns and
+//! circuits is kept for two seconds, so that pausing and stopping work everywhere within that time.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::cases::Error;
+use crate::cases::campaigns::Live;
+use crate::cases::ledger::Patience;
+use crate::cases::people::{Contacts, Opened};
+use crate::channels::{Address, Failure, Fault, Message, Sent};
+use crate::domain::account::{Account, Membership};
+use crate::domain::campaign::Turn;
+use crate::domain::campaign::assign::{Assigned, assign};
+use crate::domain::campaign::circuit::{Circuit, Passing};
+use crate::domain::campaign::content::Values;
+use crate::domain::campaign::counts::{Count, Counts};
+use crate::domain::campaign::gates::{Conditions, Facing, Verdict, judge};
+use crate::domain::campaign::send::{
+    Call, LEASE, Provider, Send, Settled, State, Taken, recall, settle, touch, untouch,
+};
+use crate::domain::traits::Channel;
+use crate::seal::SealError;
+use crate::table::{
+    BUDGET_SHARDS, BeforeSending, DueSend, Freshness, Hot, Lost, Outcome, SEND_SHARDS, SendKey, StoredKeys, StoredSend,
+};
+use crate::values::{MemberId, MessageId};
+
+/// Index entries read at once.
+const DUE_AT_ONCE: i32 = 100;
+
+/// Sends that are moved on in the due index side by side.
+const SIDE_BY_SIDE: usize = 16;
+
+/// After so long a send whose message was lost comes up again.
+const AGAIN_AFTER: Duration = Duration::from_mins(3);
+
+/// What came of one message of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Went {
+    /// Nothing was to be done: it is final, somebody else is at it, or its time has not come.
+    Nothing,
+    /// It waits, is refused or is over; no provider was asked.
+    Decided,
+    /// A provider was asked.
+    Asked,
+}
+
+/// How far a drain of the due index has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Messages put into the queue.
+    pub queued: u64,
+    /// Whether nothing is left for now.
+    pub finished: bool,
+}
+
+/// Sending.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending<'a>(pub(crate) &'a App);
+
+impl App {
+    /// Sending.
+    #[must_use]
+    pub const fn sending(&self) -> Sending<'_> {
+        Sending(self)
+    }
+}
+
+/// Everything about a message that was read.
+struct Scene<'a> {
+    live: &'a Live,
+    send: Send,
+    /// As stored; none for one that comes up for the first time.
+    before: Option<StoredSend>,
+    member: Option<(Hot, Opened)>,
+}
+
+impl Scene<'_> {
+    fn version(&self) -> u64 {
+        self.before.as_ref().map_or(0, |stored| stored.version)
+    }
+}
+
+impl Sending<'_> {
+    /// Works on one message until it is final, waits, or is claimed by somebody else.
+    pub async fn work(&self, key: SendKey) -> Result<Went, Error> {
+        let mut went = Went::Nothing;
+        let mut patience = Patience::new(self.0);
+        loop {
+            let live = self.0.campaigns().live(key.campaign).await?;
+            let read = self.0.table().before_sending(&key).await?;
+            match Box::pin(self.step(&live, &key, read)).await? {
+                Step::Done(last) => return Ok(if last == Went::Nothing { went } else { last }),
+                // The next channel of the plan.
+                Step::GoesOn => went = Went::Asked,
+                Step::Crossed => patience.wait().await?,
+            }
+        }
+    }
+
+    async fn step(self, live: &Live, key: &SendKey, read: BeforeSending) -> Result<Step, Error> {
+        let now = self.0.now();
+        let before = read.send.clone();
+        let send = match &before {
+            Some(stored) => stored.send.clone(),
+            None => live.campaign.copy_for(key.member, key.occasion, now),
+        };
+        if let Some(stored) = before.as_ref().filter(|stored| key.paged && stored.send.extra) {
+            return self.counted_twice(stored).await;
+        }
+        match &send.state {
+            State::Held { .. } => {}
+            State::Claimed { call } if now < call.at.plus(LEASE) => return Ok(Step::Done(Went::Nothing)),
+            State::Unknown { look_at, .. } if look_at.is_none_or(|at| now < at) => {
+                return Ok(Step::Done(Went::Nothing));
+            }
+            State::AwaitingStaff { look_at, .. } if now < *look_at => return Ok(Step::Done(Went::Nothing)),
+            State::Claimed { .. } | State::Unknown { .. } | State::AwaitingStaff { .. } => {
+                let member = self.open(read.hot, read.profile.as_ref(), read.keys, key.member).await?;
+                return self.look_up(Scene { live, send, before, member }).await;
+            }
+            _ => return Ok(Step::Done(Went::Nothing)),
+        }
+        match live.campaign.turn(&send, now) {
+            Turn::NotYet => return Ok(Step::Done(Went::Nothing)),
+            Turn::Takes(state) => return self.decided(&send, before.as_ref(), state).await,
+            Turn::Goes => {}
+        }
+        if let Some(Hot { account: Account { membership: Membership::MergedInto(into), .. }, .. }) = &read.hot {
+            return self.moved(&send, before.as_ref(), *into).await;
+        }
+        let member = self.open(read.hot, read.profile.as_ref(), read.keys, key.member).await?;
+        let mut send = send;
+        if send.variant.is_none() {
+            match assign(send.campaign, &live.campaign.definition, send.member) {
+                Assigned::Holdout => return self.decided(&send, before.as_ref(), State::Holdout).await,
+                Assigned::Variant(id) => send.variant = Some(id),
+            }
+        }
+        Box::pin(self.judge(Scene { live, send, before, member })).await
+    }
+
+    /// The member as far as there still is one.
+    async fn open(
+        self,
+        hot: Option<Hot>,
+        profile: Option<&crate::table::StoredPart>,
+        keys: Option<StoredKeys>,
+        member: MemberId,
+    ) -> Result<Option<(Hot, Opened)>, Error> {
+        let (Some(hot), Some(part), Some(keys)) = (hot, profile, keys) else { return Ok(None) };
+        let key = self.0.key_cache().key(self.0.master_key(), member, &keys.wrapped, self.0.wall()).await;
+        match key {
+            Ok(key) => Ok(Some((hot, Opened::new(part, key, keys.of_children)?))),
+            Err(SealError::Unavailable(what)) => Err(Error::Unavailable(what)),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Asks the gates, and does what they say.
+    async fn judge(self, scene: Scene<'_>) -> Result<Step, Error> {
+        let (live, now) = (scene.live, self.0.now());
+        let definition = &live.campaign.definition;
+        let limits = self.0.limits().current().await?;
+        let circuits = self.0.campaigns().circuits().await?;
+        let open: Vec<(Channel, Circuit)> = circuits.iter().map(|(channel, circuit, _)| (*channel, *circuit)).collect();
+        let verdict = {
+            let reachable = match &scene.member {
+                Some((_, opened)) => self.reachable(opened, &definition.plan)?,
+                None => Vec::new(),
+            };
+            let in_audience = match &scene.member {
+                Some((hot, _)) => self.in_audience(live, &hot.account).await?,
+                None => false,
+            };
+            let floors = self.0.rulebook().await?.floors;
+            let bar = |hot: &Hot, channel: Channel| hot.account.may_be_sent(channel, floors, now.day()).err();
+            let barred = |hot: &Hot| -> Vec<_> {
+                definition.plan.iter().filter_map(|channel| Some((*channel, bar(hot, *channel)?))).collect()
+            };
+            let bars = scene.member.as_ref().map(|(hot, _)| barred(hot)).unwrap_or_default();
+            let facing = scene.member.as_ref().map(|(hot, _)| Facing {
+                bars: &bars,
+                reach: &hot.reach,
+                in_audience,
+                reachable: &reachable,
+            });
+            let conditions = Conditions { definition, limits: &limits.limits, room: live.room(), circuits: &open, now };
+            judge(&scene.send, facing.as_ref(), &conditions)
+        };
+        match verdict {
+            Verdict::No(gate) => self.decided(&scene.send, scene.before.as_ref(), State::Refused { gate }).await,
+            Verdict::Wait { until, why } => {
+                let state = live.campaign.waits(&scene.send, until, why);
+                self.decided(&scene.send, scene.before.as_ref(), state).await
+            }
+            Verdict::Go { channel, probe } => {
+                if probe && !self.takes_the_probe(channel).await? {
+                    return Ok(Step::Crossed);
+                }
+                self.claim(scene, channel).await
+            }
+        }
+    }
+
+    fn reachable(self, opened: &Opened, plan: &[Channel]) -> Result<Vec<Channel>, Error> {
+        let mut reachable = Vec::new();
+        for channel in plan {
+            if self.0.parts().senders.of(*channel).is_some() && address(opened, *channel)?.is_some() {
+                reachable.push(*channel);
+            }
+        }
+        Ok(reachable)
+    }
+
+    /// Whether the member is in the audience now, and in no segment that it leaves out.
+    async fn in_audience(self, live: &Live, account: &Account) -> Result<bool, Error> {
+        let definition = &live.campaign.definition;
+        let audience = &definition.audience;
+        if audience.exclude.iter().any(|segment| account.segments.contains(segment)) {
+            return Ok(false);
+        }
+        if let Some(segment) = &audience.segment {
+            let inside = account.segments.contains(segment);
+            return Ok(match definition.trigger.map(|trigger| trigger.on) {
+                Some(crate::domain::playbook::Way::Left) => !inside,
+                Some(crate::domain::playbook::Way::Entered) | None => inside,
+            });
+        }
+        let Some(rule) = &live.rule else { return Ok(false) };
+        let rules = self.0.rulebook().await?;
+        let facts = account.facts(&rules);
+        Ok(rules.segmentation.judge_rule(rule, &facts, self.0.now().day()).value)
+    }
+
+    /// Writes where a send stands without a provider having been asked. One call.
+    async fn decided(self, send: &Send, before: Option<&StoredSend>, state: State) -> Result<Step, Error> {
+        let next = send.moved_to(state, self.0.now());
+        let counts = next.counts_since(before.map(|stored| &stored.send));
+        let stored = StoredSend { send: next, version: before.map_or(0, |stored| stored.version) };
+        let transaction = self.0.table().transaction().send(&stored, &counts)?;
+        match transaction.commit().await? {
+            Outcome::Done => Ok(Step::Done(Went::Decided)),
+            Outcome::Lost(_) => Ok(Step::Crossed),
+        }
+    }
+
+    /// The copy of a member who was merged into another one goes to the survivor, unless a copy for them has come up
+    /// already: then it is theirs that goes. Two calls.
+    async fn moved(self, send: &Send, before: Option<&StoredSend>, into: MemberId) -> Result<Step, Error> {
+        let now = self.0.now();
+        let moved = send.moved_to(State::Moved { into }, now);
+        let mut counts = moved.counts_since(before.map(|stored| &stored.send));
+        let moved = StoredSend { send: moved, version: before.map_or(0, |stored| stored.version) };
+        let theirs = Send { extra: true, ..Send::new(send.campaign, into, send.occasion, send.expires_at, now) };
+        let known = self.0.table().send(theirs.id, Freshness::Latest).await?.is_some();
+        if !known {
+            counts.merge(&theirs.counts_since(None));
+            counts.add(&Count::of(Count::AUDIENCE), 1);
+        }
+        let mut transaction = self.0.table().transaction().send(&moved, &counts)?;
+        if !known {
+            // Counted above: a shard of the counts may stand once in a transaction.
+            transaction = transaction.send(&StoredSend::new(theirs), &Counts::default())?;
+        }
+        match transaction.commit().await? {
+            Outcome::Done => Ok(Step::Done(Went::Decided)),
+            Outcome::Lost(_) => Ok(Step::Crossed),
+        }
+    }
+
+    /// A copy that came up by a merge is met by the page that has counted it as well.
+    async fn counted_twice(self, stored: &StoredSend) -> Result<Step, Error> {
+        let mut counts = Counts::default();
+        counts.add(&Count::of(Count::AUDIENCE), -1);
+        let once = StoredSend { send: Send { extra: false, ..stored.send.clone() }, version: stored.version };
+        self.0.table().transaction().send(&once, &counts)?.commit().await?;
+        Ok(Step::Crossed)
+    }
+
+    /// Claims a message for a channel, asks the provider, and writes what came of it.
+    async fn claim(self, scene: Scene<'_>, channel: Channel) -> Result<Step, Error> {
+        let (live, now) = (scene.live, self.0.now());
+        let definition = &live.campaign.definition;
+        let Some((hot, opened)) = &scene.member else { return Ok(Step::Crossed) };
+        let content = scene.send.variant.as_ref().and_then(|id| definition.variant(id)).map(|variant| &variant.content);
+        let (Some(content), Some(to)) = (content, address(opened, channel)?) else {
+            return Err(Error::Defect("a message without content or address passed the gates".into()));
+        };
+        let values = self.values(live, hot, opened, &scene.send).await?;
+        let rendered = match content.render(channel, &values) {
+            Ok(rendered) => rendered,
+            Err(unrendered) => {
+                let reason = Failure { of: Fault::Content, code: unrendered.word() };
+                let state = State::Failed { reason, channel };
+                return self.decided(&scene.send, scene.before.as_ref(), state).await;
+            }
+        };
+        let cost = rendered.cost(&definition.prices);
+        let shard = live.shard(scene.send.id.shard(BUDGET_SHARDS), cost);
+        if shard.is_none() && definition.budget.is_some() {
+            self.0.campaigns().gather(live.campaign.id).await?;
+            return Ok(Step::Crossed);
+        }
+        let taken = Taken { shard, cost, credit: content.credit(channel).cloned() };
+        let call = Call { channel, at: now, taken };
+        let claimed = scene.send.claimed(call.clone());
+        let mut touched = hot.clone();
+        touch(&mut touched.reach, &claimed, &call, definition.attribution_days);
+        let counts = claimed.counts_since(scene.before.as_ref().map(|stored| &stored.send));
+        let stored = StoredSend { send: claimed, version: scene.version() };
+        let mut transaction = self.0.table().transaction().send(&stored, &counts)?.member(&touched)?;
+        if let Some(shard) = shard {
+            transaction = transaction.take(live.campaign.id, shard, live.limited(), cost)?;
+        }
+        match transaction.commit().await? {
+            Outcome::Done => {}
+            Outcome::Lost(Lost::Spent) => {
+                self.0.kept_campaigns().forget(live.campaign.id);
+                return Ok(Step::Crossed);
+            }
+            Outcome::Lost(_) => return Ok(Step::Crossed),
+        }
+        let claimed = StoredSend { version: stored.version + 1, ..stored };
+        let after = Hot { version: touched.version + 1, ..touched };
+        let message =
+            Message { send: claimed.send.id, campaign: claimed.send.campaign, channel, to, content: rendered };
+        let Some(sender) = self.0.parts().senders.of(channel) else {
+            return Err(Error::Defect("a channel without a provider passed the gates".into()));
+        };
+        let outcome = sender.send(&message).await;
+        let chance = self.chance();
+        let settled = settle(&claimed.send, &call, &definition.plan, outcome, chance, self.0.now());
+        self.settled(live, &claimed, settled, Some(after)).await
+    }
+
+    /// What placeholders stand for. No call.
+    async fn values(self, live: &Live, hot: &Hot, opened: &Opened, send: &Send) -> Result<Values, Error> {
+        let statement = self.0.ledger().statement_of(hot).await?;
+        let rules = self.0.rulebook().await?;
+        let tier = statement.standing.as_ref().and_then(|standing| rules.program().ladder.tier(&standing.tier));
+        let links = self.0.doors().links(send.id);
+        Ok(Values {
+            name: opened.field("name")?,
+            points: statement.balance.available,
+            tier: tier.map(|tier| tier.name.to_string()),
+            expiring: statement.expiring.first().map(|(day, points)| (*points, *day)),
+            coupon: live.campaign.definition.coupon.as_ref().map(ToString::to_string),
+            offer_until: Some(send.expires_at.day()),
+            link: links.click,
+            unsubscribe: links.unsubscribe,
+            pixel: links.open,
+        })
+    }
+
+    /// The provider's id of a message, where its receipts come under that id and not under ours.
+    fn given_name(self, send: &Send) -> Option<&MessageId> {
+        let State::Accepted { call, id } = &send.state else { return None };
+        let sender = self.0.parts().senders.of(call.channel)?;
+        (sender.reports_by_its_own_id() && *id != MessageId::of(send.id)).then_some(id)
+    }
+
+    fn chance(self) -> u8 {
+        let [random] = crate::entropy::bytes::<1>(self.0.entropy());
+        random % 100
+    }
+
+    /// Writes what came of a call: the send and the counts; where the message surely did not go out also what the claim
+    /// had taken. One call when nobody has changed the member meanwhile.
+    async fn settled(
+        self,
+        live: &Live,
+        before: &StoredSend,
+        settled: Settled,
+        hot: Option<Hot>,
+    ) -> Result<Step, Error> {
+        let Some(call) = before.send.call() else {
+            return Err(Error::Defect("a send was settled without a call".into()));
+        };
+        let counts = settled.send.counts_since(Some(&before.send));
+        let stored = StoredSend { send: settled.send.clone(), version: before.version };
+        let touches_member = settled.give_back.is_some() || settled.unwanted.is_some();
+        let name = self.given_name(&settled.send);
+        let (mut hot, mut patience) = (hot, Patience::new(self.0));
+        loop {
+            let mut transaction = self.0.table().transaction().send(&stored, &counts)?;
+            if let Some(id) = name {
+                transaction = transaction.name(call.channel, id, settled.send.id, self.0.now())?;
+            }
+            if touches_member {
+                let current = match hot.take() {
+                    Some(hot) => Some(hot),
+                    None => self.0.table().member(before.send.member, Freshness::Latest).await?,
+                };
+                if let Some(mut current) = current {
+                    untouch(&mut current.reach, &settled, call.channel, self.0.now().day());
+                    transaction = transaction.member(&current)?;
+                }
+            }
+            if let Some(Taken { shard: Some(shard), cost, .. }) = &settled.give_back {
+                transaction = transaction.give_back(live.campaign.id, *shard, live.limited(), *cost)?;
+            }
+            match transaction.commit().await? {
+                Outcome::Done => break,
+                Outcome::Lost(Lost::Stale(_, newest)) => hot = newest.map(|hot| *hot),
+                Outcome::Lost(_) => {
+                    // Somebody else has written what became of it: a receipt, or the look at a claim that took too long.
+                    let current = self.0.table().send(before.send.id, Freshness::Latest).await?;
+                    if current.is_none_or(|current| current.version != before.version) {
+                        return Ok(Step::Done(Went::Asked));
+                    }
+                    hot = None;
+                    patience.wait().await?;
+                }
+            }
+        }
+        if let Some(said) = &settled.content_fault {
+            self.0.campaigns().fault(live.campaign.id, said).await?;
+        }
+        self.fared(call.channel, settled.provider).await?;
+        let goes_on = matches!(&settled.send.state, State::Held { until, .. } if *until <= self.0.now());
+        Ok(if goes_on { Step::GoesOn } else { Step::Done(Went::Asked) })
+    }
+
+    /// Asks a provider's records what became of a message whose answer nobody heard.
+    async fn look_up(self, scene: Scene<'_>) -> Result<Step, Error> {
+        let Some(before) = scene.before else { return Ok(Step::Done(Went::Nothing)) };
+        let Some(call) = before.send.call() else { return Ok(Step::Done(Went::Nothing)) };
+        let to = match &scene.member {
+            Some((_, opened)) => address(opened, call.channel)?,
+            None => None,
+        };
+        let id = match &before.send.state {
+            State::AwaitingStaff { id, .. } => Some(id.clone()),
+            _ => None,
+        };
+        let known = match (self.0.parts().senders.of(call.channel), to) {
+            (Some(sender), Some(to)) => {
+                let sent = Sent { send: before.send.id, channel: call.channel, to, at: call.at, id };
+                sender.look_up(&sent).await
+            }
+            // Who is gone can't be asked about.
+            _ => crate::channels::Known::Never,
+        };
+        let Some(settled) = recall(&before.send, known, self.chance(), self.0.now()) else {
+            return Ok(Step::Done(Went::Nothing));
+        };
+        self.settled(scene.live, &before, settled, None).await
+    }
+
+    /// Tells a provider's circuit how it fared; no call when that is nothing new.
+    async fn fared(self, channel: Channel, provider: Provider) -> Result<(), Error> {
+        for _ in 0..3 {
+            let circuits = self.0.campaigns().circuits().await?;
+            let known = circuits.iter().find(|(of, _, _)| *of == channel);
+            let (circuit, version) =
+                known.map_or((Circuit::default(), 0), |(_, circuit, version)| (*circuit, *version));
+            let Some(next) = circuit.after(provider, self.0.now()) else { return Ok(()) };
+            let outcome = self.0.table().transaction().circuit(channel, &next, version)?.commit().await?;
+            self.0.kept_campaigns().forget_circuits();
+            if next.open_until > circuit.open_until {
+                tracing::error!(channel = channel.word(), "a provider fails; its messages wait");
+            }
+            if matches!(outcome, Outcome::Done) {
+                return Ok(());
+            }
+        }
+        // Whoever was faster has told the same.
+        Ok(())
+    }
+
+    /// Whether this message is the one by which an open circuit is tried. Two calls.
+    async fn takes_the_probe(self, channel: Channel) -> Result<bool, Error> {
+        self.0.kept_campaigns().forget_circuits();
+        let circuits = self.0.campaigns().circuits().await?;
+        let Some((_, circuit, version)) = circuits.iter().find(|(of, _, _)| *of == channel) else { return Ok(true) };
+        match circuit.passes(self.0.now()) {
+            Passing::Freely => return Ok(true),
+            Passing::NotBefore(_) => return Ok(false),
+            Passing::AsProbe => {}
+        }
+        let probed = circuit.probed(self.0.now());
+        let outcome = self.0.table().transaction().circuit(channel, &probed, *version)?.commit().await?;
+        self.0.kept_campaigns().forget_circuits();
+        Ok(matches!(outcome, Outcome::Done))
+    }
+
+    /// Puts what is due into the queue of messages, until nothing is left or the time is over. A call for each shard,
+    /// and one for each message; what is put into the queue comes up again after a while, should its message be lost.
+    pub async fn drain(&self, budget: Duration) -> Result<Drained, Error> {
+        let until = Instant::now() + budget;
+        let shards = futures_util::stream::iter(0..SEND_SHARDS)
+            .map(|shard| async move { self.drain_shard(shard, until).await })
+            .buffer_unordered(4);
+        let drained: Vec<Result<Drained, Error>> = shards.collect().await;
+        let mut sum = Drained { queued: 0, finished: true };
+        for shard in drained {
+            let shard = shard?;
+            sum = Drained { queued: sum.queued + shard.queued, finished: sum.finished && shard.finished };
+        }
+        Ok(sum)
+    }
+
+    async fn drain_shard(self, shard: u8, until: Instant) -> Result<Drained, Error> {
+        let mut queued = 0;
+        while Instant::now() < until {
+            let now = self.0.now();
+            let due = self.0.table().due_sends(shard, now, DUE_AT_ONCE).await?;
+            let full = due.len() >= usize::try_from(DUE_AT_ONCE).unwrap_or(usize::MAX);
+            let table = self.0.table();
+            let again = now.plus(AGAIN_AFTER);
+            let moved = futures_util::stream::iter(due)
+                .map(|due: DueSend| async move { Ok((due.key, table.postpone_send(&due, again).await?)) })
+                .buffered(SIDE_BY_SIDE);
+            let moved: Vec<Result<(SendKey, bool), Error>> = moved.collect().await;
+            let moved = moved.into_iter().collect::<Result<Vec<_>, Error>>()?;
+            let ours: Vec<SendKey> = moved.iter().filter(|(_, moved)| *moved).map(|(key, _)| *key).collect();
+            self.0.dispatch().enqueue_sends(&ours).await?;
+            queued += ours.len() as u64;
+            if !full || ours.is_empty() {
+                return Ok(Drained { queued, finished: true });
+            }
+        }
+        Ok(Drained { queued, finished: false })
+    }
+}
+
+/// How a step ended.
+enum Step {
+    /// The message is done for now.
+    Done(Went),
+    /// Another channel is to be tried at once.
+    GoesOn,
+    /// Somebody else was faster, or something read was out of date: read again.
+    Crossed,
+}
+
+/// Where a member is reached on a channel; none when they are not.
+fn address(opened: &Opened, channel: Channel) -> Result<Option<Address>, Error> {
+    let contacts = Contacts::of(opened)?;
+    let at = match channel {
+        Channel::Subscribe => contacts.openid.map(|id| id.to_string()),
+        Channel::Wecom => contacts.wecom.map(|id| id.to_string()),
+        Channel::Sms => contacts.phone.map(|phone| phone.digits().to_owned()),
+        Channel::Email => contacts.email.map(|email| email.as_str().to_owned()),
+        Channel::Webhook => Some(opened.member.to_string()),
+    };
+    Ok(at.map(Address::new))
+}

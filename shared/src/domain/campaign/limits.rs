@@ -1,0 +1,69 @@
+//! Limits: how many messages may go to one member, and at which hours; settings for all campaigns together.
+
+use serde::{Deserialize, Serialize};
+
+use super::quiet::Hours;
+use crate::domain::calendar::TimeOfDay;
+use crate::domain::flaw::Flaw;
+use crate::domain::program::Period;
+use crate::domain::reach::FrequencyCap;
+
+/// The most caps.
+const MOST_CAPS: usize = 20;
+
+/// The largest number that a cap may say: a touch takes some fifty bytes of a member's hot item.
+const LARGEST_CAP: u32 = 100;
+
+/// How many messages may go to one member, and at which hours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SendingLimits)]
+pub struct Limits {
+    /// The hours in which marketing may arrive.
+    pub hours: Hours,
+    /// The most messages to one member; all of them hold.
+    pub caps: Vec<FrequencyCap>,
+}
+
+/// A version of the limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = SendingLimitsVersion)]
+pub struct LimitsVersion {
+    /// Its number, from 1.
+    pub version: u32,
+    /// The limits.
+    pub limits: Limits,
+}
+
+impl Limits {
+    /// The limits that ship: 08:00 to 21:00; at most one message a day, three a week and eight a month over all
+    /// channels.
+    #[must_use]
+    pub fn shipped() -> Self {
+        let cap = |per, most| FrequencyCap { channel: None, per, most };
+        let hour = |hour| TimeOfDay::new(hour, 0).unwrap_or(TimeOfDay::MIDNIGHT);
+        Self {
+            hours: Hours { from: hour(8), until: hour(21) },
+            caps: vec![cap(Period::Day, 1), cap(Period::Week, 3), cap(Period::Month, 8)],
+        }
+    }
+
+    /// What is wrong with them; empty when they can be used.
+    #[must_use]
+    pub fn flaws(&self) -> Vec<Flaw> {
+        let mut flaws = Vec::new();
+        let mut flaw = |wrong: bool, pointer: String, detail: &str| {
+            if wrong {
+                flaws.push(Flaw { pointer, detail: detail.to_owned() });
+            }
+        };
+        flaw(!self.hours.is_usable(), "/hours/until".into(), "must lie after from, on the same day");
+        flaw(self.caps.len() > MOST_CAPS, "/caps".into(), "must be at most 20");
+        for (n, cap) in self.caps.iter().enumerate() {
+            let long = matches!(cap.per, Period::Year | Period::Ever);
+            flaw(long, format!("/caps/{n}/per"), "must be day, week or month: no touch is remembered for longer");
+            flaw(!(1..=LARGEST_CAP).contains(&cap.most), format!("/caps/{n}/most"), "must be 1 to 100");
+        }
+        flaws
+    }
+}

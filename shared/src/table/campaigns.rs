@@ -1,0 +1,398 @@
+//! Campaigns: each with its budget, its counts and how far its dispatch has come, all in one partition.
+//!
+//! What many writers change at once is spread over shards: the budget, of which every claim takes its message, and the
+//! counts, which every send changes. The budget's shards lie right before the campaign, so that one query reads both.
+
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, TransactWriteItem, Update};
+use serde::{Deserialize, Serialize};
+
+use super::meter::{Kind, count};
+use super::{Item, Table, Trouble, get_number, get_text, in_transaction, number, put_over, text};
+use crate::domain::campaign::circuit::Circuit;
+use crate::domain::campaign::counts::{Count, Counts};
+use crate::domain::campaign::gates::Room;
+use crate::domain::campaign::{Campaign, State};
+use crate::domain::traits::Channel;
+use crate::values::{CampaignId, Fen, MemberId, Moment, SendId};
+
+/// Shards of a campaign's budget.
+pub const BUDGET_SHARDS: u8 = 8;
+
+/// Shards of a campaign's counts: enough that side by side few sends meet on one.
+const COUNT_SHARDS: u8 = 64;
+
+/// The partition of the providers' circuits; no campaign's id looks like this.
+const CIRCUITS: &str = "circuits";
+
+/// The part that is the campaign itself.
+const CAMPAIGN: &str = "campaign";
+
+/// A campaign as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCampaign {
+    /// The campaign.
+    pub campaign: Campaign,
+    /// Raised by every write, and the condition of the next one; 0 before the first.
+    pub version: u64,
+}
+
+/// How far one part of a dispatch has come.
+///
+/// A page's members are written down before they go into the queue, and counted in the same transaction: a page that
+/// goes into the queue again after a crash is the same page, and is counted once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The member after whom the next page begins.
+    pub after: Option<MemberId>,
+    /// Whether the last page has been read.
+    pub read: bool,
+    /// Whether the last page is in the queue.
+    pub finished: bool,
+    /// The page that is to go into the queue.
+    pub page: Vec<MemberId>,
+    /// Members counted so far.
+    pub members: u64,
+    /// The last sign of life.
+    pub touched_at: Moment,
+}
+
+/// One part of a dispatch as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCheckpoint {
+    /// Which part.
+    pub part: u16,
+    /// How far it has come.
+    pub checkpoint: Checkpoint,
+    /// Raised by every write; 0 before the first.
+    pub version: u64,
+}
+
+/// A place in the list of campaigns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CampaignPosition {
+    campaign: CampaignId,
+    created_at: Moment,
+}
+
+fn key(campaign: &str, part: &str) -> Item {
+    Item::from([("campaign".into(), text(campaign)), ("part".into(), text(part))])
+}
+
+fn of_campaign(campaign: CampaignId, part: &str) -> Item {
+    key(&campaign.to_string(), part)
+}
+
+fn budget_part(shard: u8) -> String {
+    format!("budget#{shard:02}")
+}
+
+impl StoredCampaign {
+    /// A campaign that is not stored yet.
+    #[must_use]
+    pub const fn new(campaign: Campaign) -> Self {
+        Self { campaign, version: 0 }
+    }
+
+    fn item(&self) -> Result<Item, Trouble> {
+        let campaign = &self.campaign;
+        let mut item = of_campaign(campaign.id, CAMPAIGN);
+        item.insert("version".into(), number(self.version + 1));
+        item.insert("content".into(), text(serde_json::to_string(campaign).map_err(Trouble::defect)?));
+        item.insert("list".into(), text(CAMPAIGN));
+        item.insert("created_at".into(), number(campaign.created_at.millis()));
+        if let Some(due_at) = campaign.due_at() {
+            item.insert("live".into(), text(CAMPAIGN));
+            item.insert("due_at".into(), number(due_at.millis()));
+        }
+        Ok(item)
+    }
+
+    fn read(item: &Item) -> Result<Self, Trouble> {
+        let content = get_text(item, "content").ok_or_else(|| Trouble::defect("a campaign has no content"))?;
+        Ok(Self {
+            campaign: serde_json::from_str(content).map_err(Trouble::defect)?,
+            version: get_number(item, "version").ok_or_else(|| Trouble::defect("a campaign has no version"))?,
+        })
+    }
+
+    pub(super) fn write(&self, table: &Table) -> Result<TransactWriteItem, Trouble> {
+        in_transaction(put_over(&table.names.campaigns, self.item()?, "campaign", self.version))
+    }
+}
+
+fn room_of(item: &Item) -> Room {
+    Room { sends: get_number(item, "sends"), fen: get_number(item, "fen").map(Fen::computed) }
+}
+
+/// A shard of a new budget.
+pub(super) fn write_room(
+    table: &Table,
+    campaign: CampaignId,
+    shard: u8,
+    room: Room,
+) -> Result<TransactWriteItem, Trouble> {
+    let mut item = of_campaign(campaign, &budget_part(shard));
+    item.extend(room.sends.map(|sends| ("sends".to_owned(), number(sends))));
+    item.extend(room.fen.map(|fen| ("fen".to_owned(), number(fen))));
+    in_transaction(put_over(&table.names.campaigns, item, "campaign", 0))
+}
+
+/// Changes a shard of a budget: takes a message out of it on condition that it is there, or gives it back.
+pub(super) fn write_taken(
+    table: &Table,
+    campaign: CampaignId,
+    shard: u8,
+    limited: Room,
+    cost: Fen,
+    takes: bool,
+) -> Result<TransactWriteItem, Trouble> {
+    let (mut sets, mut room) = (Vec::new(), Vec::new());
+    let sign = if takes { '-' } else { '+' };
+    let mut update = update(table, &campaign.to_string(), &budget_part(shard));
+    if limited.sends.is_some() {
+        sets.push(format!("#sends = #sends {sign} :one"));
+        room.push("#sends >= :one");
+        update = update.expression_attribute_names("#sends", "sends").expression_attribute_values(":one", number(1));
+    }
+    if limited.fen.is_some() {
+        sets.push(format!("#fen = #fen {sign} :cost"));
+        room.push("#fen >= :cost");
+        update = update.expression_attribute_names("#fen", "fen").expression_attribute_values(":cost", number(cost));
+    }
+    update = update.update_expression(format!("SET {}", sets.join(", ")));
+    if takes {
+        update = update.condition_expression(room.join(" AND "));
+    }
+    in_update(update)
+}
+
+/// Changes what is left in a shard of a budget, on condition that it is what was seen.
+pub(super) fn write_reshare(
+    table: &Table,
+    campaign: CampaignId,
+    shard: u8,
+    seen: Room,
+    next: Room,
+) -> Result<TransactWriteItem, Trouble> {
+    let mut update = update(table, &campaign.to_string(), &budget_part(shard));
+    let (mut sets, mut same) = (Vec::new(), Vec::new());
+    let fen = |room: Room| room.fen.map(Fen::number);
+    for (name, seen, next) in [("sends", seen.sends, next.sends), ("fen", fen(seen), fen(next))] {
+        let (Some(seen), Some(next)) = (seen, next) else { continue };
+        update = update
+            .expression_attribute_names(format!("#{name}"), name)
+            .expression_attribute_values(format!(":{name}"), number(next))
+            .expression_attribute_values(format!(":seen_{name}"), number(seen));
+        sets.push(format!("#{name} = :{name}"));
+        same.push(format!("#{name} = :seen_{name}"));
+    }
+    in_update(update.update_expression(format!("SET {}", sets.join(", "))).condition_expression(same.join(" AND ")))
+}
+
+/// Changes the counts of a campaign, in the shard of a send.
+pub(super) fn write_counts(
+    table: &Table,
+    campaign: CampaignId,
+    shard: u8,
+    counts: &Counts,
+) -> Result<TransactWriteItem, Trouble> {
+    let part = format!("counts#{:02}", shard % COUNT_SHARDS);
+    let mut update = update(table, &campaign.to_string(), &part);
+    let mut sums = Vec::new();
+    for (n, (count, by)) in counts.all().enumerate() {
+        update = update
+            .expression_attribute_names(format!("#{n}"), count.to_string())
+            .expression_attribute_values(format!(":{n}"), number(by));
+        sums.push(format!("#{n} :{n}"));
+    }
+    in_update(update.update_expression(format!("ADD {}", sums.join(", "))))
+}
+
+pub(super) fn write_checkpoint(
+    table: &Table,
+    campaign: CampaignId,
+    stored: &StoredCheckpoint,
+) -> Result<TransactWriteItem, Trouble> {
+    let mut item = of_campaign(campaign, &format!("dispatch#{:02}", stored.part));
+    item.insert("version".into(), number(stored.version + 1));
+    item.insert("content".into(), text(serde_json::to_string(&stored.checkpoint).map_err(Trouble::defect)?));
+    in_transaction(put_over(&table.names.campaigns, item, "campaign", stored.version))
+}
+
+fn update(table: &Table, campaign: &str, part: &str) -> UpdateBuilder {
+    let update = Update::builder().table_name(&table.names.campaigns);
+    update.key("campaign", text(campaign)).key("part", text(part))
+}
+
+fn in_update(update: UpdateBuilder) -> Result<TransactWriteItem, Trouble> {
+    Ok(TransactWriteItem::builder().update(update.build().map_err(Trouble::defect)?).build())
+}
+
+/// A shard of counts for a send.
+#[must_use]
+pub fn count_shard(send: SendId) -> u8 {
+    send.shard(COUNT_SHARDS)
+}
+
+impl Table {
+    /// A campaign, and what is left of its budget by shard. One call.
+    pub async fn campaign(&self, id: CampaignId) -> Result<Option<(StoredCampaign, Vec<(u8, Room)>)>, Trouble> {
+        let items = self.campaign_parts(&id.to_string(), "budget#", CAMPAIGN).await?;
+        let Some((last, shards)) = items.split_last() else { return Ok(None) };
+        let shard = |item: &Item| {
+            let number = get_text(item, "part")?.strip_prefix("budget#")?.parse().ok()?;
+            Some((number, room_of(item)))
+        };
+        Ok(Some((StoredCampaign::read(last)?, shards.iter().filter_map(shard).collect())))
+    }
+
+    /// The counts of a campaign. One call.
+    pub async fn counts(&self, id: CampaignId) -> Result<Counts, Trouble> {
+        let mut counts = Counts::default();
+        for item in self.campaign_parts(&id.to_string(), "counts#", "counts#~").await? {
+            for name in item.keys() {
+                if let (Some(count), Some(by)) = (Count::parse(name), get_number(&item, name)) {
+                    counts.add(&count, by);
+                }
+            }
+        }
+        Ok(counts)
+    }
+
+    /// How far each part of a campaign's dispatch has come, those that have begun. One call.
+    pub async fn checkpoints(&self, id: CampaignId) -> Result<Vec<StoredCheckpoint>, Trouble> {
+        let items = self.campaign_parts(&id.to_string(), "dispatch#", "dispatch#~").await?;
+        let read = |item: &Item| {
+            let part = get_text(item, "part").and_then(|part| part.strip_prefix("dispatch#")?.parse().ok());
+            let content = get_text(item, "content").ok_or_else(|| Trouble::defect("a checkpoint has no content"))?;
+            Ok(StoredCheckpoint {
+                part: part.ok_or_else(|| Trouble::defect("a checkpoint has no part"))?,
+                checkpoint: serde_json::from_str(content).map_err(Trouble::defect)?,
+                version: get_number(item, "version").ok_or_else(|| Trouble::defect("a checkpoint has no version"))?,
+            })
+        };
+        items.iter().map(read).collect()
+    }
+
+    /// Circuits that have something to tell. One call.
+    pub async fn circuits(&self) -> Result<Vec<(Channel, Circuit, u64)>, Trouble> {
+        let items = self.campaign_parts(CIRCUITS, "a", "~").await?;
+        let read = |item: &Item| {
+            let channel = Channel::ALL.into_iter().find(|channel| get_text(item, "part") == Some(channel.word()))?;
+            let circuit = serde_json::from_str(get_text(item, "content")?).ok()?;
+            Some((channel, circuit, get_number(item, "version")?))
+        };
+        Ok(items.iter().filter_map(read).collect())
+    }
+
+    async fn campaign_parts(&self, partition: &str, from: &str, until: &str) -> Result<Vec<Item>, Trouble> {
+        let (mut found, mut start) = (Vec::new(), None);
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.names.campaigns)
+                .key_condition_expression("#c = :c AND #p BETWEEN :from AND :until")
+                .expression_attribute_names("#c", "campaign")
+                .expression_attribute_names("#p", "part")
+                .expression_attribute_values(":c", text(partition))
+                .expression_attribute_values(":from", text(from))
+                .expression_attribute_values(":until", text(until))
+                .set_exclusive_start_key(start)
+                .consistent_read(true)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(|e| Trouble::of(&e))?;
+            count(Kind::Read, answer.consumed_capacity());
+            found.extend(answer.items.unwrap_or_default());
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// A page of all campaigns, newest first, as they were a moment ago. One call.
+    pub async fn campaigns(
+        &self,
+        from: Option<CampaignPosition>,
+        most: i32,
+    ) -> Result<(Vec<StoredCampaign>, Option<CampaignPosition>), Trouble> {
+        let start = from.map(|position| {
+            let mut key = of_campaign(position.campaign, CAMPAIGN);
+            key.insert("list".into(), text(CAMPAIGN));
+            key.insert("created_at".into(), number(position.created_at.millis()));
+            key
+        });
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.names.campaigns)
+            .index_name("listed")
+            .key_condition_expression("#l = :l")
+            .expression_attribute_names("#l", "list")
+            .expression_attribute_values(":l", text(CAMPAIGN))
+            .set_exclusive_start_key(start)
+            .scan_index_forward(false)
+            .limit(most)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| Trouble::of(&e))?;
+        count(Kind::Read, answer.consumed_capacity());
+        let position = |key: &Item| {
+            let campaign = get_text(key, "campaign").and_then(|id| CampaignId::parse(id).ok())?;
+            Some(CampaignPosition {
+                campaign,
+                created_at: get_number(key, "created_at").and_then(Moment::from_millis)?,
+            })
+        };
+        let page = answer.items().iter().map(StoredCampaign::read).collect::<Result<_, _>>()?;
+        Ok((page, answer.last_evaluated_key().and_then(position)))
+    }
+
+    /// Campaigns that were launched and have not ended, as they were a moment ago, the one that time changes first at
+    /// the front. One call per megabyte.
+    pub async fn live_campaigns(&self) -> Result<Vec<StoredCampaign>, Trouble> {
+        let (mut found, mut start) = (Vec::new(), None);
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.names.campaigns)
+                .index_name("live")
+                .key_condition_expression("#l = :l")
+                .expression_attribute_names("#l", "live")
+                .expression_attribute_values(":l", text(CAMPAIGN))
+                .set_exclusive_start_key(start)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(|e| Trouble::of(&e))?;
+            count(Kind::Read, answer.consumed_capacity());
+            for item in answer.items() {
+                found.push(StoredCampaign::read(item)?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                found.retain(|stored| stored.campaign.state != State::Draft);
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// A circuit over the version that was read.
+pub(super) fn write_circuit(
+    table: &Table,
+    channel: Channel,
+    circuit: &Circuit,
+    version: u64,
+) -> Result<TransactWriteItem, Trouble> {
+    let mut item = key(CIRCUITS, channel.word());
+    item.insert("content".into(), text(serde_json::to_string(circuit).map_err(Trouble::defect)?));
+    item.insert("version".into(), AttributeValue::N((version + 1).to_string()));
+    in_transaction(put_over(&table.names.campaigns, item, "campaign", version))
+}
