@@ -1,8 +1,6 @@
 //! What staff do with a campaign. Doing again what is done changes nothing.
 
 use axum::extract::State;
-use axum::response::Response;
-use http::StatusCode;
 use huitou::app::App;
 use huitou::domain::campaign::Act;
 use huitou::manners::caller::Caller;
@@ -10,32 +8,48 @@ use huitou::manners::extract::Ids;
 use huitou::manners::problem::Problem;
 use huitou::values::CampaignId;
 
-use crate::definitions::{CampaignShown, shown};
+use crate::definitions::{CampaignShown, ShownCampaign, shown};
 
-async fn act(app: &App, id: CampaignId, act: Act) -> Result<Response, Problem> {
-    Ok(shown(app.campaigns().act(id, act).await?, None, StatusCode::OK))
+async fn act(app: &App, id: CampaignId, act: Act) -> Result<ShownCampaign, Problem> {
+    Ok(shown(app.campaigns().act(id, act).await?, None))
 }
 
 /// Launch a draft: at once, or when its window begins.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/launch", tag = "campaigns", params(("id" = CampaignId, Path)), responses((status = 200, body = CampaignShown)))]
-pub(crate) async fn launch(State(app): State<App>, _: Caller, Ids(id): Ids<CampaignId>) -> Result<Response, Problem> {
+pub(crate) async fn launch(
+    State(app): State<App>,
+    _: Caller,
+    Ids(id): Ids<CampaignId>,
+) -> Result<ShownCampaign, Problem> {
     act(&app, id, Act::Launch).await
 }
 
 /// Hold a campaign up within two seconds, also what is in the queue already.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/pause", tag = "campaigns", params(("id" = CampaignId, Path)), responses((status = 200, body = CampaignShown)))]
-pub(crate) async fn pause(State(app): State<App>, _: Caller, Ids(id): Ids<CampaignId>) -> Result<Response, Problem> {
+pub(crate) async fn pause(
+    State(app): State<App>,
+    _: Caller,
+    Ids(id): Ids<CampaignId>,
+) -> Result<ShownCampaign, Problem> {
     act(&app, id, Act::Pause).await
 }
 
 /// Let a campaign go on that was held up.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/resume", tag = "campaigns", params(("id" = CampaignId, Path)), responses((status = 200, body = CampaignShown)))]
-pub(crate) async fn resume(State(app): State<App>, _: Caller, Ids(id): Ids<CampaignId>) -> Result<Response, Problem> {
+pub(crate) async fn resume(
+    State(app): State<App>,
+    _: Caller,
+    Ids(id): Ids<CampaignId>,
+) -> Result<ShownCampaign, Problem> {
     act(&app, id, Act::Resume).await
 }
 
 /// End a campaign for good, within two seconds; what has not gone out by then does not.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/stop", tag = "campaigns", params(("id" = CampaignId, Path)), responses((status = 200, body = CampaignShown)))]
-pub(crate) async fn stop(State(app): State<App>, _: Caller, Ids(id): Ids<CampaignId>) -> Result<Response, Problem> {
+pub(crate) async fn stop(
+    State(app): State<App>,
+    _: Caller,
+    Ids(id): Ids<CampaignId>,
+) -> Result<ShownCampaign, Problem> {
     act(&app, id, Act::Stop).await
 }

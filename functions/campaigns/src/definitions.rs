@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use huitou::app::App;
 use huitou::domain::campaign::State as Standing;
 use huitou::domain::campaign::counts::Counts;
@@ -13,6 +12,7 @@ use huitou::domain::campaign::definition::{Definition, Scene};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, IfMatch, Json, Key, Query};
 use huitou::manners::problem::Problem;
+use huitou::manners::tagged::Tagged;
 use huitou::table::{CampaignPosition, StoredCampaign};
 use huitou::values::{Actor, CampaignId, Moment, Name};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,9 @@ use serde::{Deserialize, Serialize};
 const LIST: &str = "campaigns";
 /// Campaigns on a page.
 const PAGE: i32 = 20;
+
+/// A campaign, and the version on which the next change builds.
+pub(crate) type ShownCampaign = Tagged<u64, Answer<CampaignShown>>;
 
 /// A campaign.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -95,13 +98,8 @@ pub(crate) struct Onward {
 }
 
 /// A campaign with the version on which the next change builds.
-pub(crate) fn shown(stored: StoredCampaign, counts: Option<&Counts>, status: StatusCode) -> Response {
-    let version = stored.version;
-    let mut response = (status, Answer(CampaignShown::of(stored, counts))).into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
+pub(crate) fn shown(stored: StoredCampaign, counts: Option<&Counts>) -> ShownCampaign {
+    Tagged(stored.version, Answer(CampaignShown::of(stored, counts)))
 }
 
 /// Campaigns, the newest first.
@@ -133,17 +131,21 @@ pub(crate) async fn create(
     caller: Caller,
     Key(key): Key,
     Json(definition): Json<Definition>,
-) -> Result<Response, Problem> {
+) -> Result<(StatusCode, ShownCampaign), Problem> {
     let stored = app.campaigns().create(definition, &key, caller.actor).await?;
-    Ok(shown(stored, None, StatusCode::CREATED))
+    Ok((StatusCode::CREATED, shown(stored, None)))
 }
 
 /// A campaign, and how many of its messages stand where. Send the `ETag` as `If-Match` to change a draft.
 #[utoipa::path(get, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = CampaignId, Path)), responses((status = 200, body = CampaignShown)))]
-pub(crate) async fn read(State(app): State<App>, _: Caller, Ids(id): Ids<CampaignId>) -> Result<Response, Problem> {
+pub(crate) async fn read(
+    State(app): State<App>,
+    _: Caller,
+    Ids(id): Ids<CampaignId>,
+) -> Result<ShownCampaign, Problem> {
     let stored = app.campaigns().read(id).await?;
     let counts = app.campaigns().counts(id).await?;
-    Ok(shown(stored, Some(&counts), StatusCode::OK))
+    Ok(shown(stored, Some(&counts)))
 }
 
 /// Write a draft anew. What has been launched stays as it is.
@@ -152,8 +154,8 @@ pub(crate) async fn save(
     State(app): State<App>,
     _: Caller,
     Ids(id): Ids<CampaignId>,
-    IfMatch(seen): IfMatch,
+    IfMatch(seen): IfMatch<u64>,
     Json(definition): Json<Definition>,
-) -> Result<Response, Problem> {
-    Ok(shown(app.campaigns().save(id, definition, seen).await?, None, StatusCode::OK))
+) -> Result<ShownCampaign, Problem> {
+    Ok(shown(app.campaigns().save(id, definition, seen).await?, None))
 }

@@ -2,26 +2,18 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
-use http::{HeaderValue, header};
 use huitou::app::App;
 use huitou::domain::campaign::limits::{Limits, LimitsVersion};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{IfMatch, Json};
 use huitou::manners::problem::Problem;
-
-fn with_tag(version: &LimitsVersion) -> Response {
-    let mut response = Answer(version).into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", version.version)) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
-}
+use huitou::manners::tagged::Tagged;
 
 /// How many messages may go to one member, and at which hours. Send the `ETag` as `If-Match` to save the next version.
 #[utoipa::path(get, path = "/v1/sending-limits", tag = "campaigns", responses((status = 200, body = LimitsVersion)))]
-pub(crate) async fn read(State(app): State<App>, _: Caller) -> Result<Response, Problem> {
-    Ok(with_tag(&app.limits().newest().await?))
+pub(crate) async fn read(State(app): State<App>, _: Caller) -> Result<Tagged<u32, Answer<LimitsVersion>>, Problem> {
+    let newest = app.limits().newest().await?;
+    Ok(Tagged(newest.version, Answer(newest)))
 }
 
 /// Save limits as the next version, for all campaigns together; every running instance follows within 30 seconds.
@@ -29,9 +21,9 @@ pub(crate) async fn read(State(app): State<App>, _: Caller) -> Result<Response, 
 pub(crate) async fn save(
     State(app): State<App>,
     caller: Caller,
-    IfMatch(seen): IfMatch,
+    IfMatch(seen): IfMatch<u32>,
     Json(limits): Json<Limits>,
-) -> Result<Response, Problem> {
-    let seen = u32::try_from(seen).unwrap_or(u32::MAX);
-    Ok(with_tag(&app.limits().save(limits, seen, caller.actor).await?))
+) -> Result<Tagged<u32, Answer<LimitsVersion>>, Problem> {
+    let saved = app.limits().save(limits, seen, caller.actor).await?;
+    Ok(Tagged(saved.version, Answer(saved)))
 }

@@ -16,11 +16,11 @@ use utoipa_axum::routes;
 #[must_use]
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(pushes::greet))
-        .routes(routes!(pushes::take))
-        .routes(routes!(receipts::take))
-        .routes(routes!(links::follow))
-        .routes(routes!(links::open))
-        .routes(routes!(links::ask))
+        .routes(routes!(pushes::greet_push))
+        .routes(routes!(pushes::take_push))
+        .routes(routes!(receipts::take_receipts))
+        .routes(routes!(links::follow_link))
+        .routes(routes!(links::note_opening))
+        .routes(routes!(links::ask_way_out))
         .routes(routes!(links::unsubscribe))
 }

@@ -19,7 +19,7 @@ const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xf
 ///
 /// A link leads nowhere but to what its campaign says; one that is not ours is not found.
 #[utoipa::path(get, path = "/r/{token}", tag = "tracking", params(("token" = String, Path)), responses((status = 302)))]
-pub(crate) async fn follow(State(app): State<App>, Ids(token): Ids<String>) -> Result<Response, Problem> {
+pub(crate) async fn follow_link(State(app): State<App>, Ids(token): Ids<String>) -> Result<Response, Problem> {
     let link = app.tracking().follow(&token).await?.ok_or_else(Problem::not_found)?;
     let leads = [(header::LOCATION, link.as_str())];
     Ok((StatusCode::FOUND, PRIVATE, leads).into_response())
@@ -27,7 +27,7 @@ pub(crate) async fn follow(State(app): State<App>, Ids(token): Ids<String>) -> R
 
 /// Tell that a message was opened: an image of one pixel, whoever asks.
 #[utoipa::path(get, path = "/o/{token}", tag = "tracking", params(("token" = String, Path)), responses((status = 200, body = Vec<u8>, content_type = "image/gif")))]
-pub(crate) async fn open(State(app): State<App>, Ids(token): Ids<String>) -> Result<Response, Problem> {
+pub(crate) async fn note_opening(State(app): State<App>, Ids(token): Ids<String>) -> Result<Response, Problem> {
     app.tracking().opened(&token).await?;
     Ok((PRIVATE, [(header::CONTENT_TYPE, "image/gif")], PIXEL).into_response())
 }
@@ -43,7 +43,7 @@ fn page(text: &str) -> Response {
 
 /// Ask whether somebody wants no more messages of this kind: programs that look at links must not end anything.
 #[utoipa::path(get, path = "/u/{token}", tag = "tracking", params(("token" = String, Path)), responses((status = 200, body = String, content_type = "text/html")))]
-pub(crate) async fn ask(State(app): State<App>, Ids(token): Ids<String>) -> Result<Response, Problem> {
+pub(crate) async fn ask_way_out(State(app): State<App>, Ids(token): Ids<String>) -> Result<Response, Problem> {
     if !app.tracking().is_way_out(&token) {
         return Err(Problem::not_found());
     }

@@ -22,16 +22,16 @@ fn keys(app: &App) -> Result<&PushKeys, Problem> {
 
 fn refused(error: PushError) -> Problem {
     match error {
-        PushError::Forged => Problem::unauthorized("push_forged", "The push is not signed with the token of this app."),
-        PushError::Stale => Problem::unauthorized("push_stale", "The push was signed more than five minutes ago."),
-        PushError::AnotherApp => Problem::unauthorized("push_for_another_app", "The push is for another app."),
+        PushError::Forged => Problem::malformed("push_forged", "The push is not signed with the token of this app."),
+        PushError::Stale => Problem::malformed("push_stale", "The push was signed more than five minutes ago."),
+        PushError::AnotherApp => Problem::malformed("push_for_another_app", "The push is for another app."),
         PushError::Unreadable => Problem::malformed("push_unreadable", "The push is signed, but can't be read."),
     }
 }
 
 /// Greet WeChat, as its console asks for when the address is entered.
 #[utoipa::path(get, path = "/v1/wechat/push", tag = "tracking", responses((status = 200, body = String, content_type = "text/plain")))]
-pub(crate) async fn greet(State(app): State<App>, Query(query): Query<PushQuery>) -> Result<Response, Problem> {
+pub(crate) async fn greet_push(State(app): State<App>, Query(query): Query<PushQuery>) -> Result<Response, Problem> {
     keys(&app)?.greeting(&query, app.wall()).map_err(refused)?;
     Ok(plain(query.echostr))
 }
@@ -40,7 +40,7 @@ pub(crate) async fn greet(State(app): State<App>, Query(query): Query<PushQuery>
 ///
 /// WeChat repeats what isn't answered within five seconds; a push counts once.
 #[utoipa::path(post, path = "/v1/wechat/push", tag = "tracking", responses((status = 200, body = String, content_type = "text/plain")))]
-pub(crate) async fn take(
+pub(crate) async fn take_push(
     State(app): State<App>,
     Query(query): Query<PushQuery>,
     body: Posted,

@@ -22,7 +22,7 @@ const MOST: usize = 500;
     params(("provider" = String, Path), ("secret" = String, Path)),
     responses((status = 200, body = Value)),
 )]
-pub(crate) async fn take(
+pub(crate) async fn take_receipts(
     State(app): State<App>,
     Ids((provider, secret)): Ids<(String, String)>,
     body: Posted,

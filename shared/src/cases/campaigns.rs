@@ -13,9 +13,10 @@ use crate::domain::campaign::definition::Definition;
 use crate::domain::campaign::gates::Room;
 use crate::domain::campaign::{Act, Campaign, State};
 use crate::domain::rule::Rule;
+use crate::domain::segmentation::Segmentation;
 use crate::domain::traits::Channel;
 use crate::table::{BUDGET_SHARDS, CampaignPosition, Outcome, StoredCampaign};
-use crate::values::{Actor, CampaignId, Fen, IdempotencyKey, Moment, RowKey};
+use crate::values::{Actor, CampaignId, Code, Fen, IdempotencyKey, Moment, RowKey};
 
 /// For how long what was read of a campaign may decide: within that time pausing and stopping work everywhere.
 const FRESH_FOR: Duration = Duration::from_secs(2);
@@ -243,6 +244,21 @@ impl Campaigns<'_> {
         let campaign = Campaign { dispatched_at: Some(self.0.now()), ..stored.campaign };
         // Whoever was faster may have been a pause: the clocks come by again.
         self.write(StoredCampaign { campaign, ..stored }, &[]).await.map(drop)
+    }
+
+    /// Campaigns on their way whose audience would not be one under these segments. One call.
+    pub(crate) async fn addressing(&self, segments: &Segmentation) -> Result<Vec<Code>, Error> {
+        let now = self.0.now();
+        let live = self.0.table().live_campaigns().await?.into_iter().map(|stored| stored.campaign);
+        let lost =
+            live.filter(|campaign| campaign.standing(now).is_live() && !campaign.definition.is_addressed(segments));
+        Ok(lost.filter_map(|campaign| Code::parse(&campaign.id.to_string()).ok()).collect())
+    }
+
+    /// Notes that a campaign's window has begun. Two calls.
+    pub(crate) async fn begin(&self, id: CampaignId) -> Result<(), Error> {
+        let stored = self.read(id).await?;
+        self.write(stored, &[]).await.map(drop)
     }
 
     /// Notes that a campaign's time is over, and lets go what was parked until then. Three calls.

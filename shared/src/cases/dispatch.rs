@@ -3,6 +3,9 @@
 //! The audience is read in parts, each with a checkpoint. A page is written down, and counted, before it goes into the
 //! queue; a part that is carried on after a crash puts the same page into the queue again, where whoever comes second to
 //! a send finds it claimed. Of two that work on one part at once, the second to write its checkpoint ends.
+//!
+//! The parts of a segment are its shards. A rule is asked of all members, whom the recompute function alone may read: its
+//! parts go through that function's queue.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,13 +16,19 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::cases::Error;
 use crate::cases::campaigns::Live;
+use crate::cases::{passes, recompute};
 use crate::domain::campaign::counts::{Count, Counts};
 use crate::domain::campaign::{Campaign, State};
-use crate::table::{Checkpoint, Outcome, SEGMENT_SHARDS, SegmentPosition, SendKey, StoredCheckpoint, count_shard};
+use crate::table::{
+    Checkpoint, Hot, Outcome, SEGMENT_SHARDS, ScanShard, SegmentPosition, SendKey, StoredCheckpoint, count_shard,
+};
 use crate::values::{CampaignId, Code, MemberId};
 
 /// Members of a page, unless the campaign's rate asks for fewer.
 const PAGE: u32 = 100;
+
+/// Members of whom a rule is asked at once.
+const SCANNED: u32 = 500;
 
 /// Parked messages that are let go at once.
 const RELEASED_AT_ONCE: i32 = 100;
@@ -69,6 +78,23 @@ impl Dispatch<'_> {
         Ok(self.0.parts().dispatch_queue.send(&texts, delay).await?)
     }
 
+    /// Puts parts of an audience into the queue of the function that may read it. One call for up to ten.
+    async fn enqueue_parts(
+        self,
+        campaign: &Campaign,
+        delay: Duration,
+        parts: impl IntoIterator<Item = u16>,
+    ) -> Result<(), Error> {
+        let campaign_id = campaign.id;
+        if campaign.definition.audience.rule.is_some() {
+            let audience = |part| recompute::Task::Audience { campaign: campaign_id, part };
+            let tasks: Vec<_> = parts.into_iter().map(audience).collect();
+            return self.0.recompute().enqueue_after(delay, &tasks).await;
+        }
+        let page = |part| Task::Page { campaign: campaign_id, part };
+        self.enqueue_after(delay, &parts.into_iter().map(page).collect::<Vec<_>>()).await
+    }
+
     /// Puts messages into the send queue. One call for up to ten.
     pub(crate) async fn enqueue_sends(self, keys: &[SendKey]) -> Result<(), Error> {
         let texts = keys.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
@@ -85,9 +111,8 @@ impl Dispatch<'_> {
         {
             return Ok(());
         }
-        let page = |part| Task::Page { campaign: campaign.id, part };
         let parts = if campaign.definition.per_minute.is_some() { 1 } else { parts(campaign) };
-        self.enqueue(&(0..parts).map(page).collect::<Vec<_>>()).await
+        self.enqueue_parts(campaign, Duration::ZERO, 0..parts).await
     }
 
     /// Does one task of the dispatch queue.
@@ -119,10 +144,10 @@ impl Dispatch<'_> {
             if let (Some(rate), false) = (live.campaign.definition.per_minute, at.checkpoint.page.is_empty()) {
                 let members = u32::try_from(at.checkpoint.page.len()).unwrap_or(u32::MAX);
                 let delay = Duration::from_secs(u64::from(members.saturating_mul(60).div_ceil(rate)));
-                return self.enqueue_after(delay, &[Task::Page { campaign: id, part }]).await;
+                return self.enqueue_parts(&live.campaign, delay, [part]).await;
             }
             if Instant::now() >= until && !at.checkpoint.finished {
-                return self.enqueue(&[Task::Page { campaign: id, part }]).await;
+                return self.enqueue_parts(&live.campaign, Duration::ZERO, [part]).await;
             }
         }
         self.conclude(id, part).await
@@ -171,14 +196,39 @@ impl Dispatch<'_> {
         after: Option<MemberId>,
     ) -> Result<(Vec<MemberId>, Option<MemberId>), Error> {
         let definition = &live.campaign.definition;
+        let Some(segment) = &definition.audience.segment else { return self.members_by_rule(live, part, after).await };
         let most = definition.per_minute.map_or(PAGE, |rate| rate.min(PAGE)) as usize;
-        let Some(segment) = &definition.audience.segment else { return Ok((Vec::new(), None)) };
         let shard = u8::try_from(part).unwrap_or(u8::MAX);
         let at = SegmentPosition { shard, after };
         let (page, next) = self.0.table().members_of_shard(segment, at, most).await?;
         let page: Vec<MemberId> = page.into_iter().map(|member| member.member).collect();
         let left_out = self.left_out(&definition.audience.exclude, shard, &page).await?;
         Ok((page.into_iter().filter(|member| !left_out.contains(member)).collect(), next))
+    }
+
+    /// The same for an audience that is a rule, from a page of all members.
+    async fn members_by_rule(
+        self,
+        live: &Live,
+        part: u16,
+        after: Option<MemberId>,
+    ) -> Result<(Vec<MemberId>, Option<MemberId>), Error> {
+        let Some(rule) = &live.rule else {
+            return Err(Error::Defect("an audience is neither segment nor rule".into()));
+        };
+        let (rules, today) = (self.0.rulebook().await?, self.0.now().day());
+        let most = live.campaign.definition.per_minute.map_or(SCANNED, |rate| rate.min(SCANNED));
+        let shard = ScanShard { number: part, of: passes::PARTS };
+        let page = self.0.table().page_of_members(shard, after, i32::try_from(most).unwrap_or(i32::MAX)).await?;
+        let exclude = &live.campaign.definition.audience.exclude;
+        let meant = |hot: &&Hot| {
+            let account = &hot.account;
+            !passes::is_merged(hot)
+                && !exclude.iter().any(|segment| account.segments.contains(segment))
+                && rules.segmentation.judge_rule(rule, &account.facts(&rules), today).value
+        };
+        let members = page.members.iter().filter(meant).map(|hot| hot.account.member).collect();
+        Ok((members, page.next))
     }
 
     /// Who of a page is in a segment that the audience leaves out. Members lie in the same shard of every segment, so
@@ -197,7 +247,7 @@ impl Dispatch<'_> {
     async fn conclude(self, id: CampaignId, part: u16) -> Result<(), Error> {
         let live = self.0.campaigns().live(id).await?;
         if live.campaign.definition.per_minute.is_some() && part + 1 < parts(&live.campaign) {
-            return self.enqueue(&[Task::Page { campaign: id, part: part + 1 }]).await;
+            return self.enqueue_parts(&live.campaign, Duration::ZERO, [part + 1]).await;
         }
         let done = self.0.table().checkpoints(id).await?.iter().filter(|at| at.checkpoint.finished).count();
         if done >= usize::from(parts(&live.campaign)) { self.0.campaigns().dispatched(id).await } else { Ok(()) }
@@ -231,6 +281,10 @@ impl Dispatch<'_> {
             match campaign.standing(now) {
                 State::Finished => self.0.campaigns().end(id).await?,
                 State::Running => {
+                    if campaign.state == State::Scheduled {
+                        self.begin(campaign).await?;
+                        self.0.campaigns().begin(id).await?;
+                    }
                     self.nudge(campaign).await?;
                     if !self.0.table().parked_sends(id, None, 1).await?.0.is_empty() {
                         self.enqueue(&[Task::Release { campaign: id }]).await?;
@@ -249,26 +303,22 @@ impl Dispatch<'_> {
         }
         let known = self.0.table().checkpoints(campaign.id).await?;
         let now = self.0.now();
-        let stalled = |part: &u16| match known.iter().find(|at| at.part == *part) {
-            Some(at) => !at.checkpoint.finished && now.since(at.checkpoint.touched_at) >= STALLED,
-            None => true,
-        };
-        let page = |part| Task::Page { campaign: campaign.id, part };
-        let tasks: Vec<Task> = if campaign.definition.per_minute.is_some() {
-            let open =
-                (0..parts(campaign)).find(|part| !known.iter().any(|at| at.part == *part && at.checkpoint.finished));
-            open.filter(stalled).map(page).into_iter().collect()
-        } else {
-            (0..parts(campaign)).filter(stalled).map(page).collect()
-        };
-        if known.len() == usize::from(parts(campaign)) && known.iter().all(|at| at.checkpoint.finished) {
+        let begun = campaign.launched_at.unwrap_or(campaign.created_at).max(campaign.definition.window.from);
+        let touched = |part: &u16| known.iter().find(|at| at.part == *part).map(|at| at.checkpoint.touched_at);
+        let stalled = |part: &u16| now.since(touched(part).unwrap_or(begun)) >= STALLED;
+        let finished = |part: &u16| known.iter().any(|at| at.part == *part && at.checkpoint.finished);
+        let open = (0..parts(campaign)).filter(|part| !finished(part));
+        // At a rate one part goes after the other.
+        let at_once = if campaign.definition.per_minute.is_some() { 1 } else { usize::MAX };
+        let open: Vec<u16> = open.take(at_once).filter(stalled).collect();
+        if (0..parts(campaign)).all(|part| finished(&part)) {
             return self.0.campaigns().dispatched(campaign.id).await;
         }
-        if tasks.is_empty() { Ok(()) } else { self.enqueue(&tasks).await }
+        if open.is_empty() { Ok(()) } else { self.enqueue_parts(campaign, Duration::ZERO, open).await }
     }
 }
 
 /// The parts of a campaign's dispatch.
-fn parts(_campaign: &Campaign) -> u16 {
-    u16::from(SEGMENT_SHARDS)
+fn parts(campaign: &Campaign) -> u16 {
+    if campaign.definition.audience.rule.is_some() { passes::PARTS } else { u16::from(SEGMENT_SHARDS) }
 }

@@ -425,7 +425,8 @@ impl<'a> Worker<'a> {
     }
 }
 
-fn is_merged(hot: &Hot) -> bool {
+/// Whether this is the account of somebody who was merged into another member.
+pub(crate) fn is_merged(hot: &Hot) -> bool {
     matches!(hot.account.membership, Membership::MergedInto(_))
 }
 

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::cases::Error;
 use crate::cases::ledger::Resettled;
-use crate::cases::{dry_run, passes};
+use crate::cases::{dispatch, dry_run, passes};
 use crate::table::{DUE_SHARDS, DuePosition};
+use crate::values::CampaignId;
 
 /// Members settled side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -34,6 +35,13 @@ pub enum Task {
     DryRun(dry_run::Portion),
     /// Look at a part of all members.
     Pass(passes::Portion),
+    /// Page a part of a campaign's audience that is a rule into the queue of messages.
+    Audience {
+        /// The campaign.
+        campaign: CampaignId,
+        /// The part.
+        part: u16,
+    },
 }
 
 /// How far a drain has come.
@@ -86,8 +94,11 @@ impl Recompute<'_> {
                 let drained = self.drain(&[shard], budget).await?;
                 if drained.finished { Ok(()) } else { self.enqueue(&[task]).await }
             }
-            Task::DryRun(portion) => self.0.dry_runs().work(portion).await,
+            Task::DryRun(portion) => self.0.dry_runs().work(portion, budget).await,
             Task::Pass(portion) => self.0.passes().work(portion, budget).await,
+            Task::Audience { campaign, part } => {
+                self.0.dispatch().work(dispatch::Task::Page { campaign, part }, budget).await
+            }
         }
     }
 

@@ -179,6 +179,7 @@ impl Segments<'_> {
         if !flaws.is_empty() {
             return Err(Error::Flawed(within(flaws, place)));
         }
+        self.refuse_if_addressed(newest, &segmentation).await?;
         let stored = Stored { at: self.0.now(), by: by.clone(), segmentation };
         let text = serde_json::to_string(&stored)?;
         let record = StoredVersion::new(SUBJECT.to_owned(), stored.segmentation.version(), text);
@@ -190,6 +191,17 @@ impl Segments<'_> {
         // A pass that is under way judges by the rules that it finds; the nightly schedule sees to the rest.
         self.0.full_pass().start(by).await?;
         Ok(Arc::new(stored.segmentation))
+    }
+
+    /// A segment that is gone must not be the audience of a campaign that is on its way. No call when none is gone, one
+    /// otherwise.
+    async fn refuse_if_addressed(&self, newest: &Segmentation, next: &Segmentation) -> Result<(), Error> {
+        let stays = |id: &Code| next.segments().any(|segment| segment.id == *id);
+        if newest.segments().all(|segment| stays(&segment.id)) {
+            return Ok(());
+        }
+        let users = self.0.campaigns().addressing(next).await?;
+        if users.is_empty() { Ok(()) } else { Err(Refusal::SegmentInUse { users }.into()) }
     }
 
     /// Members of a segment from a place on. One call, and one per shard looked at.

@@ -87,6 +87,14 @@ pub struct QueuePosition {
     within: Option<TicketPosition>,
 }
 
+/// Where a member's own tickets go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MinePosition {
+    /// The account, of those that were merged into one.
+    of: MemberId,
+    within: Option<TicketPosition>,
+}
+
 /// What time has done to tickets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
@@ -106,13 +114,15 @@ struct Doing<'a> {
     key: Option<RowKey>,
     /// The version that the caller has seen, where the decision builds on it.
     builds_on: Option<u64>,
-    /// The member's open profile, where it was read already.
+    /// The open profile of the member whose ticket it is, once it was read.
     opened: Option<Opened>,
+    /// Who has uploaded what is attached.
+    uploaded_by: Option<MemberId>,
 }
 
 impl Doing<'_> {
     fn of(act: Act, by: &Actor) -> Self {
-        Self { act, by: by.clone(), said: None, key: None, builds_on: None, opened: None }
+        Self { act, by: by.clone(), said: None, key: None, builds_on: None, opened: None, uploaded_by: None }
     }
 }
 
@@ -154,6 +164,7 @@ impl Tickets<'_> {
             let (desk, now) = (&version.desk, self.0.now());
             let mut step = Ticket::open(id, opened.member, matter.clone(), who.by.clone(), desk, now)?;
             self.seal(&opened, &mut step, Some(&said))?;
+            self.0.attachments().keep(who.member, opened.member, &said.attachments).await?;
             let transaction = write(self.0.table().transaction(), &[(0, &step)])?;
             if let Outcome::Done = transaction.commit().await? {
                 let stored = StoredTicket { ticket: step.ticket, version: 1 };
@@ -162,7 +173,7 @@ impl Tickets<'_> {
             if let Some((stored, records)) = self.0.table().ticket_and_records(id, Side::Shared).await? {
                 let whole = whole(stored, records, Some(&opened))?;
                 let same = whole.records.first().is_some_and(|read| read.says(Some(&said)))
-                    && whole.stored.ticket.kind == matter.kind;
+                    && is_about(&whole.stored, &matter);
                 return if same { Ok(whole) } else { Err(Error::ReusedKey) };
             }
             patience.wait().await?;
@@ -199,23 +210,51 @@ impl Tickets<'_> {
         Ok((Vec::new(), None))
     }
 
-    /// A page of the member's own tickets, newest first. One call, and beside it the one that every session is
-    /// checked by.
-    pub async fn mine(&self, who: &Who, from: Option<&TicketPosition>) -> Result<TicketPage, Error> {
-        let list = TicketList::Of(who.member);
-        let session = async { self.0.ledger().open(who, Freshness::Recent).await };
-        let (_, page) = Box::pin(try_join(session, self.list(&list, from))).await?;
-        Ok(page)
+    /// A page of the member's own tickets, newest first; behind them those of accounts that were merged into this one,
+    /// one account after the other. One call, and beside it the one that every session is checked by; one more for
+    /// every account that has nothing.
+    pub async fn mine(
+        &self,
+        who: &Who,
+        from: Option<MinePosition>,
+    ) -> Result<(Vec<StoredTicket>, Option<MinePosition>), Error> {
+        let MinePosition { of, within } = from.unwrap_or(MinePosition { of: who.member, within: None });
+        let list = TicketList::Of(of);
+        let people = self.0.people();
+        let session = people.own(who, Freshness::Recent);
+        let (opened, mut page) = Box::pin(try_join(session, self.list(&list, within.as_ref()))).await?;
+        let accounts: Vec<MemberId> = opened.all_accounts().collect();
+        // A merge may have been undone since the page before.
+        let Some(place) = accounts.iter().position(|account| *account == of) else { return Ok((Vec::new(), None)) };
+        let (mut of, mut left) = (of, accounts.into_iter().skip(place + 1));
+        loop {
+            if page.next.is_some() {
+                return Ok((page.tickets, page.next.map(|within| MinePosition { of, within: Some(within) })));
+            }
+            let next = left.next();
+            match next {
+                Some(next) if page.tickets.is_empty() => {
+                    of = next;
+                    page = self.list(&TicketList::Of(next), None).await?;
+                }
+                next => return Ok((page.tickets, next.map(|of| MinePosition { of, within: None }))),
+            }
+        }
     }
 
-    /// The member's own ticket, without anything of the desk's. Two calls side by side.
+    /// The member's own ticket, without anything of the desk's. Two calls side by side; one more when the ticket is of
+    /// an account that was merged into this one.
     pub async fn read_mine(&self, who: &Who, id: TicketId) -> Result<Whole, Error> {
         let read = async { Ok(self.0.table().ticket_and_records(id, Side::Shared).await?) };
         let people = self.0.people();
         let (opened, read) = Box::pin(try_join(people.own(who, Freshness::Recent), read)).await?;
         let (stored, records) = read.ok_or(Error::NotFound)?;
-        owned(&stored.ticket, who.member)?;
-        whole(stored, records, Some(&opened))
+        owned(&stored.ticket, &opened.all_accounts().collect::<Vec<_>>())?;
+        if stored.ticket.member == opened.member {
+            return whole(stored, records, Some(&opened));
+        }
+        let opened = self.key_of(stored.ticket.member).await?;
+        whole(stored, records, opened.as_ref())
     }
 
     /// A ticket with all its records, for staff. Two calls.
@@ -226,12 +265,21 @@ impl Tickets<'_> {
     }
 
     /// A message of the member. Three calls; five when asked again.
-    pub async fn member_writes(&self, who: &Who, id: TicketId, key: &str, said: Said<'_>) -> Result<Read, Error> {
+    ///
+    /// Answers with the ticket, too.
+    pub async fn member_writes(
+        &self,
+        who: &Who,
+        id: TicketId,
+        key: &str,
+        said: Said<'_>,
+    ) -> Result<(StoredTicket, Read), Error> {
         let opened = self.0.people().own(who, Freshness::Recent).await?;
+        let accounts: Vec<MemberId> = opened.all_accounts().collect();
         let key = Some(RowKey::of("message", &[&who.member.to_string(), key]));
-        let doing = Doing { said: Some(said), key, opened: Some(opened), ..Doing::of(Act::MemberWrites, &who.by) };
-        let (_, read) = self.carry_out(id, doing, |ticket| owned(ticket, who.member)).await?;
-        Ok(read)
+        let act = Doing::of(Act::MemberWrites, &who.by);
+        let doing = Doing { said: Some(said), key, opened: Some(opened), uploaded_by: Some(who.member), ..act };
+        self.carry_out(id, doing, |ticket| owned(ticket, &accounts)).await
     }
 
     /// The member says that it is solved. Three calls. Asking again changes nothing.
@@ -241,7 +289,8 @@ impl Tickets<'_> {
             return Ok(mine);
         }
         let doing = Doing::of(Act::MemberCloses, &who.by);
-        let (stored, read) = self.carry_out(id, doing, |ticket| owned(ticket, who.member)).await?;
+        // A ticket does not change hands: it was the member's own a moment ago.
+        let (stored, read) = self.carry_out(id, doing, |_| Ok(())).await?;
         let records = mine.records.into_iter().chain([read]).collect();
         Ok(Whole { stored, records })
     }
@@ -428,14 +477,18 @@ impl Tickets<'_> {
             if doing.builds_on.is_some_and(|seen| seen != stored.version) {
                 return Err(Error::VersionMoved);
             }
-            if doing.said.is_some() && doing.opened.is_none() {
-                doing.opened = Some(self.0.people().open(stored.ticket.member, Freshness::Recent).await?);
+            let whose = stored.ticket.member;
+            if doing.said.is_some() && doing.opened.as_ref().is_none_or(|opened| opened.member != whose) {
+                doing.opened = Some(self.0.people().open(whose, Freshness::Recent).await?);
             }
             let step = match self.decide(&stored.ticket, &doing, &version, may_ask) {
                 Ok(step) => step,
                 // A repeated request may be refused by what its first delivery did.
                 Err(refused) => return self.replay(id, &doing).await?.ok_or(refused),
             };
+            if let Some((by, said)) = doing.uploaded_by.zip(doing.said.as_ref()) {
+                self.0.attachments().keep(by, whose, &said.attachments).await?;
+            }
             let mut transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
             if let Some(key) = doing.key {
                 transaction = transaction.done(id, key, step.ticket.records)?;
@@ -517,9 +570,9 @@ impl Tickets<'_> {
     }
 }
 
-/// A member sees and touches own tickets only, and none of the desk's own; everything else is not there.
-fn owned(ticket: &Ticket, member: MemberId) -> Result<(), Error> {
-    if ticket.member == member && !ticket.is_internal() { Ok(()) } else { Err(Error::NotFound) }
+/// A member sees and touches tickets of own accounts only, and none of the desk's own; everything else is not there.
+fn owned(ticket: &Ticket, accounts: &[MemberId]) -> Result<(), Error> {
+    if accounts.contains(&ticket.member) && !ticket.is_internal() { Ok(()) } else { Err(Error::NotFound) }
 }
 
 /// Adds steps of different tickets, each over the version read, to a transaction: the tickets, their records, what is
@@ -552,6 +605,14 @@ pub(crate) fn write<'t>(mut transaction: Transaction<'t>, steps: &[(u64, &Step)]
         transaction = transaction.figures(day, shard, &tallies.iter().collect())?;
     }
     Ok(transaction)
+}
+
+/// Whether a ticket was opened about this. Staff may have changed its type since; what else it is about stays.
+fn is_about(stored: &StoredTicket, matter: &Matter) -> bool {
+    let ticket = &stored.ticket;
+    let kind = stored.version > 1 || ticket.kind == matter.kind;
+    kind && (&ticket.order, &ticket.sku, &ticket.line, &ticket.return_reason)
+        == (&matter.order, &matter.sku, &matter.line, &matter.return_reason)
 }
 
 /// A ticket with its records in clear.

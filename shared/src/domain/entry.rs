@@ -209,7 +209,6 @@ pub enum What {
         tags: Vec<Tag>,
         /// What the other one had refused since this one decided. A yes is not passed on; a no is.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        #[schema(value_type = Vec<Object>)]
         refusals: Vec<Decision>,
     },
     /// This account was taken over by another member.

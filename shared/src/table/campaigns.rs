@@ -4,11 +4,12 @@
 //! counts, which every send changes. The budget's shards lie right before the campaign, so that one query reads both.
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 
-use super::meter::{Kind, count};
-use super::{Item, Table, Trouble, get_number, get_text, in_transaction, number, put_over, text};
+use super::{
+    Item, Table, Trouble, ask, get_number, get_text, in_transaction, number, put_over, text, update_in_transaction,
+};
 use crate::domain::campaign::circuit::Circuit;
 use crate::domain::campaign::counts::{Count, Counts};
 use crate::domain::campaign::gates::Room;
@@ -164,7 +165,7 @@ pub(super) fn write_taken(
     if takes {
         update = update.condition_expression(room.join(" AND "));
     }
-    in_update(update)
+    update_in_transaction(update)
 }
 
 /// Changes what is left in a shard of a budget, on condition that it is what was seen.
@@ -187,7 +188,9 @@ pub(super) fn write_reshare(
         sets.push(format!("#{name} = :{name}"));
         same.push(format!("#{name} = :seen_{name}"));
     }
-    in_update(update.update_expression(format!("SET {}", sets.join(", "))).condition_expression(same.join(" AND ")))
+    update_in_transaction(
+        update.update_expression(format!("SET {}", sets.join(", "))).condition_expression(same.join(" AND ")),
+    )
 }
 
 /// Changes the counts of a campaign, in the shard of a send.
@@ -206,7 +209,7 @@ pub(super) fn write_counts(
             .expression_attribute_values(format!(":{n}"), number(by));
         sums.push(format!("#{n} :{n}"));
     }
-    in_update(update.update_expression(format!("ADD {}", sums.join(", "))))
+    update_in_transaction(update.update_expression(format!("ADD {}", sums.join(", "))))
 }
 
 pub(super) fn write_checkpoint(
@@ -223,10 +226,6 @@ pub(super) fn write_checkpoint(
 fn update(table: &Table, campaign: &str, part: &str) -> UpdateBuilder {
     let update = Update::builder().table_name(&table.names.campaigns);
     update.key("campaign", text(campaign)).key("part", text(part))
-}
-
-fn in_update(update: UpdateBuilder) -> Result<TransactWriteItem, Trouble> {
-    Ok(TransactWriteItem::builder().update(update.build().map_err(Trouble::defect)?).build())
 }
 
 /// A shard of counts for a send.
@@ -289,7 +288,7 @@ impl Table {
     async fn campaign_parts(&self, partition: &str, from: &str, until: &str) -> Result<Vec<Item>, Trouble> {
         let (mut found, mut start) = (Vec::new(), None);
         loop {
-            let answer = self
+            let query = self
                 .client
                 .query()
                 .table_name(&self.names.campaigns)
@@ -300,12 +299,8 @@ impl Table {
                 .expression_attribute_values(":from", text(from))
                 .expression_attribute_values(":until", text(until))
                 .set_exclusive_start_key(start)
-                .consistent_read(true)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| Trouble::of(&e))?;
-            count(Kind::Read, answer.consumed_capacity());
+                .consistent_read(true);
+            let answer = ask(query).await?;
             found.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key;
             if start.is_none() {
@@ -326,7 +321,7 @@ impl Table {
             key.insert("created_at".into(), number(position.created_at.millis()));
             key
         });
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.campaigns)
@@ -336,12 +331,8 @@ impl Table {
             .expression_attribute_values(":l", text(CAMPAIGN))
             .set_exclusive_start_key(start)
             .scan_index_forward(false)
-            .limit(most)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .limit(most);
+        let answer = ask(query).await?;
         let position = |key: &Item| {
             let campaign = get_text(key, "campaign").and_then(|id| CampaignId::parse(id).ok())?;
             Some(CampaignPosition {
@@ -358,7 +349,7 @@ impl Table {
     pub async fn live_campaigns(&self) -> Result<Vec<StoredCampaign>, Trouble> {
         let (mut found, mut start) = (Vec::new(), None);
         loop {
-            let answer = self
+            let query = self
                 .client
                 .query()
                 .table_name(&self.names.campaigns)
@@ -366,12 +357,8 @@ impl Table {
                 .key_condition_expression("#l = :l")
                 .expression_attribute_names("#l", "live")
                 .expression_attribute_values(":l", text(CAMPAIGN))
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                .send()
-                .await
-                .map_err(|e| Trouble::of(&e))?;
-            count(Kind::Read, answer.consumed_capacity());
+                .set_exclusive_start_key(start);
+            let answer = ask(query).await?;
             for item in answer.items() {
                 found.push(StoredCampaign::read(item)?);
             }
@@ -393,6 +380,6 @@ pub(super) fn write_circuit(
 ) -> Result<TransactWriteItem, Trouble> {
     let mut item = key(CIRCUITS, channel.word());
     item.insert("content".into(), text(serde_json::to_string(circuit).map_err(Trouble::defect)?));
-    item.insert("version".into(), AttributeValue::N((version + 1).to_string()));
+    item.insert("version".into(), number(version + 1));
     in_transaction(put_over(&table.names.campaigns, item, "campaign", version))
 }

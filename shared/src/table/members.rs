@@ -227,3 +227,33 @@ pub struct Due {
     /// Where the next page begins.
     pub next: Option<DuePosition>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An account with something in it that every layout had.
+    fn an_account() -> Account {
+        let mut account = Account::new(MemberId::from_random([7; 16]));
+        account.days.buy(LocalDay::FIRST, crate::values::Fen::yuan(3));
+        account
+    }
+
+    /// The account as it was stored when the last fields of today were not yet there.
+    fn without(account: &Account, last: &impl serde::Serialize) -> Vec<u8> {
+        let mut bytes = postcard::to_stdvec(account).unwrap();
+        bytes.truncate(bytes.len() - postcard::to_stdvec(last).unwrap().len());
+        bytes
+    }
+
+    #[test]
+    fn accounts_of_older_layouts_are_read() {
+        let account = an_account();
+        let second = without(&account, &Own::default());
+        assert_eq!(read_account(Some(2), &second), Ok(account.clone()));
+        let new = (Traits::default(), Vec::<Code>::new(), Vec::<ChildAge>::new(), Own::default());
+        assert_eq!(read_account(Some(1), &without(&account, &new)), Ok(account.clone()));
+        assert_eq!(read_account(Some(SCHEMA), &postcard::to_stdvec(&account).unwrap()), Ok(account));
+        assert!(read_account(Some(SCHEMA), &second).is_err() && read_account(None, &second).is_err());
+    }
+}

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::meter::{Kind, count};
 use super::profiles::{StoredKeys, key_key, profile_key, read_profile};
 use super::{
-    Freshness, Hot, Item, StoredPart, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number,
-    put_over, text,
+    Freshness, Hot, Item, StoredPart, Table, Trouble, ask, binary, get_binary, get_number, get_text, in_transaction,
+    number, put_over, text,
 };
 use crate::domain::campaign::send::Send;
 use crate::values::{CampaignId, MemberId, Moment, RowKey, SendId};
@@ -179,7 +179,7 @@ impl Table {
 
     /// Sends of one shard whose time has come, the most overdue first. One call.
     pub async fn due_sends(&self, shard: u8, now: Moment, most: i32) -> Result<Vec<DueSend>, Trouble> {
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.sends)
@@ -187,12 +187,8 @@ impl Table {
             .key_condition_expression("due_shard = :shard AND due_at <= :now")
             .expression_attribute_values(":shard", number(shard))
             .expression_attribute_values(":now", number(now.millis()))
-            .limit(most)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .limit(most);
+        let answer = ask(query).await?;
         let read = |item: &Item| {
             let due_at = get_number(item, "due_at").and_then(Moment::from_millis)?;
             Some(DueSend { key: SendKey::read(item)?, due_at })
@@ -241,7 +237,7 @@ impl Table {
             start.insert("parked".into(), text(campaign.to_string()));
             start
         });
-        let answer = self
+        let query = self
             .client
             .query()
             .table_name(&self.names.sends)
@@ -249,12 +245,8 @@ impl Table {
             .key_condition_expression("parked = :campaign")
             .expression_attribute_values(":campaign", text(campaign.to_string()))
             .set_exclusive_start_key(start)
-            .limit(most)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+            .limit(most);
+        let answer = ask(query).await?;
         let next = answer.last_evaluated_key().and_then(|key| SendId::parse(get_text(key, "send")?).ok());
         Ok((answer.items().iter().filter_map(SendKey::read).collect(), next))
     }

@@ -60,6 +60,7 @@ impl Clock for HandClock {
 pub(crate) struct Yard {
     pub(crate) clock: Arc<HandClock>,
     pub(crate) faults: Faults,
+    pub(crate) recorder: Recorder,
     names: Names,
     client: Client,
     queues: Queues,
@@ -119,7 +120,7 @@ impl Yard {
         };
         let model = App::new(parts);
         let wechat = (settings, Arc::new(HttpTransport::new()) as Arc<dyn Transport>);
-        let yard = Self { clock, faults, names, client, queues, model, wechat };
+        let yard = Self { clock, faults, recorder: surroundings.recorder, names, client, queues, model, wechat };
         wire::install_programme(&yard.process(), &quick_programme()).await.unwrap();
         yard
     }
@@ -162,6 +163,22 @@ impl Yard {
 
     pub(crate) fn now(&self) -> Moment {
         self.clock.now()
+    }
+
+    /// Takes everything out of a queue.
+    pub(crate) async fn takes_all_of(&self, queue: &str) -> Vec<String> {
+        let next = Receive { at_most: 10, wait: Duration::ZERO, visibility: None };
+        let mut bodies = Vec::new();
+        loop {
+            let messages = self.queues.receive(queue, next).await.unwrap();
+            if messages.is_empty() {
+                return bodies;
+            }
+            for message in messages {
+                self.queues.delete(queue, &message.receipt).unwrap();
+                bodies.push(message.body);
+            }
+        }
     }
 
     /// Lets a process work off the recompute queue. A message whose work fails stays there, and so does what follows.

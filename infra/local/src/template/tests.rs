@@ -19,6 +19,8 @@ fn every_function_has_the_name_of_its_crate() {
     assert_eq!(
         binaries,
         [
+            ("CampaignSend", "campaign-send"),
+            ("Campaigns", "campaigns"),
             ("Customers", "customers"),
             ("Orders", "orders"),
             ("Playbooks", "playbooks"),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::content::{Content, Prices, Setting};
-use crate::domain::flaw::Flaw;
+use crate::domain::flaw::{Flaw, Flaws};
 use crate::domain::playbook::Way;
 use crate::domain::reach::TOUCH_DAYS;
 use crate::domain::segmentation::Segmentation;
@@ -179,17 +179,6 @@ pub struct Definition {
     pub attribution_days: u32,
 }
 
-/// Gathers what is wrong.
-struct Flaws(Vec<Flaw>);
-
-impl Flaws {
-    fn flaw(&mut self, wrong: bool, pointer: impl Into<String>, detail: impl Into<String>) {
-        if wrong {
-            self.0.push(Flaw { pointer: pointer.into(), detail: detail.into() });
-        }
-    }
-}
-
 impl Definition {
     /// The most that one message with this content costs on a channel.
     #[must_use]
@@ -203,15 +192,18 @@ impl Definition {
         self.variants.iter().find(|variant| variant.id == *id)
     }
 
-    /// The segments to which it refers by name; a rule refers to its own in its text.
-    pub fn segments(&self) -> impl Iterator<Item = &Code> {
-        self.audience.segment.iter().chain(&self.audience.exclude)
+    /// Whether its audience is one under these segments.
+    #[must_use]
+    pub fn is_addressed(&self, segments: &Segmentation) -> bool {
+        let mut flaws = Flaws::default();
+        self.audience_flaws(segments, &mut flaws);
+        flaws.0.is_empty()
     }
 
     /// Everything that is wrong with it now, under these segments; empty when it can be used.
     #[must_use]
     pub fn flaws(&self, segments: &Segmentation, now: Moment) -> Vec<Flaw> {
-        let mut flaws = Flaws(Vec::new());
+        let mut flaws = Flaws::default();
         self.audience_flaws(segments, &mut flaws);
         self.plan_flaws(&mut flaws);
         self.variant_flaws(&mut flaws);
@@ -224,39 +216,39 @@ impl Definition {
         let known = |id: &Code| segments.segments().any(|segment| segment.id == *id);
         let Audience { segment, rule, exclude } = &self.audience;
         let one = segment.is_some() != rule.is_some();
-        flaws.flaw(!one, "/audience", "must name a segment or a rule, and not both");
+        flaws.note(!one, "/audience", "must name a segment or a rule, and not both");
         if let Some(segment) = segment {
-            flaws.flaw(!known(segment), "/audience/segment", "must be a segment; there is none with this id");
+            flaws.note(!known(segment), "/audience/segment", "must be a segment; there is none with this id");
         }
         if let Some(rule) = rule {
             let long = rule.chars().count() > LONGEST_RULE;
-            flaws.flaw(long, "/audience/rule", format!("must have at most {LONGEST_RULE} characters"));
+            flaws.note(long, "/audience/rule", &format!("must have at most {LONGEST_RULE} characters"));
             if let (false, Err(error)) = (long, segments.parse(rule)) {
-                flaws.flaw(true, "/audience/rule", error.to_string());
+                flaws.note(true, "/audience/rule", &error.to_string());
             }
         }
-        flaws.flaw(exclude.len() > MOST_EXCLUDED, "/audience/exclude", "must be at most 5 segments");
+        flaws.note(exclude.len() > MOST_EXCLUDED, "/audience/exclude", "must be at most 5 segments");
         for (n, id) in exclude.iter().enumerate() {
             let pointer = format!("/audience/exclude/{n}");
-            flaws.flaw(!known(id), &pointer, "must be a segment; there is none with this id");
-            flaws.flaw(segment.as_ref() == Some(id), &pointer, "must not be the audience itself: nobody would be left");
+            flaws.note(!known(id), &pointer, "must be a segment; there is none with this id");
+            flaws.note(segment.as_ref() == Some(id), &pointer, "must not be the audience itself: nobody would be left");
         }
     }
 
     fn plan_flaws(&self, flaws: &mut Flaws) {
-        flaws.flaw(self.plan.is_empty(), "/plan", "must name at least one channel");
+        flaws.note(self.plan.is_empty(), "/plan", "must name at least one channel");
         for (n, channel) in self.plan.iter().enumerate() {
             let again = self.plan.iter().take(n).any(|other| other == channel);
-            flaws.flaw(again, format!("/plan/{n}"), "must differ from the channels before it");
+            flaws.note(again, format!("/plan/{n}"), "must differ from the channels before it");
         }
     }
 
     fn variant_flaws(&self, flaws: &mut Flaws) {
         let count = self.variants.len();
-        flaws.flaw(!(1..=MOST_VARIANTS).contains(&count), "/variants", "must be 1 to 5");
+        flaws.note(!(1..=MOST_VARIANTS).contains(&count), "/variants", "must be 1 to 5");
         let sum: u64 = self.variants.iter().map(|variant| u64::from(variant.weight)).sum();
         let detail = format!("must have weights that add up to 100; these add up to {sum}");
-        flaws.flaw(count > 0 && sum != 100, "/variants", detail);
+        flaws.note(count > 0 && sum != 100, "/variants", &detail);
         let setting = Setting {
             channels: &self.plan,
             marketing: self.purpose == Purpose::Marketing,
@@ -264,42 +256,42 @@ impl Definition {
         };
         let mut ids = BTreeSet::new();
         for (n, variant) in self.variants.iter().enumerate() {
-            flaws.flaw(variant.weight == 0, format!("/variants/{n}/weight"), "must be at least 1");
+            flaws.note(variant.weight == 0, format!("/variants/{n}/weight"), "must be at least 1");
             let again = !ids.insert(&variant.id);
-            flaws.flaw(again, format!("/variants/{n}/id"), "must differ from the ids before it");
+            flaws.note(again, format!("/variants/{n}/id"), "must differ from the ids before it");
             for flaw in variant.content.flaws(&setting) {
-                flaws.flaw(true, format!("/variants/{n}/content{}", flaw.pointer), flaw.detail);
+                flaws.note(true, format!("/variants/{n}/content{}", flaw.pointer), &flaw.detail);
             }
         }
         let most = self.holdout_percent > LARGEST_HOLDOUT;
-        flaws.flaw(most, "/holdout_percent", format!("must be at most {LARGEST_HOLDOUT}"));
+        flaws.note(most, "/holdout_percent", &format!("must be at most {LARGEST_HOLDOUT}"));
     }
 
     fn limit_flaws(&self, now: Moment, flaws: &mut Flaws) {
         let Window { from, until } = self.window;
-        flaws.flaw(until <= from, "/window/until", "must lie after from");
-        flaws.flaw(from < until && until <= now, "/window/until", "must not lie in the past");
+        flaws.note(until <= from, "/window/until", "must lie after from");
+        flaws.note(from < until && until <= now, "/window/until", "must not lie in the past");
         let long = until.day().days_since(from.day()) > LONGEST_DAYS;
-        flaws.flaw(long, "/window/until", format!("must lie at most {LONGEST_DAYS} days after from"));
+        flaws.note(long, "/window/until", &format!("must lie at most {LONGEST_DAYS} days after from"));
         let rate = self.per_minute.is_some_and(|rate| !(1..=FASTEST).contains(&rate));
-        flaws.flaw(rate, "/per_minute", format!("must be 1 to {FASTEST}; leave it out for no limit"));
+        flaws.note(rate, "/per_minute", &format!("must be 1 to {FASTEST}; leave it out for no limit"));
         if let Some(Budget { sends, fen }) = self.budget {
-            flaws.flaw(sends.is_none() && fen.is_none(), "/budget", "must limit sends, fen or both");
-            flaws.flaw(sends == Some(0), "/budget/sends", "must be at least 1");
-            flaws.flaw(fen.is_some_and(Fen::is_zero), "/budget/fen", "must be at least 1");
+            flaws.note(sends.is_none() && fen.is_none(), "/budget", "must limit sends, fen or both");
+            flaws.note(sends == Some(0), "/budget/sends", "must be at least 1");
+            flaws.note(fen.is_some_and(Fen::is_zero), "/budget/fen", "must be at least 1");
         }
         let days = self.attribution_days > TOUCH_DAYS;
-        flaws.flaw(days, "/attribution_days", format!("must be at most {TOUCH_DAYS}"));
+        flaws.note(days, "/attribution_days", &format!("must be at most {TOUCH_DAYS}"));
     }
 
     fn trigger_flaws(&self, flaws: &mut Flaws) {
         let Some(trigger) = self.trigger else { return };
         let without = self.audience.segment.is_none();
-        flaws.flaw(without, "/trigger", "needs an audience that is a segment, into which or out of which members move");
+        flaws.note(without, "/trigger", "needs an audience that is a segment, into which or out of which members move");
         let delay = trigger.delay_minutes > LONGEST_MINUTES;
-        flaws.flaw(delay, "/trigger/delay_minutes", format!("must be at most {LONGEST_MINUTES}"));
+        flaws.note(delay, "/trigger/delay_minutes", &format!("must be at most {LONGEST_MINUTES}"));
         let offer = !(1..=LONGEST_MINUTES).contains(&trigger.offer_minutes);
-        flaws.flaw(offer, "/trigger/offer_minutes", format!("must be 1 to {LONGEST_MINUTES}"));
-        flaws.flaw(trigger.again_after_days == Some(0), "/trigger/again_after_days", "must be at least 1");
+        flaws.note(offer, "/trigger/offer_minutes", &format!("must be 1 to {LONGEST_MINUTES}"));
+        flaws.note(trigger.again_after_days == Some(0), "/trigger/again_after_days", "must be at least 1");
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::quiet::Hours;
 use crate::domain::calendar::TimeOfDay;
-use crate::domain::flaw::Flaw;
+use crate::domain::flaw::{Flaw, Flaws};
 use crate::domain::program::Period;
 use crate::domain::reach::FrequencyCap;
 
@@ -51,19 +51,14 @@ impl Limits {
     /// What is wrong with them; empty when they can be used.
     #[must_use]
     pub fn flaws(&self) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let mut flaw = |wrong: bool, pointer: String, detail: &str| {
-            if wrong {
-                flaws.push(Flaw { pointer, detail: detail.to_owned() });
-            }
-        };
-        flaw(!self.hours.is_usable(), "/hours/until".into(), "must lie after from, on the same day");
-        flaw(self.caps.len() > MOST_CAPS, "/caps".into(), "must be at most 20");
+        let mut flaws = Flaws::default();
+        flaws.note(!self.hours.is_usable(), "/hours/until", "must lie after from, on the same day");
+        flaws.note(self.caps.len() > MOST_CAPS, "/caps", "must be at most 20");
         for (n, cap) in self.caps.iter().enumerate() {
             let long = matches!(cap.per, Period::Year | Period::Ever);
-            flaw(long, format!("/caps/{n}/per"), "must be day, week or month: no touch is remembered for longer");
-            flaw(!(1..=LARGEST_CAP).contains(&cap.most), format!("/caps/{n}/most"), "must be 1 to 100");
+            flaws.note(long, format!("/caps/{n}/per"), "must be day, week or month: no touch is remembered for longer");
+            flaws.note(!(1..=LARGEST_CAP).contains(&cap.most), format!("/caps/{n}/most"), "must be 1 to 100");
         }
-        flaws
+        flaws.0
     }
 }
