@@ -70,8 +70,8 @@ fn a_campaign(changes: &[(&str, Value)]) -> Definition {
         "name": "唤醒", "scene": "dormant_wake_up", "purpose": "marketing", "audience": { "segment": "stage.new" },
         "plan": ["subscribe", "webhook"],
         "variants": [
-            { "id": "a", "weight": 50, "content": { "text": "好久不见", "template": TEMPLATE } },
-            { "id": "b", "weight": 50, "content": { "text": "回来看看", "template": TEMPLATE } },
+            { "id": "a", "weight": 50, "content": { "subscribe": { "template": TEMPLATE, "data": { "thing1": "好久不见" } }, "webhook": { "topic": "wake-up", "fields": { "text": "好久不见" } } } },
+            { "id": "b", "weight": 50, "content": { "subscribe": { "template": TEMPLATE, "data": { "thing1": "回来看看" } }, "webhook": { "topic": "wake-up", "fields": { "text": "回来看看" } } } },
         ],
         "holdout_percent": 10,
         "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-20T00:00:00+08:00" },

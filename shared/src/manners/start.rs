@@ -13,7 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{edge, gateway as events};
 use crate::app::{App, Parts};
-use crate::channels::Senders;
+use crate::cases::tracking::Doors;
+use crate::channels::settings::{ProviderSettings, Workshop};
+use crate::channels::{Line, Secret};
 use crate::clock::SystemClock;
 use crate::entropy::SystemEntropy;
 use crate::objects::S3;
@@ -79,23 +81,35 @@ async fn from_environment() -> Result<App, Error> {
         secret: secrets.wechat_secret.clone(),
     };
     let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new());
+    let providers = ProviderSettings::read(&variable("PROVIDERS")?)?;
+    let doors = Doors {
+        pushes: secrets.pushes(&wechat.app_id, providers.plain_pushes)?,
+        receipts: secrets.providers.receipts.clone().map(Secret),
+        links: secrets.links()?,
+        own_url: providers.own_url.clone(),
+    };
+    let wechat = Arc::new(WeChat::new(wechat, Arc::clone(&transport)));
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let line = Line { transport: Arc::clone(&transport), clock: clock.clone(), entropy: entropy.clone() };
+    let shop = Workshop::new(Arc::clone(&wechat), line, sdk.credentials.clone().into());
     Ok(App::new(Parts {
         table,
         queue: Queue::new(sdk.sqs(), variable("RECOMPUTE_QUEUE")?),
         dispatch_queue: Queue::new(sdk.sqs(), variable("DISPATCH_QUEUE")?),
         send_queue: Queue::new(sdk.sqs(), variable("SEND_QUEUE")?),
-        senders: Senders::default(),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
+        senders: providers.senders(&secrets.providers, &shop)?,
+        doors,
+        clock,
+        entropy,
         master: Arc::new(KmsMasterKey { client: sdk.kms(), key_id: variable("MASTER_KEY")? }),
         lookup: secrets.lookup()?,
         objects: Arc::new(S3 {
             url: variable("ATTACHMENTS_URL")?,
             region: sdk.region.to_string(),
             identity: sdk.credentials.clone().into(),
-            transport: Arc::clone(&transport),
+            transport,
         }),
-        wechat: WeChat::new(wechat, transport),
+        wechat,
         tokens: secrets.tokens()?,
         systems: secrets.systems()?,
         cursors: secrets.cursors()?,

@@ -320,7 +320,7 @@ async fn routes_of_campaigns(house: &House) -> Vec<Route> {
     };
     let campaign = json!({
         "name": "唤醒", "scene": "dormant_wake_up", "purpose": "marketing", "audience": { "segment": "dormant" },
-        "plan": ["sms"], "variants": [{ "id": "a", "weight": 100, "content": { "text": "回来看看" } }],
+        "plan": ["sms"], "variants": [{ "id": "a", "weight": 100, "content": { "sms": { "sign": "回头客", "template": "SMS_1", "text": "好久不见，回来看看，拒收请回复R" } } }],
         "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
         "attribution_days": 7,
     });
