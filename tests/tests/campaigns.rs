@@ -269,7 +269,13 @@ async fn a_campaign_that_cant_be_used_is_refused_with_the_place_of_every_flaw() 
         ("/audience/exclude/0", ("audience", json!({ "segment": "stage.new", "exclude": ["stage.new"] }))),
         ("/plan", ("plan", json!([]))),
         ("/plan/1", ("plan", json!(["webhook", "webhook"]))),
-        ("/variants", ("variants", json!([{ "id": "a", "weight": 90, "content": { "webhook": { "topic": "t", "fields": {} } } }]))),
+        (
+            "/variants",
+            (
+                "variants",
+                json!([{ "id": "a", "weight": 90, "content": { "webhook": { "topic": "t", "fields": {} } } }]),
+            ),
+        ),
         ("/variants/0/content/sms", ("plan", json!(["sms"]))),
         ("/holdout_percent", ("holdout_percent", json!(91))),
         ("/per_minute", ("per_minute", json!(0))),
