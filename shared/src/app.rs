@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cases::campaigns::KeptCampaigns;
+use crate::cases::tracking::Doors;
 use crate::channels::Senders;
 use crate::clock::Clock;
+use crate::domain::campaign::Campaign;
 use crate::domain::campaign::limits::LimitsVersion;
 use crate::domain::clv::Model;
 use crate::domain::desk::DeskVersion;
@@ -37,6 +39,8 @@ pub struct Parts {
     pub send_queue: Queue,
     /// The providers of messages.
     pub senders: Senders,
+    /// By what whatever comes back of messages is known, and where it comes back to.
+    pub doors: Doors,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -48,7 +52,7 @@ pub struct Parts {
     /// Files of members.
     pub objects: Arc<dyn Objects>,
     /// WeChat.
-    pub wechat: WeChat,
+    pub wechat: Arc<WeChat>,
     /// Signs session tokens.
     pub tokens: TokenKeys,
     /// Checks systems' signatures.
@@ -74,6 +78,7 @@ struct Inner {
     model: Kept<Option<Arc<Model>>>,
     desk: Kept<DeskVersion>,
     playbooks: Kept<Playbooks>,
+    triggered: Kept<Vec<Campaign>>,
     campaigns: KeptCampaigns,
     limits: Kept<LimitsVersion>,
     privacy_policy: Kept<PolicyVersion>,
@@ -95,6 +100,7 @@ impl App {
             model: Kept::default(),
             desk: Kept::default(),
             playbooks: Kept::default(),
+            triggered: Kept::default(),
             campaigns: KeptCampaigns::default(),
             limits: Kept::default(),
             privacy_policy: Kept::default(),
@@ -132,6 +138,12 @@ impl App {
         self.0.parts.own_name.clone()
     }
 
+    /// By what whatever comes back of messages is known, and where it comes back to.
+    #[must_use]
+    pub fn doors(&self) -> &Doors {
+        &self.0.parts.doors
+    }
+
     pub(crate) fn entropy(&self) -> &dyn Entropy {
         self.0.parts.entropy.as_ref()
     }
@@ -162,6 +174,10 @@ impl App {
 
     pub(crate) fn kept_playbooks(&self) -> &Kept<Playbooks> {
         &self.0.playbooks
+    }
+
+    pub(crate) fn kept_triggered(&self) -> &Kept<Vec<Campaign>> {
+        &self.0.triggered
     }
 
     pub(crate) fn kept_campaigns(&self) -> &KeptCampaigns {

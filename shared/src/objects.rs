@@ -20,6 +20,9 @@ use crate::table::Trouble;
 use crate::transport::{Request, Transport};
 use crate::values::Moment;
 
+/// How the body of a failed copy says so.
+const ERROR: &[u8] = b"<Error>";
+
 /// How long a link counts.
 pub const LINK_LIFE: Duration = Duration::from_mins(15);
 
@@ -52,6 +55,10 @@ pub trait Objects: fmt::Debug + Send + Sync {
 
     /// How a file begins; none when it is not there. One call to the storage.
     fn beginning<'a>(&'a self, key: &'a str, now: Moment) -> BoxFuture<'a, Result<Option<Beginning>, Trouble>>;
+
+    /// Copies a file to another key, where the same may lie already; false when it is not there. One call to the
+    /// storage.
+    fn copy<'a>(&'a self, from: &'a str, to: &'a str, now: Moment) -> BoxFuture<'a, Result<bool, Trouble>>;
 }
 
 /// S3, by presigned URLs of Signature Version 4: no client of its own has to be carried.
@@ -136,6 +143,26 @@ impl Objects for S3 {
             }
         })
     }
+
+    fn copy<'a>(&'a self, from: &'a str, to: &'a str, now: Moment) -> BoxFuture<'a, Result<bool, Trouble>> {
+        Box::pin(async move {
+            let host = self.url.split("://").nth(1).unwrap_or_default();
+            let source = format!("/{}/{from}", host.split(".s3.").next().unwrap_or_default());
+            let url = self.presign(&Method::PUT, to, &[("x-amz-copy-source", &source)], now, LINK_LIFE)?.url;
+            let mut headers = HeaderMap::new();
+            headers.insert("x-amz-copy-source", HeaderValue::from_str(&source).map_err(defect)?);
+            let timeout = Duration::from_secs(5);
+            let request = Request { method: Method::PUT, url, headers, body: Bytes::new(), timeout };
+            let answer = self.transport.call(request).await.map_err(|e| Trouble::Unavailable(e.to_string()))?;
+            // A copy that fails after it was begun is answered with 200 and says so in the body.
+            let failed = answer.body.windows(ERROR.len()).any(|part| part == ERROR);
+            match answer.status {
+                StatusCode::OK if !failed => Ok(true),
+                StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => Ok(false),
+                status => Err(Trouble::Unavailable(format!("the object storage answered a copy with {status}"))),
+            }
+        })
+    }
 }
 
 fn defect(error: impl fmt::Display) -> Trouble {
@@ -161,6 +188,30 @@ mod tests {
             let response = Response { status: self.0, headers, body: Bytes::from_static(self.2) };
             Box::pin(async move { Ok(response) })
         }
+    }
+
+    /// A storage that is asked for a copy and answers like this.
+    #[derive(Debug)]
+    struct Copies(StatusCode, &'static [u8]);
+
+    impl Transport for Copies {
+        fn call(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+            assert_eq!((request.method, request.body.len()), (Method::PUT, 0));
+            assert_eq!(request.headers.get("x-amz-copy-source").unwrap(), "/examplebucket/uploads/m1/a1");
+            assert!(request.url.starts_with("https://examplebucket.s3.amazonaws.com/m1/a1?"), "{}", request.url);
+            assert!(request.url.contains("X-Amz-SignedHeaders=host%3Bx-amz-copy-source"), "{}", request.url);
+            let response = Response { status: self.0, headers: HeaderMap::new(), body: Bytes::from_static(self.1) };
+            Box::pin(async move { Ok(response) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_fails_after_it_was_begun_is_told_from_one_that_is_done() {
+        let copy = async |status, body| s3(Copies(status, body)).copy("uploads/m1/a1", "m1/a1", now()).await;
+        assert_eq!(copy(StatusCode::OK, b"<CopyObjectResult/>").await, Ok(true));
+        assert_eq!(copy(StatusCode::NOT_FOUND, b"<Error><Code>NoSuchKey</Code></Error>").await, Ok(false));
+        let late = copy(StatusCode::OK, b"<Error><Code>InternalError</Code></Error>").await;
+        assert!(matches!(late, Err(Trouble::Unavailable(_))), "{late:?}");
     }
 
     fn s3(transport: impl Transport + 'static) -> S3 {

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use huitou::domain::account::Account;
-use huitou::domain::age::Own;
 use huitou::domain::consent::{ASK_AGAIN_AFTER_DAYS, Bar, Purpose, Record, Via, Wish, decide};
 use huitou::domain::entry::{Entry, What};
 use huitou::domain::privacy_policy::{PrivacyPolicy, StatementDraft, Substance};
@@ -154,7 +153,7 @@ impl World {
                 let born = format!("{}-{}", day.year() - 14, text.split_once('-').unwrap().1);
                 let birthday =
                     Birthday::parse(&born).or_else(|_| Birthday::parse(&born.replace("02-29", "03-01"))).unwrap();
-                self.account.own = Own::of(Some(birthday), self.today());
+                self.account.own = self.account.own.told_again(Some(birthday), self.today());
             }
         }
     }
@@ -171,7 +170,9 @@ impl World {
 
     /// Whether the last record is a yes to a statement that still says the same in substance.
     fn is_live_by_the_records(&self, purpose: Purpose) -> bool {
-        let last = self.last(purpose).is_some_and(|record| record.granted_at.is_some());
+        let young = |r: &Record| self.account.own.minor_until.is_some_and(|until| r.at().unwrap().day() < until);
+        let void = |r: &Record| r.granted_at.is_some() && purpose.is_for_grown_ups() && young(r);
+        let last = self.last(purpose).is_some_and(|record| record.granted_at.is_some() && !void(record));
         let counts = self.last(purpose).zip(self.floor(purpose)).is_some_and(|(r, floor)| r.policy_version >= floor);
         let grown = !purpose.is_for_grown_ups() || !self.account.own.is_minor(self.today());
         match purpose {

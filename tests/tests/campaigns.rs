@@ -4,11 +4,9 @@
 use std::time::Duration;
 
 use huitou::cases::sending::Went;
-use huitou::channels::{Busy, Outcome};
-use huitou::clock::Clock as _;
 use huitou::domain::campaign::Act;
 use huitou::table::{SendKey, metered};
-use huitou::values::{CampaignId, MemberId, MessageId, Moment};
+use huitou::values::{CampaignId, MemberId, Moment};
 use serde_json::{Value, json};
 use tests::{House, Member, a_house};
 
@@ -17,7 +15,7 @@ fn a_campaign() -> Value {
     json!({
         "name": "老客唤醒", "scene": "dormant_wake_up", "purpose": "marketing",
         "audience": { "segment": "stage.new" }, "plan": ["webhook"],
-        "variants": [{ "id": "a", "weight": 100, "content": { "text": "好久不见，回来看看" } }],
+        "variants": [{ "id": "a", "weight": 100, "content": { "webhook": { "topic": "wake-up", "fields": { "text": "好久不见，回来看看" } } } }],
         "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
         "attribution_days": 7,
     })
@@ -76,7 +74,7 @@ async fn a_launched_campaign_goes_once_to_everybody_who_agreed() {
     let counts = until(&house, &campaign, |c| c["sent"] == 20 && c["refused"] == 10).await;
     assert_eq!(counts["audience"], 30);
     assert_eq!(counts["refused.consent"], 10);
-    let mut to: Vec<String> = house.host.surroundings.recorder.went().into_iter().map(|went| went.to).collect();
+    let mut to: Vec<String> = house.host.outbox.newest(None, 1_000).into_iter().map(|sent| sent.to).collect();
     to.sort();
     let mut wanted: Vec<String> = members[..20].iter().map(|member| member.id.clone()).collect();
     wanted.sort();
@@ -85,7 +83,7 @@ async fn a_launched_campaign_goes_once_to_everybody_who_agreed() {
 
 /// What the stand-in for all providers was asked to send, by address.
 fn sent_to(house: &House) -> Vec<String> {
-    let mut to: Vec<String> = house.host.surroundings.recorder.went().into_iter().map(|went| went.to).collect();
+    let mut to: Vec<String> = house.host.outbox.newest(None, 1_000).into_iter().map(|sent| sent.to).collect();
     to.sort();
     to
 }
@@ -274,7 +272,14 @@ async fn a_campaign_that_cant_be_used_is_refused_with_the_place_of_every_flaw() 
         ("/audience/exclude/0", ("audience", json!({ "segment": "stage.new", "exclude": ["stage.new"] }))),
         ("/plan", ("plan", json!([]))),
         ("/plan/1", ("plan", json!(["webhook", "webhook"]))),
-        ("/variants", ("variants", json!([{ "id": "a", "weight": 90, "content": { "text": "好" } }]))),
+        (
+            "/variants",
+            (
+                "variants",
+                json!([{ "id": "a", "weight": 90, "content": { "webhook": { "topic": "t", "fields": {} } } }]),
+            ),
+        ),
+        ("/variants/0/content/sms", ("plan", json!(["sms"]))),
         ("/holdout_percent", ("holdout_percent", json!(91))),
         ("/per_minute", ("per_minute", json!(0))),
         ("/budget", ("budget", json!({}))),
@@ -370,31 +375,6 @@ async fn a_message_costs_three_table_calls_and_one_that_may_not_go_two() {
         let (done, cost) = Box::pin(metered(house.host.app.sending().work(key))).await;
         assert_eq!((done.unwrap(), cost.calls), (went, calls), "{cost:?}");
     }
-}
-
-#[tokio::test]
-async fn a_provider_that_fails_is_left_alone_and_nothing_burns_until_it_is_well_again() {
-    let house = a_house().await;
-    let _ = agreed(&house, 12).await;
-    let recorder = house.host.surroundings.recorder.clone();
-    let down = || Outcome::Retry { after: Duration::from_secs(1), busy: Busy::Provider };
-    recorder.answers(move |_, _| down());
-    let campaign = launches(&house, &a_campaign()).await;
-    let counts = until(&house, &campaign, |c| is(c, "held", 12)).await;
-    assert!(counts["held.circuit"].as_i64().unwrap_or(0) > 0, "{counts}");
-    assert!(recorder.went().len() < 12, "those that waited did not call");
-    recorder.answers(|message, _| Outcome::Accepted(MessageId::of(message.send)));
-    let mut now = house.host.clock.now();
-    for _ in 0..30 {
-        now = now.plus(Duration::from_mins(4));
-        house.host.clock.set(now);
-        a_minute_passes(&house).await;
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        if is(&reads(&house, &campaign).await["counts"], "sent", 12) {
-            break;
-        }
-    }
-    let _ = until(&house, &campaign, |c| is(c, "sent", 12) && is(c, "held", 0)).await;
 }
 
 #[tokio::test]

@@ -123,7 +123,10 @@ async fn m1_a_member_under_fourteen_tells_nothing_before_a_guardian_has_agreed()
     let bo = house.signs_up("bo", &json!({})).await;
     tells(&house, &bo, young.clone()).await.refuses(422, "guardian_consent_required");
     let yes = json!({ "granted": true, "policy_version": 1 });
-    decides(&house, &bo, "minor", yes.clone()).await.refuses(422, "guardian_consent_required");
+    let by_card = house.a_member("00001").await;
+    for nobody_knows in [&bo, &by_card] {
+        decides(&house, nobody_knows, "minor", yes.clone()).await.refuses(422, "guardian_consent_required");
+    }
     assert_eq!(house.profile(&bo).await.get("name"), None);
 
     let anna = a_guardian(&house).await;
@@ -188,8 +191,11 @@ async fn m3_nobody_under_fourteen_is_in_a_segment_or_is_sent_anything_until_the_
 
     house.it_is("2026-03-20T09:00:00+08:00").await;
     assert!(is_in(&house, "everybody").await, "the nightly drain knows the day");
-    assert_eq!(bar().await, None);
+    assert_eq!(bar().await, Some(Bar::NoConsent), "what was agreed to under 14 is void");
     let anna = House::member_in(&house.logs_in("dev:anna", &json!({})).await.expect(200));
+    let yes = json!({ "granted": true, "policy_version": 1 });
+    assert_eq!(decides(&house, &anna, "marketing.sms", yes).await.expect(200)["live"], true);
+    assert_eq!(bar().await, None);
     assert_eq!(house.proof(&anna).await["balanced"], true);
 }
 

@@ -253,6 +253,9 @@ async fn a_segment_follows_a_consent_in_the_same_call_and_a_new_policy_by_a_full
 async fn p1_whoever_switches_personalisation_off_keeps_points_and_tier_and_is_marked_for_whoever_addresses_them() {
     let house = a_house().await;
     let anna = house.signs_up("anna", &json!({})).await;
+    let rule = json!({ "name": "个性化", "rule": "consent = personalisation" });
+    let _ = house.as_manager("PUT", "/v1/segments/for-you").json(&rule).send().await.expect(200);
+    let _ = house.checks_in(&anna).await.expect(201);
     let path = format!("/v1/members/{}/segments", anna.id);
     let why = || async { house.as_manager("GET", &path).send().await.expect(200) };
     assert_eq!(why().await["personalised"], true, "on until refused: the law asks for a way out");
@@ -261,6 +264,7 @@ async fn p1_whoever_switches_personalisation_off_keeps_points_and_tier_and_is_ma
     let why = why().await;
     assert_eq!(why["personalised"], false);
     assert!(!why["items"].as_array().unwrap().is_empty(), "segments are kept for service");
+    assert!(house.journal(&anna).await.concat()[0]["left"].as_array().unwrap().contains(&json!("for-you")));
     assert_eq!(house.points(&anna).await["tier"], "member");
     assert_eq!(agrees(&house, &anna, "personalisation").await["live"], true, "and on again");
 }

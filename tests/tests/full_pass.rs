@@ -375,3 +375,32 @@ fn saving_a_rule_survives_a_death_at_any_call() {
 fn a_full_pass_by_new_rules_survives_a_death_at_any_call() {
     survives_a_death_at_any_call(Disturbed::Pass, 8 * 7);
 }
+
+#[test]
+fn a_dry_run_survives_a_death_at_any_call() {
+    run(async {
+        let mut town = Town::new().await;
+        for customer in 0..6 {
+            town.sells(&format!("card-{customer}"), 9_000 + 7_000 * customer).await;
+        }
+        let healthy = town.yard.process();
+        let program = healthy.programs().newest().await.unwrap().program.clone();
+        for call in 1..MOST_CALLS {
+            let started = healthy.dry_runs().start(program.clone(), manager()).await.unwrap();
+            town.yard.faults.die_during_call(call);
+            let done = town.yard.works_off_the_queue(&town.yard.dying_process()).await;
+            let met = town.yard.faults.calls() >= call;
+            town.yard.faults.heal();
+            assert_eq!(done.is_err(), met, "{done:?}");
+            town.yard.works_off_the_queue(&healthy).await.unwrap();
+            let found = healthy.dry_runs().read(started.id).await.unwrap();
+            assert_eq!((found.finished, found.members, found.skipped, found.orders), (true, 6, 0, 6), "{call}");
+            assert_eq!(found.points_now, found.points_then);
+            if !met {
+                assert!(call > 6 + 4, "only {} calls were disturbed", call - 1);
+                return;
+            }
+        }
+        panic!("the dry run never ran through");
+    });
+}

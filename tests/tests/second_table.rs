@@ -20,9 +20,11 @@ use huitou::cases::Who;
 use huitou::domain::earning;
 use huitou::domain::posting::Posted;
 use huitou::domain::purchase::Refunded;
-use huitou::table::{Freshness, Hot, Identity, Lost, Outcome, Part, RefundTally, StoredPart, StoredVersion, metered};
+use huitou::table::{
+    ChildKeys, Freshness, Hot, Identity, Lost, Outcome, Part, RefundTally, StoredPart, StoredVersion, metered,
+};
 use huitou::values::{
-    Actor, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Points, Reason, RowKey, SomePoints, Source,
+    Actor, ChildId, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Points, Reason, RowKey, SomePoints, Source,
 };
 use local::in_process::Faults;
 use local::template::{KeyPart, LOCAL_REGION, Table, Template};
@@ -153,6 +155,23 @@ async fn parts(app: &App, transcript: &mut Transcript) {
         commit(&StoredPart::new(member_id(1), part, format!("note {n}"))).await;
     }
     transcript.note("notes", (table.notes(member_id(1), 3).await, table.notes(member_id(2), 3).await));
+    let keys = async |change: &ChildKeys<'_>, n| {
+        ended(table.transaction().child_keys(member_id(n), change).unwrap().commit().await)
+    };
+    let child = |n: &str| ChildId::of("child", &[n]);
+    let add = ChildKeys::Add(child("a"), "sealed");
+    transcript.note("a child's key", (keys(&add, 1).await, keys(&ChildKeys::Add(child("b"), "other"), 1).await));
+    transcript.note("nobody's child", keys(&add, 99).await);
+    for name in ["a", "b"] {
+        commit(&StoredPart::new(member_id(1), Part::Child(child(name)), format!("child {name}"))).await;
+    }
+    let children = table.children(member_id(1)).await.unwrap();
+    transcript.note("children", &children);
+    let erase = async |part: &StoredPart| ended(table.transaction().without_part(part).unwrap().commit().await);
+    let stale = StoredPart { version: 7, ..children[0].clone() };
+    transcript.note("erase", (erase(&stale).await, erase(&children[0]).await, erase(&children[0]).await));
+    transcript.note("destroyed", keys(&ChildKeys::Destroy(&[child("a"), child("c")]), 1).await);
+    transcript.note("one child", (table.children(member_id(1)).await, table.children(member_id(2)).await));
     transcript.note("no profile, a key", table.profile_and_key(member_id(1), Freshness::Latest).await);
 }
 
@@ -203,7 +222,10 @@ async fn settings(app: &App, transcript: &mut Transcript) {
         let saved = table.transaction().version(&version(number, text)).unwrap().commit().await;
         transcript.note("version", ended(saved));
     }
-    table.put_version(&version(10, "ten, over it")).await.unwrap();
+    for revision in [0, 0, 1] {
+        let over = StoredVersion { revision, ..version(10, "ten, over it") };
+        transcript.note("over a version", table.replace_version(&over).await);
+    }
     transcript.note("versions", (table.versions("trial", 1).await, table.versions("trial", 3).await));
     transcript.note("no versions", table.versions("nothing", 0).await);
     let newest = app.programs().newest().await.unwrap();

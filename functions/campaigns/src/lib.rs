@@ -6,6 +6,7 @@
 mod acts;
 mod definitions;
 mod limits;
+mod report;
 
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(acts::pause))
         .routes(routes!(acts::resume))
         .routes(routes!(acts::stop))
+        .routes(routes!(report::read))
         .routes(routes!(limits::read, limits::save))
 }
 

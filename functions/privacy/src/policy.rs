@@ -2,21 +2,19 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
-use http::{HeaderValue, header};
 use huitou::app::App;
 use huitou::domain::privacy_policy::{PolicyVersion, StatementDraft};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{IfMatch, Json, Query};
 use huitou::manners::problem::Problem;
+use huitou::manners::tagged::Tagged;
 use serde::Deserialize;
 
-fn with_tag(version: &PolicyVersion) -> Response {
-    let mut response = Answer(version).into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", version.version)) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
+/// A version with its `ETag`.
+type Shown = Tagged<u32, Answer<PolicyVersion>>;
+
+fn shown(version: PolicyVersion) -> Shown {
+    Tagged(version.version, Answer(version))
 }
 
 /// Which version is wanted.
@@ -29,12 +27,12 @@ pub(crate) struct Which {
 
 /// The privacy policy: what members are told, purpose by purpose. Send the ETag as If-Match to save the next version.
 #[utoipa::path(get, path = "/v1/privacy-policy", tag = "privacy", params(Which), responses((status = 200, body = PolicyVersion)))]
-pub(crate) async fn read(State(app): State<App>, _: Caller, Query(which): Query<Which>) -> Result<Response, Problem> {
+pub(crate) async fn read(State(app): State<App>, _: Caller, Query(which): Query<Which>) -> Result<Shown, Problem> {
     let policies = app.privacy_policies();
-    match which.version {
-        Some(number) => Ok(with_tag(&policies.numbered(number).await?)),
-        None => Ok(with_tag(&*policies.newest().await?)),
-    }
+    Ok(shown(match which.version {
+        Some(number) => policies.numbered(number).await?,
+        None => policies.newest().await?.as_ref().clone(),
+    }))
 }
 
 /// The statements of the next version: all of them, each with what changed in substance.
@@ -54,9 +52,8 @@ pub(crate) struct SavePolicy {
 pub(crate) async fn save(
     State(app): State<App>,
     caller: Caller,
-    IfMatch(seen): IfMatch,
+    IfMatch(seen): IfMatch<u32>,
     Json(wanted): Json<SavePolicy>,
-) -> Result<Response, Problem> {
-    let seen = u32::try_from(seen).unwrap_or(u32::MAX);
-    Ok(with_tag(&app.privacy_policies().save(&wanted.statements, seen, &caller.actor).await?))
+) -> Result<Shown, Problem> {
+    Ok(shown(app.privacy_policies().save(&wanted.statements, seen, &caller.actor).await?))
 }

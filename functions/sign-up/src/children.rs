@@ -2,8 +2,7 @@
 
 use axum::Json as Answer;
 use axum::extract::State;
-use axum::response::AppendHeaders;
-use http::{HeaderName, StatusCode, header};
+use http::StatusCode;
 use huitou::app::App;
 use huitou::cases::children::{Kept, guardians_yes};
 use huitou::domain::age::{AgeBand, ChildAge};
@@ -11,11 +10,12 @@ use huitou::domain::child::{Child, Growth};
 use huitou::manners::caller::{ClientAddress, Me};
 use huitou::manners::extract::{Ids, IfMatch, Json, Key};
 use huitou::manners::problem::Problem;
+use huitou::manners::tagged::Tagged;
 use huitou::values::{Birthday, ChildId, Device, LocalDay, Locale, Moment, Name, PageName};
 use serde::{Deserialize, Serialize};
 
-/// An answer and its `ETag`.
-type Tagged<T> = (AppendHeaders<[(HeaderName, String); 1]>, Answer<T>);
+/// A child with its `ETag`.
+type Shown = Tagged<u64, Answer<OwnChild>>;
 
 /// A child, in clear.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -57,9 +57,8 @@ impl OwnChild {
     }
 }
 
-fn tagged(app: &App, kept: Kept) -> Tagged<OwnChild> {
-    let tag = format!("\"{}\"", kept.version);
-    (AppendHeaders([(header::ETAG, tag)]), Answer(OwnChild::of(kept, app.now().day())))
+fn shown(app: &App, kept: Kept) -> Shown {
+    Tagged(kept.version, Answer(OwnChild::of(kept, app.now().day())))
 }
 
 /// A guardian's children.
@@ -115,14 +114,14 @@ pub(crate) async fn add(
     Key(key): Key,
     address: Option<ClientAddress>,
     Json(told): Json<AddChild>,
-) -> Result<(StatusCode, Tagged<OwnChild>), Problem> {
+) -> Result<(StatusCode, Shown), Problem> {
     let consent = told.consent.map(|yes| {
         let origin = app.consents().origin(yes.page, yes.device, yes.locale, address.map(|ClientAddress(ip)| ip));
         guardians_yes(yes.policy_version, origin)
     });
     let child = Child::new(told.name, told.birthday, told.growth);
     let kept = app.children().add(&me, key.as_str(), child, consent.as_ref()).await?;
-    Ok((StatusCode::CREATED, tagged(&app, kept)))
+    Ok((StatusCode::CREATED, shown(&app, kept)))
 }
 
 /// What a guardian tells about a child. What is left out of the growth file is forgotten.
@@ -143,10 +142,10 @@ pub(crate) async fn replace(
     Ids(id): Ids<ChildId>,
     builds_on: Option<IfMatch>,
     Json(told): Json<TellAboutChild>,
-) -> Result<Tagged<OwnChild>, Problem> {
+) -> Result<Shown, Problem> {
     let child = Child::new(told.name, told.birthday, told.growth);
     let kept = app.children().edit(&me, id, child, builds_on.map(|IfMatch(version)| version)).await?;
-    Ok(tagged(&app, kept))
+    Ok(shown(&app, kept))
 }
 
 /// Erase a child: everything about it, the key that sealed it, and the consent that allowed it.

@@ -5,12 +5,11 @@ use axum::extract::State;
 use http::StatusCode;
 use huitou::app::App;
 use huitou::cases::customers::Sight;
-use huitou::cases::tickets::Said;
+use huitou::cases::tickets::{MinePosition, Said};
 use huitou::domain::ticket::{Channel, Kind};
 use huitou::manners::caller::Me;
 use huitou::manners::extract::{Ids, Json, Key, Query};
 use huitou::manners::problem::Problem;
-use huitou::table::TicketPosition;
 use huitou::values::{Code, Note, TicketId};
 use serde::{Deserialize, Serialize};
 
@@ -66,14 +65,14 @@ pub(crate) struct Onward {
 /// A page of own tickets.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct MyTickets {
-    /// Newest first.
+    /// Newest first, account by account.
     items: Vec<MyTicket>,
     /// The cursor of the next page; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
-/// Own tickets, newest first.
+/// Own tickets, newest first; behind them those of accounts that were merged into this one.
 #[utoipa::path(get, path = "/v1/me/tickets", tag = "tickets", params(Onward), responses((status = 200, body = MyTickets)))]
 pub(crate) async fn list(
     State(app): State<App>,
@@ -82,10 +81,10 @@ pub(crate) async fn list(
 ) -> Result<Answer<MyTickets>, Problem> {
     let owner = me.member.to_string();
     let cursors = &app.parts().cursors;
-    let from = from.cursor.map(|text| cursors.open::<TicketPosition>(LIST, &owner, &text)).transpose()?;
-    let page = app.tickets().mine(&me, from.as_ref()).await?;
-    let next = page.next.map(|position| cursors.seal(LIST, &owner, &position)).transpose()?;
-    Ok(Answer(MyTickets { items: page.tickets.iter().map(|stored| (&stored.ticket).into()).collect(), next }))
+    let from = from.cursor.map(|text| cursors.open::<MinePosition>(LIST, &owner, &text)).transpose()?;
+    let (tickets, next) = app.tickets().mine(&me, from).await?;
+    let next = next.map(|position| cursors.seal(LIST, &owner, &position)).transpose()?;
+    Ok(Answer(MyTickets { items: tickets.iter().map(|stored| (&stored.ticket).into()).collect(), next }))
 }
 
 /// An own ticket, with what was said in it and the survey while it can be answered.
@@ -122,8 +121,8 @@ pub(crate) async fn write(
 ) -> Result<(StatusCode, Answer<MyMessage>), Problem> {
     let attachments = app.attachments().accept(me.member, &message.attachments).await?;
     let said = Said { text: &message.text, attachments };
-    let read = app.tickets().member_writes(&me, id, key.as_str(), said).await?;
-    let message = MyMessage::of(&app, me.member, read)?.ok_or_else(Problem::defect)?;
+    let (stored, read) = app.tickets().member_writes(&me, id, key.as_str(), said).await?;
+    let message = MyMessage::of(&app, stored.ticket.member, read)?.ok_or_else(Problem::defect)?;
     Ok((StatusCode::CREATED, Answer(message)))
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn document(routes: Vec<(&'static str, OpenApiRouter<App>)>) -> OpenA
             let parameters = inputs(operation);
             operation.operation_id = Some(name(method, path));
             operation.security = Some(security(allowed));
-            add_problems(operation, method, allowed, &parameters);
+            add_problems(operation, method, path, &parameters);
         }
     }
     document
@@ -101,14 +101,17 @@ fn security(allowed: Option<Allowed>) -> Vec<SecurityRequirement> {
     }
 }
 
-fn add_problems(operation: &mut Operation, method: &str, allowed: Option<Allowed>, inputs: &BTreeMap<String, bool>) {
-    let needs_role = matches!(allowed, Some(Allowed::Roles(_)));
+fn add_problems(operation: &mut Operation, method: &str, path: &str, inputs: &BTreeMap<String, bool>) {
+    let needs_role = matches!(access::allowed(method, path), Some(Allowed::Roles(_)));
+    // Nobody has a token before a login, which WeChat may refuse.
+    let logs_in = (method, path) == ("POST", "/v1/sessions");
     let has_body = operation.request_body.is_some();
     let writes = needs_role && method != "GET";
     for (status, component, _) in PROBLEMS {
         let applies = match status {
             "400" => has_body || !inputs.is_empty(),
-            "401" | "403" | "404" => needs_role,
+            "401" | "403" => needs_role || logs_in,
+            "404" => needs_role || path.contains('{'),
             "412" => inputs.contains_key("If-Match"),
             "413" | "415" => has_body,
             "409" | "422" => writes || has_body,

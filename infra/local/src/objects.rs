@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -28,6 +29,9 @@ use crate::template::Right;
 const BUCKET: &str = "Attachments/*";
 const UPLOADS: &str = "local-uploads";
 const DOWNLOADS: &str = "local-downloads";
+/// Where files lie that no message has named yet, and how long.
+const UPLOADED: &str = "uploads/";
+const UPLOADS_LAST: Duration = Duration::from_hours(24);
 /// The largest file.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
@@ -51,7 +55,8 @@ pub struct LocalObjects {
 #[derive(Clone, Debug)]
 enum Kept {
     Folder(PathBuf),
-    Memory(Arc<Mutex<BTreeMap<String, Bytes>>>),
+    /// By key, with the time from which they lie there.
+    Memory(Arc<Mutex<BTreeMap<String, (Moment, Bytes)>>>),
 }
 
 impl LocalObjects {
@@ -87,7 +92,7 @@ impl LocalObjects {
             Kept::Memory(files) => {
                 let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
                 let free = !files.contains_key(key);
-                files.entry(key.to_owned()).or_insert(body);
+                files.entry(key.to_owned()).or_insert((SystemClock.wall(), body));
                 Ok(free)
             }
             Kept::Folder(folder) => {
@@ -108,13 +113,57 @@ impl LocalObjects {
 
     fn read(&self, key: &str) -> io::Result<Option<Bytes>> {
         match &self.kept {
-            Kept::Memory(files) => Ok(files.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()),
+            Kept::Memory(files) => {
+                Ok(files.lock().unwrap_or_else(PoisonError::into_inner).get(key).map(|(_, file)| file.clone()))
+            }
             Kept::Folder(folder) => match fs::read(folder.join(key)) {
                 Ok(bytes) => Ok(Some(bytes.into())),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error),
             },
         }
+    }
+}
+
+impl LocalObjects {
+    /// False when there is nothing to copy.
+    fn copy_file(&self, from: &str, to: &str) -> io::Result<bool> {
+        match self.read(from)? {
+            // What lies there is the same: an upload is never exchanged.
+            Some(file) => self.write(to, file).map(|_| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Removes uploads of a day ago that no message has named, as the bucket's rule does.
+    fn sweep(&self, now: Moment) -> io::Result<()> {
+        let until = now.minus(UPLOADS_LAST);
+        match &self.kept {
+            Kept::Memory(files) => {
+                let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
+                files.retain(|key, (since, _)| !key.starts_with(UPLOADED) || *since >= until);
+            }
+            Kept::Folder(folder) => {
+                let until = UNIX_EPOCH + Duration::from_secs(u64::try_from(until.seconds()).unwrap_or(0));
+                for member in entries(&folder.join(UPLOADED))? {
+                    for file in entries(&member)? {
+                        if fs::metadata(&file)?.modified()? < until {
+                            fs::remove_file(file)?;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What lies in a folder; nothing when there is none.
+fn entries(folder: &std::path::Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
     }
 }
 
@@ -139,6 +188,13 @@ impl Objects for LocalObjects {
         };
         Box::pin(async move { Ok(read?.map(beginning)) })
     }
+
+    fn copy<'a>(&'a self, from: &'a str, to: &'a str, _: Moment) -> BoxFuture<'a, Result<bool, Trouble>> {
+        let may = may("s3:GetObject").and_then(|()| may("s3:PutObject"));
+        let copy = || self.copy_file(from, to).map_err(|error| Trouble::Unavailable(error.to_string()));
+        let copied = may.and_then(|()| copy());
+        Box::pin(async move { copied })
+    }
 }
 
 fn may(action: &str) -> Result<(), Trouble> {
@@ -160,7 +216,11 @@ async fn store(
     if !once || sent != Some(media.as_str()) || u32::try_from(body.len()) != Ok(bytes) {
         return StatusCode::FORBIDDEN.into_response();
     }
-    match tokio::task::spawn_blocking(move || objects.write(&key, body)).await {
+    let stored = move || {
+        objects.sweep(SystemClock.wall())?;
+        objects.write(&key, body)
+    };
+    match tokio::task::spawn_blocking(stored).await {
         Ok(Ok(true)) => StatusCode::OK.into_response(),
         Ok(Ok(false)) => StatusCode::PRECONDITION_FAILED.into_response(),
         failed => {
@@ -186,5 +246,34 @@ async fn fetch(State(objects): State<LocalObjects>, Path(grant): Path<String>) -
             tracing::error!(?failed, "a file was not read");
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn what_is_never_attached_goes(objects: &LocalObjects) {
+        let now = SystemClock.wall();
+        for key in ["uploads/m/kept", "uploads/m/lost"] {
+            assert!(objects.write(key, Bytes::from_static(b"file")).unwrap());
+        }
+        for _ in 0..2 {
+            assert!(objects.copy_file("uploads/m/kept", "m/kept").unwrap());
+        }
+        objects.sweep(now.plus(Duration::from_hours(23))).unwrap();
+        assert!(objects.read("uploads/m/lost").unwrap().is_some());
+        objects.sweep(now.plus(Duration::from_hours(25))).unwrap();
+        assert_eq!(objects.read("uploads/m/lost").unwrap(), None);
+        assert_eq!(objects.read("m/kept").unwrap(), Some(Bytes::from_static(b"file")));
+        assert!(!objects.copy_file("uploads/m/lost", "m/lost").unwrap());
+    }
+
+    #[test]
+    fn an_upload_that_no_message_names_is_gone_after_a_day_and_what_one_names_stays() {
+        what_is_never_attached_goes(&LocalObjects::new(None, "http://127.0.0.1:9", [7; 32]));
+        let folder = std::env::temp_dir().join(format!("huitou-objects-{}", std::process::id()));
+        what_is_never_attached_goes(&LocalObjects::new(Some(folder.clone()), "http://127.0.0.1:9", [7; 32]));
+        fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -14,10 +14,11 @@ use crate::cases::Error;
 use crate::cases::campaigns::{Campaigns, Live};
 use crate::cases::people::Profile;
 use crate::domain::campaign::assign::{Assigned, assign};
+use crate::domain::campaign::content::Values;
 use crate::domain::campaign::gates::{Conditions, Facing, Room, Verdict, judge};
 use crate::domain::traits::Channel;
 use crate::table::{Hot, SEGMENT_SHARDS, SegmentPosition};
-use crate::values::{Actor, CampaignId, Code, Fen, MemberId, share};
+use crate::values::{Actor, CampaignId, Code, Fen, MemberId, Points, share};
 
 /// Members of each shard who are looked at.
 const OF_EACH_SHARD: usize = 6;
@@ -35,7 +36,7 @@ pub struct Sample {
     pub variant: Code,
     /// The channel.
     pub channel: Channel,
-    /// What it says, with the placeholders of one of the members looked at.
+    /// What it says, with placeholders filled in for nobody in particular.
     pub text: String,
 }
 
@@ -110,13 +111,12 @@ impl Campaigns<'_> {
         let (definition, now) = (&live.campaign.definition, self.0.now());
         let mut send = live.campaign.copy_for(hot.account.member, None, now);
         preview.looked_at += 1;
-        match assign(live.campaign.id, definition, hot.account.member) {
-            Assigned::Holdout => {
-                preview.holdout += 1;
-                return Ok(Fen::ZERO);
-            }
-            Assigned::Variant(id) => send.variant = Some(id),
+        let Assigned { variant, held_out } = assign(live.campaign.id, definition, hot.account.member);
+        if held_out {
+            preview.holdout += 1;
+            return Ok(Fen::ZERO);
         }
+        send.variant = variant;
         let stance = self.stance(live, &hot.account).await?;
         let limits = self.0.limits().current().await?;
         let known = |channel: &Channel| profile.is_some_and(|profile| has_address(profile, *channel));
@@ -133,11 +133,11 @@ impl Campaigns<'_> {
                 raise(&mut preview.goes, channel.word());
                 let variant = send.variant.as_ref().and_then(|id| definition.variant(id));
                 let Some(variant) = variant else { return Ok(Fen::ZERO) };
+                let Ok(rendered) = variant.content.render(channel, &somebodys(live)) else { return Ok(Fen::ZERO) };
                 if !preview.samples.iter().any(|one| one.variant == variant.id && one.channel == channel) {
-                    let rendered = variant.content.render(channel, &super::sending::values(live, &hot.account));
-                    preview.samples.push(Sample { variant: variant.id.clone(), channel, text: rendered.text });
+                    preview.samples.push(Sample { variant: variant.id.clone(), channel, text: rendered.text() });
                 }
-                return Ok(variant.content.cost(channel));
+                return Ok(rendered.cost(&definition.prices));
             }
         }
         Ok(Fen::ZERO)
@@ -176,6 +176,24 @@ impl Campaigns<'_> {
             }
             tokio::time::sleep(LOOK).await;
         }
+    }
+}
+
+/// What placeholders stand for in a sample: staff who plan campaigns see nothing of anybody.
+fn somebodys(live: &Live) -> Values {
+    let definition = &live.campaign.definition;
+    let day = definition.window.until.day();
+    let link = || Some("https://example.com/r/0000".to_owned());
+    Values {
+        name: Some("王女士".to_owned()),
+        points: Points::computed(1_280),
+        tier: Some("金卡".to_owned()),
+        expiring: Some((Points::computed(300), day)),
+        coupon: definition.coupon.as_ref().map(ToString::to_string),
+        offer_until: Some(day),
+        link: link(),
+        unsubscribe: link(),
+        pixel: link(),
     }
 }
 

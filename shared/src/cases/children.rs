@@ -65,7 +65,12 @@ pub struct Kept {
 impl Kept {
     fn part(&self, member: MemberId, sealed: String) -> Result<StoredPart, Error> {
         let stored = StoredChild { schema: SCHEMA, at: self.at, policy: self.policy, sealed };
-        Ok(StoredPart { member, part: Part::Child(self.id), text: text(&stored)?, version: self.version })
+        Ok(StoredPart {
+            member,
+            part: Part::Child(self.id),
+            text: serde_json::to_string(&stored)?,
+            version: self.version,
+        })
     }
 }
 
@@ -101,7 +106,7 @@ impl Children<'_> {
         child.check_age(self.0.now().day())?;
         self.check(&child)?;
         let wish = consent.ok_or(Refusal::GuardianConsentRequired)?;
-        let id = ChildId::of(who.member, key);
+        let id = ChildId::of("child", &[&who.member.to_string(), key]);
         let mut patience = Patience::new(self.0);
         loop {
             let family = self.family(who).await?;
@@ -115,8 +120,12 @@ impl Children<'_> {
             let now = self.0.now();
             let kept = Kept { id, child: child.clone(), at: now, policy: told.version, live: true, version: 0 };
             let (child_key, kept_key) = family.guardian.new_child_key(self.0, id)?;
-            let part = kept.part(who.member, child_key.seal(self.0, &text(&kept.child)?)?)?;
-            let added = StoredPart::new(who.member, Part::Added(id), text(&Added { schema: SCHEMA, at: now })?);
+            let part = kept.part(who.member, child_key.seal(self.0, &serde_json::to_string(&kept.child)?)?)?;
+            let added = StoredPart::new(
+                who.member,
+                Part::Added(id),
+                serde_json::to_string(&Added { schema: SCHEMA, at: now })?,
+            );
             let record = self.record(who, &Wish { child: Some(id), ..wish.clone() }, told);
             let transaction = self.0.table().transaction().part(&part)?.part(&added)?;
             let transaction = transaction.child_keys(who.member, &ChildKeys::Add(id, &kept_key))?;
@@ -156,7 +165,7 @@ impl Children<'_> {
             }
             let kept = Kept { child: child.clone(), ..before.clone() };
             let child_key = family.guardian.child_key(id)?.ok_or(Error::NotFound)?;
-            let part = kept.part(who.member, child_key.seal(self.0, &text(&kept.child)?)?)?;
+            let part = kept.part(who.member, child_key.seal(self.0, &serde_json::to_string(&kept.child)?)?)?;
             let children = family.children.iter().map(|other| if other.id == id { &kept } else { other });
             let account = self.with(&family.hot.account, children);
             let transaction = self.0.table().transaction().part(&part)?;
@@ -197,7 +206,7 @@ impl Children<'_> {
             }
             let kept = Kept { policy: told.version, ..before.clone() };
             let child_key = family.guardian.child_key(id)?.ok_or(Error::NotFound)?;
-            let part = kept.part(who.member, child_key.seal(self.0, &text(&kept.child)?)?)?;
+            let part = kept.part(who.member, child_key.seal(self.0, &serde_json::to_string(&kept.child)?)?)?;
             let record = self.record(who, wish, told);
             let children = family.children.iter().map(|other| if other.id == id { &kept } else { other });
             let account = self.with(&family.hot.account, children);
@@ -255,8 +264,8 @@ impl Children<'_> {
         for part in self.0.table().children(guardian.member).await? {
             let Part::Child(id) = part.part else { continue };
             let Some(key) = guardian.child_key(id)? else { continue };
-            let stored: StoredChild = read(&part.text)?;
-            let child = read(&key.open(&stored.sealed)?)?;
+            let stored: StoredChild = serde_json::from_str(&part.text)?;
+            let child = serde_json::from_str(&key.open(&stored.sealed)?)?;
             let live = floors.admit(Purpose::Children, stored.policy);
             children.push(Kept { id, child, at: stored.at, policy: stored.policy, live, version: part.version });
         }
@@ -330,12 +339,4 @@ impl Children<'_> {
 #[must_use]
 pub fn guardians_yes(version: u32, origin: Origin) -> Wish {
     Wish { agrees_to: Some(version), origin, ..Wish::no(Purpose::Children, Via::MiniProgram) }
-}
-
-fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
-    serde_json::from_str(text).map_err(|e| Error::Defect(e.to_string()))
-}
-
-fn text<T: Serialize>(value: &T) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|e| Error::Defect(e.to_string()))
 }

@@ -108,8 +108,8 @@ impl Consents<'_> {
     ) -> Result<(Vec<Record>, Option<String>), Error> {
         let hot = self.0.ledger().open(who, Freshness::Recent).await?;
         let (texts, next) = self.0.table().consents(hot.account.member, after, most).await?;
-        let records = texts.iter().map(|text| serde_json::from_str(text).map_err(|e| Error::Defect(e.to_string())));
-        Ok((records.collect::<Result<_, _>>()?, next))
+        let records = texts.iter().map(|text| serde_json::from_str(text)).collect::<Result<_, _>>()?;
+        Ok((records, next))
     }
 
     /// A decision of a member. Two calls, and what a change of segments writes; three where a guardian decides.
@@ -192,6 +192,6 @@ pub(crate) fn verified_guardian(opened: &Opened) -> Result<(), Error> {
 /// A record as a part of the member's profile.
 pub(crate) fn record_part(record: &Record) -> Result<StoredPart, Error> {
     let at = record.at().ok_or_else(|| Error::Defect("a record of consent has no time".into()))?;
-    let text = serde_json::to_string(record).map_err(|e| Error::Defect(e.to_string()))?;
+    let text = serde_json::to_string(record)?;
     Ok(StoredPart::new(record.member, Part::Consent(at, record.id), text))
 }

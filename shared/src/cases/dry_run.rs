@@ -1,7 +1,8 @@
 //! Dry runs: what new settings would have done, tried on every member's own history before they are saved.
 //!
-//! A run goes through the queue in portions. Its record holds the place reached, so a portion that is delivered twice
-//! computes the same again, and one that crashed is simply done anew.
+//! A run goes through the queue in portions. Its record holds the place reached; a message goes on from there, wherever
+//! that is, so one that comes again because its work failed on the way loses nothing. Of two that work at once, the
+//! second to write its place ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,9 +23,6 @@ use crate::domain::purchase::{Refund, Refunded, Rules, purchase, refund};
 use crate::domain::rulebook::Rulebook;
 use crate::table::{Hot, ScanShard, StoredVersion};
 use crate::values::{Actor, Code, MemberId, Moment, Points, RowKey};
-
-/// How long one portion may work before it hands over to the next.
-const PORTION: Duration = Duration::from_secs(10);
 
 /// Members read at once.
 const PAGE: i32 = 100;
@@ -51,6 +49,9 @@ pub struct DryRun {
     pub finished: bool,
     /// Members looked at.
     pub members: u64,
+    /// Members left out, whose history can't be replayed by these settings or not at all; the log says why.
+    #[serde(default)]
+    pub skipped: u64,
     /// Orders replayed.
     pub orders: u64,
     /// Points that these orders earned, less what refunds took back.
@@ -77,8 +78,6 @@ struct Record {
 pub struct Portion {
     /// The run.
     pub id: RowKey,
-    /// The member after whom the portion begins.
-    pub after: Option<MemberId>,
 }
 
 /// Dry runs.
@@ -107,6 +106,7 @@ impl DryRuns<'_> {
             started_at: self.0.now(),
             finished: false,
             members: 0,
+            skipped: 0,
             orders: 0,
             points_now: Points::ZERO,
             points_then: Points::ZERO,
@@ -115,24 +115,23 @@ impl DryRuns<'_> {
             tiers: BTreeMap::new(),
         };
         let record = Record { result, next: None, program };
-        self.keep(&record).await?;
-        self.hand_over(id, None).await?;
+        self.keep(&record, 0).await?;
+        self.hand_over(id).await?;
         Ok(record.result)
     }
 
     /// What a run has found so far. One call.
     pub async fn read(&self, id: RowKey) -> Result<DryRun, Error> {
-        Ok(self.record(id).await?.result)
+        Ok(self.record(id).await?.0.result)
     }
 
-    /// Works on one portion, and hands over to the next.
-    pub async fn work(&self, portion: Portion) -> Result<(), Error> {
-        let mut record = self.record(portion.id).await?;
-        if record.result.finished || record.next != portion.after {
-            // Delivered again after it was done.
+    /// Works on one portion until the time is over, and hands over to the next.
+    pub async fn work(&self, portion: Portion, budget: Duration) -> Result<(), Error> {
+        let (mut record, revision) = self.record(portion.id).await?;
+        if record.result.finished {
             return Ok(());
         }
-        let until = Instant::now() + PORTION;
+        let until = Instant::now() + budget;
         let version = Arc::new(Version {
             version: u32::MAX,
             effective_from: record.result.started_at,
@@ -140,19 +139,26 @@ impl DryRuns<'_> {
             program: record.program.clone(),
         });
         let new = Rulebook { version, ..self.0.rulebook().await? };
-        while Instant::now() < until {
+        while Instant::now() < until && !record.result.finished {
             let page = self.0.table().page_of_members(ScanShard::WHOLE, record.next, PAGE).await?;
             for hot in page.members.iter().filter(|hot| !matches!(hot.account.membership, Membership::MergedInto(_))) {
-                self.compare(hot, &new, &mut record.result).await?;
+                match self.compare(hot, &new, &mut record.result).await {
+                    Ok(()) => {}
+                    Err(error @ Error::Unavailable(_)) => return Err(error),
+                    // One history that can't be replayed must not keep the run from the others.
+                    Err(error) => {
+                        tracing::warn!(member = %hot.account.member, ?error, "a dry run leaves a member out");
+                        record.result.skipped += 1;
+                    }
+                }
             }
+            record.result.skipped += page.unreadable;
             record.next = page.next;
             record.result.finished = page.next.is_none();
-            if record.result.finished {
-                break;
-            }
         }
-        self.keep(&record).await?;
-        if record.result.finished { Ok(()) } else { self.hand_over(portion.id, record.next).await }
+        let kept = self.keep(&record, revision).await?;
+        // If it was not kept, another message is at work on the same run.
+        if !kept || record.result.finished { Ok(()) } else { self.hand_over(portion.id).await }
     }
 
     /// Replays one member's orders and refunds under the new settings and adds the difference to the result.
@@ -186,20 +192,22 @@ impl DryRuns<'_> {
         Ok(())
     }
 
-    async fn record(&self, id: RowKey) -> Result<Record, Error> {
+    /// A run's record, and the revision on which the next write builds.
+    async fn record(&self, id: RowKey) -> Result<(Record, u64), Error> {
         let stored = self.0.table().versions(&subject(id), 1).await?;
         let stored = stored.first().ok_or(Error::NotFound)?;
-        Ok(serde_json::from_str(&stored.text)?)
+        Ok((serde_json::from_str(&stored.text)?, stored.revision))
     }
 
-    async fn keep(&self, record: &Record) -> Result<(), Error> {
+    /// False when another write was faster.
+    async fn keep(&self, record: &Record, revision: u64) -> Result<bool, Error> {
         let text = serde_json::to_string(record)?;
-        let version = StoredVersion::new(subject(record.result.id), 1, text);
-        Ok(self.0.table().put_version(&version).await?)
+        let version = StoredVersion { revision, ..StoredVersion::new(subject(record.result.id), 1, text) };
+        Ok(self.0.table().replace_version(&version).await?)
     }
 
-    async fn hand_over(&self, id: RowKey, after: Option<MemberId>) -> Result<(), Error> {
-        self.0.recompute().enqueue(&[Task::DryRun(Portion { id, after })]).await
+    async fn hand_over(&self, id: RowKey) -> Result<(), Error> {
+        self.0.recompute().enqueue(&[Task::DryRun(Portion { id })]).await
     }
 }
 
@@ -222,8 +230,8 @@ fn replay(member: MemberId, entries: &[Entry], new: &Rulebook) -> Result<Replay,
     let (mut orders, mut points_now, mut points_then) = (0, Points::ZERO, Points::ZERO);
     for entry in entries {
         match &entry.what {
-            What::Order { order, earned } => {
-                let posted = purchase(&account, order, rules, entry.at, entry.by.clone())?;
+            What::Order { order, earned, .. } => {
+                let posted = purchase(&account, order, &[], rules, entry.at, entry.by.clone())?;
                 let What::Order { earned: then, .. } = posted.entry.what else { continue };
                 account = posted.account;
                 known.push((order, then, Refunded::default()));

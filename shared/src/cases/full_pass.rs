@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::cases::Error;
+use crate::cases::ledger::Patience;
 use crate::cases::passes::{Found, Reached, Tally, Work};
 use crate::table::{Outcome, StoredVersion};
 use crate::values::{Actor, Moment, RowKey};
@@ -62,6 +63,7 @@ impl FullPass<'_> {
     /// Starts a pass, or joins the one that is under way by the same rules. Up to six calls.
     pub async fn start(&self, by: &Actor) -> Result<Progress, Error> {
         let rules = self.rules().await?;
+        let mut patience = Patience::new(self.0);
         loop {
             let newest = self.newest().await?;
             if let Some((number, reached)) = &newest
@@ -82,6 +84,7 @@ impl FullPass<'_> {
             if let Outcome::Done = self.0.table().transaction().version(&pointer)?.commit().await? {
                 return progress(number, &self.0.passes().reached(pass).await?);
             }
+            patience.wait().await?;
         }
     }
 

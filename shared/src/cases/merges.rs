@@ -367,6 +367,8 @@ impl Merges<'_> {
         absorbed.opened.profile.merged = Some((wish.survivor, name));
         // Whatever went to either of them went to this person, and what either did not want this person does not want.
         survivor.hot.reach = survivor.hot.reach.joined(&absorbed.hot.reach);
+        let came_along: Vec<MemberId> = absorbed.opened.all_accounts().collect();
+        survivor.opened.profile.absorbed.extend(came_along);
         let record = Record {
             schema: SCHEMA,
             at: now,
@@ -406,6 +408,8 @@ impl Merges<'_> {
         survivor.end_sessions();
         absorbed.end_sessions();
         absorbed.opened.profile.merged = None;
+        let leaving: Vec<MemberId> = absorbed.opened.all_accounts().collect();
+        survivor.opened.profile.absorbed.retain(|account| !leaving.contains(account));
         record.undone_at = Some(self.0.now());
         record.undone_by = Some(by.clone());
         part.text = record.text()?;

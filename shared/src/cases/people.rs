@@ -125,6 +125,9 @@ pub struct Profile {
     /// Into whom the member was merged, and by which merge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<(MemberId, RowKey)>,
+    /// Accounts that were merged into this one, and those that had been merged into them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absorbed: Vec<MemberId>,
     /// Sealed fields by name; a field of many values numbers them, as `card`, `card.2`.
     #[serde(default)]
     pub sealed: BTreeMap<String, String>,
@@ -142,6 +145,7 @@ impl Profile {
             invited_by: None,
             sessions: 0,
             merged: None,
+            absorbed: Vec::new(),
             sealed: BTreeMap::new(),
         }
     }
@@ -202,6 +206,11 @@ impl Opened {
         let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         let bytes = bytes.ok_or_else(|| Error::Defect("a child's key has another length".into()))?;
         Ok(Some(ChildKey { member: self.member, child, key: MemberKey::from_bytes(bytes) }))
+    }
+
+    /// This account, and every one that was merged into it.
+    pub(crate) fn all_accounts(&self) -> impl Iterator<Item = MemberId> + '_ {
+        std::iter::once(self.member).chain(self.profile.absorbed.iter().copied())
     }
 
     /// A personal field in clear.

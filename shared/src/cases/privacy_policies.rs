@@ -67,7 +67,7 @@ impl PrivacyPolicies<'_> {
         if newest.version != seen {
             return Err(Error::VersionMoved);
         }
-        let policy = newest.policy.next(seen + 1, drafts).map_err(Error::Flawed)?;
+        let policy = newest.policy.next(seen + 1, drafts).map_err(|flaws| Error::Flawed(flaws.0))?;
         let version = PolicyVersion { version: seen + 1, saved_at: self.0.now(), by: by.clone(), policy };
         let outcome = self.0.table().transaction().version(&stored(&version)?)?.commit().await?;
         self.0.kept_privacy_policy().forget();
@@ -86,22 +86,18 @@ impl PrivacyPolicies<'_> {
             version: 1,
             saved_at: Moment::start_of(LocalDay::FIRST),
             by: self.0.own_name(),
-            policy: PrivacyPolicy::shipped().map_err(defect)?,
+            policy: PrivacyPolicy::shipped()?,
         })
     }
 }
 
 fn read(stored: &StoredVersion) -> Result<PolicyVersion, Error> {
-    let Stored { saved_at, by, policy } = serde_json::from_str(&stored.text).map_err(defect)?;
+    let Stored { saved_at, by, policy } = serde_json::from_str(&stored.text)?;
     Ok(PolicyVersion { version: stored.version, saved_at, by, policy })
 }
 
 fn stored(version: &PolicyVersion) -> Result<StoredVersion, Error> {
     let stored = Stored { saved_at: version.saved_at, by: version.by.clone(), policy: version.policy.clone() };
-    let text = serde_json::to_string(&stored).map_err(defect)?;
+    let text = serde_json::to_string(&stored)?;
     Ok(StoredVersion::new(SUBJECT.to_owned(), version.version, text))
-}
-
-fn defect(error: impl std::fmt::Display) -> Error {
-    Error::Defect(error.to_string())
 }

@@ -8,7 +8,7 @@ use crate::cases::merges::Wish;
 use crate::cases::people::{Acquisition, Handle, Opened, Profile};
 use crate::cases::{Error, Who};
 use crate::domain::account::Account;
-use crate::domain::age::{Own, under_fourteen_until};
+use crate::domain::age::under_fourteen_until;
 use crate::domain::consent::Purpose;
 use crate::domain::posting::{Settled, settlement};
 use crate::domain::refusal::Refusal;
@@ -183,9 +183,9 @@ impl Profiles<'_> {
     ) -> Result<Transaction<'t>, Error> {
         let hot = self.0.ledger().open(who, Freshness::Latest).await?;
         let (rules, now) = (self.0.rulebook().await?, self.0.now());
-        let own = Own::of(birthday, now.day());
+        let own = hot.account.own.told_again(birthday, now.day());
         let agreed = hot.account.traits.decision(Purpose::Minor).is_some_and(|d| d.is_live(rules.floors));
-        if own.minor_until.is_some() && !agreed {
+        if own.is_minor(now.day()) && !agreed {
             return Err(Refusal::GuardianConsentRequired.into());
         }
         let account = Account { own, ..hot.account.clone() };
@@ -224,7 +224,7 @@ impl Profiles<'_> {
         let opened = self.0.people().own(who, Freshness::Recent).await?;
         let wechat_id = opened.value("openid", OpenId::parse)?;
         let asked = self.0.parts().wechat.phone_number(code, wechat_id.as_ref(), self.0.wall()).await;
-        self.settle_phone(who.member, &asked.map_err(Error::PhoneCode)?, &who.by).await
+        Box::pin(self.settle_phone(who.member, &asked.map_err(Error::PhoneCode)?, &who.by)).await
     }
 
     /// Makes a verified phone the member's only one.

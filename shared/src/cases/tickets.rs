@@ -19,7 +19,9 @@ use crate::cases::people::Opened;
 use crate::cases::{Error, Who};
 use crate::domain::attachment::Attachment;
 use crate::domain::desk::{Desk, DeskVersion};
+use crate::domain::posting::Failure;
 use crate::domain::refusal::Refusal;
+use crate::domain::tagging;
 use crate::domain::tally::Tally;
 use crate::domain::ticket::{Act, Handling, Matter, Record, State, Step, Ticket, What};
 use crate::domain::traits::Tag;
@@ -27,6 +29,7 @@ use crate::table::{
     Freshness, Lost, Outcome, Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition,
     Transaction,
 };
+use crate::telemetry::{self, Due};
 use crate::values::{Actor, Code, LocalDay, MemberId, Note, Reason, RowKey, TicketId};
 
 /// Tickets on a page.
@@ -87,6 +90,14 @@ pub struct QueuePosition {
     within: Option<TicketPosition>,
 }
 
+/// Where a member's own tickets go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MinePosition {
+    /// The account, of those that were merged into one.
+    of: MemberId,
+    within: Option<TicketPosition>,
+}
+
 /// What time has done to tickets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
@@ -106,13 +117,15 @@ struct Doing<'a> {
     key: Option<RowKey>,
     /// The version that the caller has seen, where the decision builds on it.
     builds_on: Option<u64>,
-    /// The member's open profile, where it was read already.
+    /// The open profile of the member whose ticket it is, once it was read.
     opened: Option<Opened>,
+    /// Who has uploaded what is attached.
+    uploaded_by: Option<MemberId>,
 }
 
 impl Doing<'_> {
     fn of(act: Act, by: &Actor) -> Self {
-        Self { act, by: by.clone(), said: None, key: None, builds_on: None, opened: None }
+        Self { act, by: by.clone(), said: None, key: None, builds_on: None, opened: None, uploaded_by: None }
     }
 }
 
@@ -154,6 +167,7 @@ impl Tickets<'_> {
             let (desk, now) = (&version.desk, self.0.now());
             let mut step = Ticket::open(id, opened.member, matter.clone(), who.by.clone(), desk, now)?;
             self.seal(&opened, &mut step, Some(&said))?;
+            self.0.attachments().keep(who.member, opened.member, &said.attachments).await?;
             let transaction = write(self.0.table().transaction(), &[(0, &step)])?;
             if let Outcome::Done = transaction.commit().await? {
                 let stored = StoredTicket { ticket: step.ticket, version: 1 };
@@ -162,7 +176,7 @@ impl Tickets<'_> {
             if let Some((stored, records)) = self.0.table().ticket_and_records(id, Side::Shared).await? {
                 let whole = whole(stored, records, Some(&opened))?;
                 let same = whole.records.first().is_some_and(|read| read.says(Some(&said)))
-                    && whole.stored.ticket.kind == matter.kind;
+                    && is_about(&whole.stored, &matter);
                 return if same { Ok(whole) } else { Err(Error::ReusedKey) };
             }
             patience.wait().await?;
@@ -199,23 +213,51 @@ impl Tickets<'_> {
         Ok((Vec::new(), None))
     }
 
-    /// A page of the member's own tickets, newest first. One call, and beside it the one that every session is
-    /// checked by.
-    pub async fn mine(&self, who: &Who, from: Option<&TicketPosition>) -> Result<TicketPage, Error> {
-        let list = TicketList::Of(who.member);
-        let session = async { self.0.ledger().open(who, Freshness::Recent).await };
-        let (_, page) = Box::pin(try_join(session, self.list(&list, from))).await?;
-        Ok(page)
+    /// A page of the member's own tickets, newest first; behind them those of accounts that were merged into this one,
+    /// one account after the other. One call, and beside it the one that every session is checked by; one more for
+    /// every account that has nothing.
+    pub async fn mine(
+        &self,
+        who: &Who,
+        from: Option<MinePosition>,
+    ) -> Result<(Vec<StoredTicket>, Option<MinePosition>), Error> {
+        let MinePosition { of, within } = from.unwrap_or(MinePosition { of: who.member, within: None });
+        let list = TicketList::Of(of);
+        let people = self.0.people();
+        let session = people.own(who, Freshness::Recent);
+        let (opened, mut page) = Box::pin(try_join(session, self.list(&list, within.as_ref()))).await?;
+        let accounts: Vec<MemberId> = opened.all_accounts().collect();
+        // A merge may have been undone since the page before.
+        let Some(place) = accounts.iter().position(|account| *account == of) else { return Ok((Vec::new(), None)) };
+        let (mut of, mut left) = (of, accounts.into_iter().skip(place + 1));
+        loop {
+            if page.next.is_some() {
+                return Ok((page.tickets, page.next.map(|within| MinePosition { of, within: Some(within) })));
+            }
+            let next = left.next();
+            match next {
+                Some(next) if page.tickets.is_empty() => {
+                    of = next;
+                    page = self.list(&TicketList::Of(next), None).await?;
+                }
+                next => return Ok((page.tickets, next.map(|of| MinePosition { of, within: None }))),
+            }
+        }
     }
 
-    /// The member's own ticket, without anything of the desk's. Two calls side by side.
+    /// The member's own ticket, without anything of the desk's. Two calls side by side; one more when the ticket is of
+    /// an account that was merged into this one.
     pub async fn read_mine(&self, who: &Who, id: TicketId) -> Result<Whole, Error> {
         let read = async { Ok(self.0.table().ticket_and_records(id, Side::Shared).await?) };
         let people = self.0.people();
         let (opened, read) = Box::pin(try_join(people.own(who, Freshness::Recent), read)).await?;
         let (stored, records) = read.ok_or(Error::NotFound)?;
-        owned(&stored.ticket, who.member)?;
-        whole(stored, records, Some(&opened))
+        owned(&stored.ticket, &opened.all_accounts().collect::<Vec<_>>())?;
+        if stored.ticket.member == opened.member {
+            return whole(stored, records, Some(&opened));
+        }
+        let opened = self.key_of(stored.ticket.member).await?;
+        whole(stored, records, opened.as_ref())
     }
 
     /// A ticket with all its records, for staff. Two calls.
@@ -226,22 +268,32 @@ impl Tickets<'_> {
     }
 
     /// A message of the member. Three calls; five when asked again.
-    pub async fn member_writes(&self, who: &Who, id: TicketId, key: &str, said: Said<'_>) -> Result<Read, Error> {
+    ///
+    /// Answers with the ticket, too.
+    pub async fn member_writes(
+        &self,
+        who: &Who,
+        id: TicketId,
+        key: &str,
+        said: Said<'_>,
+    ) -> Result<(StoredTicket, Read), Error> {
         let opened = self.0.people().own(who, Freshness::Recent).await?;
+        let accounts: Vec<MemberId> = opened.all_accounts().collect();
         let key = Some(RowKey::of("message", &[&who.member.to_string(), key]));
-        let doing = Doing { said: Some(said), key, opened: Some(opened), ..Doing::of(Act::MemberWrites, &who.by) };
-        let (_, read) = self.carry_out(id, doing, |ticket| owned(ticket, who.member)).await?;
-        Ok(read)
+        let act = Doing::of(Act::MemberWrites, &who.by);
+        let doing = Doing { said: Some(said), key, opened: Some(opened), uploaded_by: Some(who.member), ..act };
+        self.carry_out(id, doing, |ticket| owned(ticket, &accounts)).await
     }
 
-    /// The member says that it is solved. Three calls. Asking again changes nothing.
+    /// The member says that it is solved. Four calls. Asking again changes nothing.
     pub async fn member_closes(&self, who: &Who, id: TicketId) -> Result<Whole, Error> {
         let mine = self.read_mine(who, id).await?;
         if mine.stored.ticket.state == State::Closed {
             return Ok(mine);
         }
         let doing = Doing::of(Act::MemberCloses, &who.by);
-        let (stored, read) = self.carry_out(id, doing, |ticket| owned(ticket, who.member)).await?;
+        // A ticket does not change hands: it was the member's own a moment ago.
+        let (stored, read) = self.carry_out(id, doing, |_| Ok(())).await?;
         let records = mine.records.into_iter().chain([read]).collect();
         Ok(Whole { stored, records })
     }
@@ -263,7 +315,7 @@ impl Tickets<'_> {
         self.desk_writes(by, id, key, text, Act::StaffNotes).await
     }
 
-    /// What staff decide about a ticket, building on the version that they have seen. Two calls.
+    /// What staff decide about a ticket, building on the version that they have seen. Two calls, three for what solves it.
     pub async fn handle(&self, by: &Actor, id: TicketId, seen: u64, handling: Handling) -> Result<StoredTicket, Error> {
         let doing = Doing { builds_on: Some(seen), ..Doing::of(Act::StaffHandles(handling), by) };
         Ok(self.carry_out(id, doing, |_| Ok(())).await?.0)
@@ -299,6 +351,7 @@ impl Tickets<'_> {
                 let Some(step) = act.ok().filter(|step| step.ticket.queue == *department) else { continue };
                 let transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
                 if let Outcome::Done = transaction.commit().await? {
+                    tell_breaches(&[&step]);
                     let stored = StoredTicket { ticket: step.ticket, version: stored.version + 1 };
                     return Ok(Attempt::Taken(Box::new(stored)));
                 }
@@ -337,6 +390,7 @@ impl Tickets<'_> {
             let steps = [(ends.version, &first), (goes_on.version, &second)];
             let transaction = write(self.0.table().transaction(), &steps)?;
             if let Outcome::Done = transaction.commit().await? {
+                tell_breaches(&[&first, &second]);
                 return Ok(StoredTicket { ticket: second.ticket, version: goes_on.version + 1 });
             }
             patience.wait().await?;
@@ -347,12 +401,15 @@ impl Tickets<'_> {
     /// every ticket that is due. Doing it twice, late or side by side changes nothing but when it is written.
     pub async fn drain(&self, budget: Duration) -> Result<Drained, Error> {
         let until = Instant::now() + budget;
-        let mut sum = Drained::default();
+        let (mut sum, mut lag) = (Drained::default(), Duration::ZERO);
         for shard in 0..TICKET_SHARDS {
             while Instant::now() < until {
-                let due = self.0.table().due_tickets(shard, self.0.now(), DUE_AT_ONCE).await?;
+                let now = self.0.now();
+                let due = self.0.table().due_tickets(shard, now, DUE_AT_ONCE).await?;
+                lag = due.first().map_or(lag, |(_, at)| lag.max(now.since(*at)));
                 let before = sum.changed;
-                let settled = futures_util::stream::iter(due.iter().copied())
+                let ids: Vec<TicketId> = due.iter().map(|(id, _)| *id).collect();
+                let settled = futures_util::stream::iter(ids)
                     .map(|id| async move { (id, self.settle(id).await) })
                     .buffer_unordered(SIDE_BY_SIDE);
                 let settled: Vec<_> = settled.collect().await;
@@ -371,6 +428,7 @@ impl Tickets<'_> {
                 }
             }
         }
+        telemetry::due_lag(Due::Tickets, lag);
         Ok(sum)
     }
 
@@ -382,7 +440,9 @@ impl Tickets<'_> {
             let Some(stored) = self.0.table().ticket(id, Freshness::Latest).await? else { return Ok(false) };
             let Some(step) = self.due_step(&stored.ticket, &version.desk).await? else { return Ok(false) };
             let transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
+            let transaction = self.with_closed_tag(transaction, &stored.ticket, &step, &version.desk).await?;
             if let Outcome::Done = transaction.commit().await? {
+                tell_breaches(&[&step]);
                 return Ok(true);
             }
             patience.wait().await?;
@@ -428,20 +488,26 @@ impl Tickets<'_> {
             if doing.builds_on.is_some_and(|seen| seen != stored.version) {
                 return Err(Error::VersionMoved);
             }
-            if doing.said.is_some() && doing.opened.is_none() {
-                doing.opened = Some(self.0.people().open(stored.ticket.member, Freshness::Recent).await?);
+            let whose = stored.ticket.member;
+            if doing.said.is_some() && doing.opened.as_ref().is_none_or(|opened| opened.member != whose) {
+                doing.opened = Some(self.0.people().open(whose, Freshness::Recent).await?);
             }
             let step = match self.decide(&stored.ticket, &doing, &version, may_ask) {
                 Ok(step) => step,
                 // A repeated request may be refused by what its first delivery did.
                 Err(refused) => return self.replay(id, &doing).await?.ok_or(refused),
             };
-            let mut transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
+            if let Some((by, said)) = doing.uploaded_by.zip(doing.said.as_ref()) {
+                self.0.attachments().keep(by, whose, &said.attachments).await?;
+            }
+            let transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
+            let mut transaction = self.with_closed_tag(transaction, &stored.ticket, &step, &version.desk).await?;
             if let Some(key) = doing.key {
                 transaction = transaction.done(id, key, step.ticket.records)?;
             }
             match transaction.commit().await? {
                 Outcome::Done => {
+                    tell_breaches(&[&step]);
                     let stored = StoredTicket { ticket: step.ticket, version: stored.version + 1 };
                     let record = step.records.into_iter().last().ok_or_else(|| Error::Defect("nothing done".into()))?;
                     return Ok((stored, Read { record, text: doing.said.map(|said| said.text.as_str().to_owned()) }));
@@ -454,6 +520,29 @@ impl Tickets<'_> {
                 }
             }
             patience.wait().await?;
+        }
+    }
+
+    /// Adds to what solves a ticket the tag that its member bears from then on: in the same transaction, so that no
+    /// crash forgets it. One call more, for the member.
+    async fn with_closed_tag<'t>(
+        &self,
+        transaction: Transaction<'t>,
+        before: &Ticket,
+        step: &Step,
+        desk: &Desk,
+    ) -> Result<Transaction<'t>, Error> {
+        let Some(closed) = desk.closed_tag.as_ref().filter(|_| step.solves(before)) else { return Ok(transaction) };
+        let Some(hot) = self.0.table().member(before.member, Freshness::Latest).await? else { return Ok(transaction) };
+        let hot = self.0.ledger().follow(hot, Freshness::Latest).await?;
+        let (rules, now) = (self.0.rulebook().await?, self.0.now());
+        let tag = [Tag { name: closed.tag.clone(), until: Some(now.day().plus(closed.days)) }];
+        let row = RowKey::of("ticket-closed", &[&before.id.to_string(), &step.ticket.closings.to_string()]);
+        match tagging::retag(&hot.account, &tag, &[], row, &rules, now, self.0.own_name()) {
+            Ok(Some(posted)) => Ok(transaction.movement(&hot, &posted)?),
+            // A member with as many tags as one may have is no reason to leave a ticket open.
+            Ok(None) | Err(Failure::Refused(_)) => Ok(transaction),
+            Err(failure) => Err(failure.into()),
         }
     }
 
@@ -517,9 +606,15 @@ impl Tickets<'_> {
     }
 }
 
-/// A member sees and touches own tickets only, and none of the desk's own; everything else is not there.
-fn owned(ticket: &Ticket, member: MemberId) -> Result<(), Error> {
-    if ticket.member == member && !ticket.is_internal() { Ok(()) } else { Err(Error::NotFound) }
+/// A member sees and touches tickets of own accounts only, and none of the desk's own; everything else is not there.
+fn owned(ticket: &Ticket, accounts: &[MemberId]) -> Result<(), Error> {
+    if accounts.contains(&ticket.member) && !ticket.is_internal() { Ok(()) } else { Err(Error::NotFound) }
+}
+
+/// Tells of clocks that ran out, once it is written that they did.
+fn tell_breaches(steps: &[&Step]) {
+    let tallies = steps.iter().flat_map(|step| &step.tallies);
+    telemetry::sla_breaches(tallies.filter(|tally| matches!(tally, Tally::Breached(_))).count());
 }
 
 /// Adds steps of different tickets, each over the version read, to a transaction: the tickets, their records, what is
@@ -552,6 +647,14 @@ pub(crate) fn write<'t>(mut transaction: Transaction<'t>, steps: &[(u64, &Step)]
         transaction = transaction.figures(day, shard, &tallies.iter().collect())?;
     }
     Ok(transaction)
+}
+
+/// Whether a ticket was opened about this. Staff may have changed its type since; what else it is about stays.
+fn is_about(stored: &StoredTicket, matter: &Matter) -> bool {
+    let ticket = &stored.ticket;
+    let kind = stored.version > 1 || ticket.kind == matter.kind;
+    kind && (&ticket.order, &ticket.sku, &ticket.line, &ticket.return_reason)
+        == (&matter.order, &matter.sku, &matter.line, &matter.return_reason)
 }
 
 /// A ticket with its records in clear.

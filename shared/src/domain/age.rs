@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::consent::{Floors, Purpose};
+use super::consent::{Decision, Floors, Purpose};
 use crate::values::{Birthday, LocalDay, MonthDay};
 
 /// The years with which childhood ends for the law (PIPL 31: 不满十四周岁).
@@ -35,6 +35,22 @@ impl Own {
             minor_until: birthday.and_then(|birthday| under_fourteen_until(birthday, today)),
             birthday: birthday.map(Birthday::month_day),
         }
+    }
+
+    /// The same for somebody of whom something was known before: who was under 14 then was so when they agreed, too.
+    #[must_use]
+    pub fn told_again(self, birthday: Option<Birthday>, today: LocalDay) -> Self {
+        let known = self.minor_until.filter(|day| birthday.and_then(|b| b.turns(OF_AGE_TO_CONSENT)) == Some(*day));
+        let own = Self::of(birthday, today);
+        Self { minor_until: own.minor_until.or(known), ..own }
+    }
+
+    /// Whether a decision is void, because it is a yes to something for grown-ups by somebody who was under 14.
+    #[must_use]
+    pub fn voids(&self, decision: &Decision) -> bool {
+        decision.granted
+            && decision.purpose.is_for_grown_ups()
+            && self.minor_until.is_some_and(|until| decision.on < until)
     }
 
     /// Whether the member is under 14 on a day.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::age::under_fourteen_until;
-use super::flaw::Flaw;
+use super::flaw::{Flaw, Flaws};
 use super::refusal::Refusal;
 use crate::values::{Birthday, LocalDay, Name};
 
@@ -58,28 +58,27 @@ impl Child {
     /// Everything that is wrong with the growth file, with its place in the request.
     #[must_use]
     pub fn flaws(&self, today: LocalDay) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let mut flaw = |wrong: bool, pointer: String, detail: &str| {
-            if wrong {
-                flaws.push(Flaw { pointer, detail: detail.to_owned() });
-            }
-        };
-        flaw(self.growth.len() > MOST_ENTRIES, "/growth".into(), "must be at most 200 entries");
+        let mut flaws = Flaws::default();
+        flaws.note(self.growth.len() > MOST_ENTRIES, "/growth", "must be at most 200 entries");
         let mut before: Option<LocalDay> = None;
         for (n, entry) in self.growth.iter().enumerate().take(MOST_ENTRIES) {
             let place = |field: &str| format!("/growth/{n}/{field}");
-            flaw(before == Some(entry.on), place("on"), "must differ from the days of the other entries");
+            flaws.note(before == Some(entry.on), place("on"), "must differ from the days of the other entries");
             let in_life = !self.birthday.is_after(entry.on) && entry.on <= today;
-            flaw(!in_life, place("on"), "must lie between the birthday and today");
-            flaw(entry.height_mm.is_some_and(|mm| !HEIGHTS.contains(&mm)), place("height_mm"), "must be 200 to 2300");
-            flaw(
+            flaws.note(!in_life, place("on"), "must lie between the birthday and today");
+            flaws.note(
+                entry.height_mm.is_some_and(|mm| !HEIGHTS.contains(&mm)),
+                place("height_mm"),
+                "must be 200 to 2300",
+            );
+            flaws.note(
                 entry.height_mm.is_none() && entry.size.is_none(),
                 format!("/growth/{n}"),
                 "must have height_mm or size",
             );
             before = Some(entry.on);
         }
-        flaws
+        flaws.0
     }
 }
 

@@ -1,7 +1,7 @@
 //! Facts: everything about one member that a segment's rule may ask for.
 
 use super::age::{ChildAge, Own};
-use super::consent::Floors;
+use super::consent::{Floors, Purpose, agrees};
 use super::days::{PurchaseDays, Window};
 use super::traits::Traits;
 use crate::values::Code;
@@ -35,10 +35,10 @@ impl<'a> Facts<'a> {
         Self { days, window, tier: None, claimed: false, traits, own, children: &[], floors: Floors::NONE }
     }
 
-    /// Purposes with a live consent, by their words.
+    /// Purposes to which the member agrees, by their words; those that are on unless refused, too.
     pub fn consents(&self) -> impl Iterator<Item = &'static str> + use<'a> {
-        let floors = self.floors;
-        self.traits.decisions.iter().filter(move |d| d.is_live(floors)).map(|decision| decision.purpose.word())
+        let (traits, own, floors) = (self.traits, self.own, self.floors);
+        Purpose::ALL.into_iter().filter(move |purpose| agrees(traits, own, *purpose, floors)).map(Purpose::word)
     }
 
     /// Children for whom the guardian's consent is live.

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::consent::{Floors, Purpose, Scope};
-use super::flaw::Flaw;
+use super::flaw::Flaws;
 use crate::digest::{hex, sha256};
 use crate::values::{Actor, Moment, Name, Note};
 
@@ -150,24 +150,20 @@ impl PrivacyPolicy {
     /// The policy as the next version makes it, or everything that is wrong with it, with its place.
     ///
     /// A purpose that was taken out and comes back begins anew: consents of its first time count no more.
-    pub fn next(&self, version: u32, drafts: &[StatementDraft]) -> Result<Self, Vec<Flaw>> {
-        let mut flaws = Vec::new();
-        let mut flaw = |n: usize, place: &str, detail: String| {
-            flaws.push(Flaw { pointer: format!("/statements/{n}{place}"), detail });
-        };
+    pub fn next(&self, version: u32, drafts: &[StatementDraft]) -> Result<Self, Flaws> {
+        let mut flaws = Flaws::default();
         let mut statements = Vec::with_capacity(drafts.len());
         for (n, draft) in drafts.iter().enumerate() {
             let before = self.statement(draft.purpose);
             let same = before.is_some_and(|before| before.text == draft.text);
-            if drafts.iter().take(n).any(|other| other.purpose == draft.purpose) {
-                flaw(n, "/purpose", "must differ from the purposes before it".to_owned());
-            }
+            let place = |part: &str| format!("/statements/{n}{part}");
+            let again = drafts.iter().take(n).any(|other| other.purpose == draft.purpose);
+            flaws.note(again, place("/purpose"), "must differ from the purposes before it");
             for part in draft.text.missing(draft.purpose) {
-                flaw(n, &format!("/text/{part}"), "the law asks for it with this purpose".to_owned());
+                flaws.note(true, place(&format!("/text/{part}")), "the law asks for it with this purpose");
             }
-            if same && !draft.changes.is_empty() {
-                flaw(n, "/changes", "a change of substance must show in the text".to_owned());
-            }
+            let unseen = same && !draft.changes.is_empty();
+            flaws.note(unseen, place("/changes"), "a change of substance must show in the text");
             let sha256 = draft.text.sha256();
             statements.push(match before {
                 Some(before) if same => before.clone(),
@@ -180,7 +176,7 @@ impl PrivacyPolicy {
                 },
             });
         }
-        if flaws.is_empty() { Ok(Self { statements }) } else { Err(flaws) }
+        if flaws.0.is_empty() { Ok(Self { statements }) } else { Err(flaws) }
     }
 
     /// The policy that ships, version 1; an error can't happen, a test reads it.
@@ -188,7 +184,7 @@ impl PrivacyPolicy {
     /// It offers neither third parties nor other countries: whoever names recipients has to say who they are.
     pub fn shipped() -> Result<Self, serde_json::Error> {
         let drafts: Vec<StatementDraft> = serde_json::from_str(include_str!("privacy_policies/shipped.json"))?;
-        Self::default().next(1, &drafts).map_err(|flaws| serde::de::Error::custom(format!("{flaws:?}")))
+        Self::default().next(1, &drafts).map_err(serde::de::Error::custom)
     }
 }
 
@@ -259,7 +255,7 @@ mod tests {
         drafts.push(abroad.clone());
         drafts.push(abroad);
         drafts[1].changes = vec![Substance::Type];
-        let flaws: Vec<String> = shipped().next(2, &drafts).unwrap_err().into_iter().map(|f| f.pointer).collect();
+        let flaws: Vec<String> = shipped().next(2, &drafts).unwrap_err().0.into_iter().map(|f| f.pointer).collect();
         let (last, again) = (drafts.len() - 2, drafts.len() - 1);
         assert_eq!(
             flaws,

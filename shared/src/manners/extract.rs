@@ -1,7 +1,5 @@
 //! What handlers take out of a request: strict bodies, keys, preconditions, ids in the path.
 
-use std::str::FromStr;
-
 use axum::extract::{FromRequest, FromRequestParts, OptionalFromRequestParts, Path, Request};
 use http::request::Parts;
 use http::{StatusCode, header};
@@ -9,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::objects::Objects;
 use super::problem::{Problem, Wrong};
+use crate::cases::Error;
 use crate::values::IdempotencyKey;
 
 /// A JSON body of exactly this shape: an unknown field, a wrong type, a fraction or
@@ -98,7 +97,7 @@ impl<S: Sync> FromRequestParts<S> for Key {
 #[derive(Clone, Copy, Debug)]
 pub struct IfMatch<V = u64>(pub V);
 
-impl<V: FromStr, S: Sync> FromRequestParts<S> for IfMatch<V> {
+impl<V: TryFrom<u64>, S: Sync> FromRequestParts<S> for IfMatch<V> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -107,14 +106,15 @@ impl<V: FromStr, S: Sync> FromRequestParts<S> for IfMatch<V> {
             return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "if_match_missing", detail, "请刷新后再试"));
         };
         let version = value.to_str().ok().and_then(|v| v.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
-        version
-            .map(Self)
-            .ok_or_else(|| Problem::malformed("if_match_invalid", "If-Match must be an ETag as it was given."))
+        let version: u64 = version
+            .ok_or_else(|| Problem::malformed("if_match_invalid", "If-Match must be an ETag as it was given."))?;
+        // No settings have so high a version: it is not the newest, whichever that is.
+        V::try_from(version).map(Self).map_err(|_| Error::VersionMoved.into())
     }
 }
 
 /// Where the version may be left out: an `If-Match` that is there must still be an ETag.
-impl<V: FromStr, S: Sync> OptionalFromRequestParts<S> for IfMatch<V> {
+impl<V: TryFrom<u64>, S: Sync> OptionalFromRequestParts<S> for IfMatch<V> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Option<Self>, Problem> {

@@ -1,5 +1,7 @@
 //! Members' hot items: one compact item per member, the only one that most requests read.
 
+use std::borrow::Cow;
+
 use aws_sdk_dynamodb::types::{
     KeysAndAttributes, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
@@ -10,6 +12,7 @@ use super::{
 };
 use crate::domain::account::Account;
 use crate::domain::age::{ChildAge, Own};
+use crate::domain::campaign::conversion::Conversion;
 use crate::domain::posting::Posted;
 use crate::domain::reach::Reach;
 use crate::domain::traits::Traits;
@@ -48,6 +51,17 @@ impl Hot {
     #[must_use]
     pub fn after(&self, posted: &Posted) -> Self {
         self.with(posted.account.clone(), posted.due_on)
+    }
+
+    /// The hot item with the campaigns marked that an order is a conversion of; the same for nearly everybody.
+    #[must_use]
+    pub fn converted(&self, conversions: &[Conversion]) -> Cow<'_, Self> {
+        if conversions.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let mut hot = self.clone();
+        hot.reach.convert(conversions);
+        Cow::Owned(hot)
     }
 
     /// The hot item after the due index was drained: the date is exact again.
@@ -226,4 +240,34 @@ pub struct Due {
     pub members: Vec<DuePosition>,
     /// Where the next page begins.
     pub next: Option<DuePosition>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An account with something in it that every layout had.
+    fn an_account() -> Account {
+        let mut account = Account::new(MemberId::from_random([7; 16]));
+        account.days.buy(LocalDay::FIRST, crate::values::Fen::yuan(3));
+        account
+    }
+
+    /// The account as it was stored when the last fields of today were not yet there.
+    fn without(account: &Account, last: &impl serde::Serialize) -> Vec<u8> {
+        let mut bytes = postcard::to_stdvec(account).unwrap();
+        bytes.truncate(bytes.len() - postcard::to_stdvec(last).unwrap().len());
+        bytes
+    }
+
+    #[test]
+    fn accounts_of_older_layouts_are_read() {
+        let account = an_account();
+        let second = without(&account, &Own::default());
+        assert_eq!(read_account(Some(2), &second), Ok(account.clone()));
+        let new = (Traits::default(), Vec::<Code>::new(), Vec::<ChildAge>::new(), Own::default());
+        assert_eq!(read_account(Some(1), &without(&account, &new)), Ok(account.clone()));
+        assert_eq!(read_account(Some(SCHEMA), &postcard::to_stdvec(&account).unwrap()), Ok(account));
+        assert!(read_account(Some(SCHEMA), &second).is_err() && read_account(None, &second).is_err());
+    }
 }

@@ -15,6 +15,7 @@ mod memberships;
 mod meter;
 mod pass;
 mod profiles;
+mod receipts;
 mod sends;
 mod settings;
 mod tickets;
@@ -58,11 +59,12 @@ pub struct Names {
     pub members: String,
     /// The journal, by row key.
     pub journal: String,
-    /// Profiles, tags, notes and merges of members; personal fields sealed.
+    /// Profiles, notes, records of consent, children and merges of members; personal fields sealed.
     pub profiles: String,
     /// Keyed hashes of openids, phones, cards and invite codes, each leading to its member.
     pub identities: String,
-    /// Members' wrapped data keys, without point-in-time recovery: a destroyed key must not come back.
+    /// Members' wrapped data keys, and their children's, without point-in-time recovery: a destroyed key must not come
+    /// back.
     pub keys: String,
     /// Settings by version.
     pub settings: String,

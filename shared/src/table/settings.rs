@@ -3,9 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-
-use super::meter::{Kind, count};
 use super::{Freshness, Item, Table, Trouble, ask, get_number, get_text, number, put_if, text};
 use crate::values::Moment;
 
@@ -118,21 +115,6 @@ impl Table {
             .expression_attribute_names("#r", "revision")
             .expression_attribute_values(":r", number(version.revision));
         put_if(put).await
-    }
-
-    /// Writes a record of settings over whatever was there. One call.
-    pub async fn put_version(&self, version: &StoredVersion) -> Result<(), Trouble> {
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.names.settings)
-            .set_item(Some(version.item()))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Write, answer.consumed_capacity());
-        Ok(())
     }
 }
 

@@ -11,6 +11,8 @@ use super::campaigns::{
 use super::journal::{read_entry, write_row, write_tally};
 use super::memberships::{self, Move};
 use super::meter::{Kind, count};
+use super::receipts::{write_name, write_seen};
+use super::sends::write_addressed;
 use super::tickets::{write_asked, write_done, write_figures, write_line, write_record};
 use super::{
     ChildKeys, Hot, Identity, RefundTally, StoredCampaign, StoredCheckpoint, StoredPart, StoredSend, StoredTicket,
@@ -26,7 +28,9 @@ use crate::domain::purchase::Refunded;
 use crate::domain::tally::Figures;
 use crate::domain::ticket::Record;
 use crate::domain::traits::Channel;
-use crate::values::{CampaignId, Category, Fen, ForeignId, LocalDay, MemberId, Moment, RowKey, Source, TicketId};
+use crate::values::{
+    CampaignId, Category, Fen, ForeignId, LocalDay, MemberId, MessageId, Moment, RowKey, SendId, Source, TicketId,
+};
 
 /// What a write in a transaction is, so that a lost one can be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +38,7 @@ enum Slot {
     Member(MemberId),
     Row,
     Asked,
+    Addressed,
     Budget,
     Other,
 }
@@ -47,6 +52,8 @@ pub enum Lost {
     Stale(MemberId, Option<Box<Hot>>),
     /// The member was asked how it was since the day before which they may be asked again.
     AskedLately,
+    /// A triggered campaign has addressed the member since the moment after which it may not do so again.
+    AddressedLately,
     /// A budget is used up.
     Spent,
     /// Another condition failed, or another transaction was in the way: read again and decide anew.
@@ -255,10 +262,36 @@ impl Transaction<'_> {
         Ok(self)
     }
 
+    /// The note that a triggered campaign addresses a member, on condition that it did not after `not_since`; for none,
+    /// that it never did.
+    pub fn addressed(
+        mut self,
+        campaign: CampaignId,
+        member: MemberId,
+        now: Moment,
+        not_since: Option<Moment>,
+    ) -> Result<Self, Trouble> {
+        let write = write_addressed(self.table, campaign, member, now, not_since)?;
+        self.writes.push((Slot::Addressed, write));
+        Ok(self)
+    }
+
     /// A send, on condition that it is still at the version read, and what its move changes in the campaign's counts.
     pub fn send(mut self, send: &StoredSend, counts: &Counts) -> Result<Self, Trouble> {
         self.writes.push((Slot::Other, send.write(self.table)?));
         self.counts(send.send.campaign, count_shard(send.send.id), counts)
+    }
+
+    /// A provider's id of a send, by which its receipts find it.
+    pub fn name(mut self, channel: Channel, id: &MessageId, send: SendId, now: Moment) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_name(self.table, channel, id, send, now)?));
+        Ok(self)
+    }
+
+    /// The note that a push was taken, on condition that it was not.
+    pub fn push(mut self, push: RowKey, now: Moment) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_seen(self.table, push, now)?));
+        Ok(self)
     }
 
     /// Does it. The SDK repeats it with the same token when an answer is lost, so it happens at most once.
@@ -312,6 +345,9 @@ fn cancelled<R>(slots: &[Slot], error: &SdkError<TransactWriteItemsError, R>) ->
             let hot = reason.item().map(Hot::read).transpose()?;
             return Ok(Lost::Stale(*member, hot.map(Box::new)));
         }
+    }
+    if slots.iter().zip(reasons).any(|(slot, reason)| *slot == Slot::Addressed && failed(reason)) {
+        return Ok(Lost::AddressedLately);
     }
     let asked = slots.iter().zip(reasons).any(|(slot, reason)| *slot == Slot::Asked && failed(reason));
     if asked {

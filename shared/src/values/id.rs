@@ -25,6 +25,18 @@ macro_rules! id {
                 RowKey::parse(text).map(Self)
             }
 
+            /// An id from its sixteen bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(RowKey::from_bytes(bytes))
+            }
+
+            /// The sixteen bytes.
+            #[must_use]
+            pub const fn bytes(&self) -> &[u8; 16] {
+                self.0.bytes()
+            }
+
             /// One of `shards` equal parts of all ids.
             #[must_use]
             pub fn shard(self, shards: u8) -> u8 {
@@ -72,4 +84,8 @@ id! {
     /// The id of one send, a campaign's one copy for one member: 32 hexadecimal digits that name neither. Providers
     /// give it back with their receipts.
     SendId
+}
+id! {
+    /// A child's id: 32 hexadecimal digits that say nothing about the child or the guardian.
+    ChildId
 }

@@ -2,7 +2,6 @@
 
 mod amount;
 mod birthday;
-mod child;
 mod day;
 mod id;
 mod moment;
@@ -14,9 +13,8 @@ use serde::{Deserialize, Deserializer};
 
 pub use amount::{Fen, Points, SomeFen, SomePoints, share};
 pub use birthday::{Birthday, MonthDay};
-pub use child::ChildId;
 pub use day::LocalDay;
-pub use id::{CampaignId, SendId, TicketId};
+pub use id::{CampaignId, ChildId, SendId, TicketId};
 pub use moment::Moment;
 pub use name::{
     Actor, Card, Category, Code, Currency, Device, Email, ExternalUserId, ForeignId, IdempotencyKey, InviteCode,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::{House, a_house};
+use tests::{House, a_house, order};
 
 #[tokio::test]
 async fn settings_are_saved_on_top_of_what_was_read() {
@@ -71,13 +71,32 @@ async fn a_dry_run_tells_who_would_rise_and_who_would_fall_and_changes_nothing()
     house.as_manager("GET", &unknown).send().await.refuses(404, "not_found");
 }
 
-/// Tries other settings on history, and asks until the queue has done its work.
+#[tokio::test]
+async fn a_history_that_new_settings_do_not_fit_keeps_a_dry_run_from_nobody_else() {
+    let house = a_house().await;
+    let (anna, bo) = (house.a_member("00001").await, house.a_member("00002").await);
+    let _ = house.buys(&anna, 600_00).await;
+    let mut in_yuan = order("C-1", &json!({ "member_id": bo.id }), &house.now(), 100_00);
+    in_yuan["currency"] = json!("CNY");
+    let _ = house.sells(in_yuan).await;
+    let (mut abroad, tag) = house.program().await;
+    abroad["currency"] = json!("USD");
+    let found = tried(&house, &tag, &abroad).await;
+    assert_eq!((&found["members"], &found["skipped"]), (&json!(1), &json!(1)), "{found}");
+}
+
+/// Tries other thresholds and rates on history.
 async fn dry_run(house: &House, silver: u64, rate: u32) -> Value {
     let (mut program, tag) = house.program().await;
     program["ladder"]["tiers"][1]["spend"] = json!(silver);
     program["earning"]["points"] = json!(rate);
     program["ladder"]["tiers"][1]["earn_percent"] = json!(100);
-    let started = house.as_manager("PUT", "/v1/program?dry_run=true").header("if-match", &tag).json(&program).send();
+    tried(house, &tag, &program).await
+}
+
+/// Tries settings on history, and asks until the queue has done its work.
+async fn tried(house: &House, tag: &str, program: &Value) -> Value {
+    let started = house.as_manager("PUT", "/v1/program?dry_run=true").header("if-match", tag).json(program).send();
     let started = started.await;
     let _ = started.expect(202);
     let asked = async {

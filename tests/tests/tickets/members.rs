@@ -61,6 +61,37 @@ async fn another_members_ticket_is_not_there() {
 }
 
 #[tokio::test]
+async fn tickets_of_an_account_that_was_merged_into_this_one_are_the_members_own_until_it_is_undone() {
+    let (house, anna) = a_house_with_anna().await;
+    let card = house.a_member("00002").await;
+    let opened = json!({ "member_id": card.id, "type": "quality", "text": "在店里买的开胶了" });
+    let opened = house.as_role("agent", "POST", "/v1/tickets").key(&house.a_key()).json(&opened).send().await;
+    let before = opened.expect(201);
+    let own = opens(&house, &anna, "other", "在吗").await;
+    mine(&house, &anna, &before).await.refuses(404, "not_found");
+    let merges = format!("/v1/members/{}/merges", anna.id);
+    let merge = json!({ "other": card.id, "reason": "同一人" });
+    let merged = house.as_manager("POST", &merges).json(&merge).send().await.expect(201);
+    let first = house.as_member(&anna, "GET", "/v1/me/tickets").send().await;
+    assert_eq!((first.cost().calls, &first.json()["items"][0]["id"]), (2, &own["id"]));
+    let rest = format!("/v1/me/tickets?cursor={}", first.json()["next"].as_str().unwrap());
+    let rest = house.as_member(&anna, "GET", &rest).send().await.expect(200);
+    assert_eq!((&rest["items"][0]["id"], &rest["next"]), (&before["id"], &Value::Null));
+    let _ = writes(&house, &anna, &before, "我办了会员").await.expect(201);
+    let seen = mine(&house, &anna, &before).await.expect(200);
+    assert_eq!(said(&seen), [("service", "在店里买的开胶了"), ("me", "我办了会员")]);
+    assert_eq!(closes(&house, &anna, &before).await.expect(200)["state"], "closed");
+    let undo = format!("{merges}/{}", merged["id"].as_str().unwrap());
+    assert_eq!(house.as_manager("DELETE", &undo).send().await.status, 204);
+    let login = json!({ "provider": "wechat", "code": "dev:anna" });
+    let session = house.call("POST", "/v1/sessions").json(&login).send().await.expect(200);
+    let asks = async |path: &str| house.call("GET", path).token(session["access_token"].as_str().unwrap()).send().await;
+    asks(&format!("/v1/me/tickets/{}", before["id"].as_str().unwrap())).await.refuses(404, "not_found");
+    let list = asks("/v1/me/tickets").await.expect(200);
+    assert_eq!((list["items"].as_array().unwrap().len(), &list["next"]), (1, &Value::Null));
+}
+
+#[tokio::test]
 async fn a_request_that_is_repeated_opens_one_ticket_and_writes_one_message() {
     let (house, anna) = a_house_with_anna().await;
     let body = json!({ "type": "quality", "text": "开胶" });
@@ -69,6 +100,10 @@ async fn a_request_that_is_repeated_opens_one_ticket_and_writes_one_message() {
     assert_eq!(open(&body).await.expect(201), first);
     open(&json!({ "type": "quality", "text": "别的" })).await.refuses(422, "key_reused");
     open(&json!({ "type": "price", "text": "开胶" })).await.refuses(422, "key_reused");
+    let about = json!({ "type": "quality", "text": "开胶", "order": { "source": "pos-1", "id": "S-1" } });
+    open(&about).await.refuses(422, "key_reused");
+    let _ = decides(&house, &first, &json!({ "type": "size_return" })).await.expect(200);
+    assert_eq!(open(&body).await.expect(201)["id"], first["id"], "what the desk made of it is no other content");
     let path = format!("/v1/me/tickets/{}/messages", first["id"].as_str().unwrap());
     let write =
         |text: &str| house.as_member(&anna, "POST", &path).key("a-message").json(&json!({ "text": text })).send();

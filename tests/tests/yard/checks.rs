@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use huitou::domain::account::{Account, Membership};
+use huitou::domain::consent::Record;
 use huitou::domain::entry::{Entry, What};
 use huitou::domain::proof::prove;
 use huitou::table::{DUE_SHARDS, Freshness, Hot, MembersPage, ScanShard};
@@ -100,12 +101,14 @@ impl World {
         let rows = self.yard.process().table().whole_journal(account).await.unwrap();
         assert_eq!(prove(account.member, &rows, account).fault, None);
         let (mut acknowledged, mut of_merges) = (0, 0);
+        let mut decided: BTreeSet<RowKey> = BTreeSet::new();
         let mut seen: BTreeSet<RowKey> = BTreeSet::new();
         for row in rows {
             let entry = Entry::read(row.key, &row.text).unwrap();
             assert!(seen.insert(entry.row), "{entry:?} is there twice");
             match entry.what {
                 What::Settlement => {}
+                What::Consent { .. } => drop(decided.insert(entry.row)),
                 What::MergedIn { .. }
                 | What::MergedOut { .. }
                 | What::MergeTakenBack { .. }
@@ -116,7 +119,24 @@ impl World {
                 }
             }
         }
+        assert_eq!(self.records(account.member).await, decided, "each decision has its row and its record");
         (acknowledged, of_merges)
+    }
+
+    /// The ids of a member's records of consent.
+    async fn records(&self, member: MemberId) -> BTreeSet<RowKey> {
+        let (mut ids, mut after) = (BTreeSet::new(), None);
+        loop {
+            let (records, next) = self.yard.process().table().consents(member, after.as_deref(), 2).await.unwrap();
+            for record in records {
+                let record: Record = serde_json::from_str(&record).unwrap();
+                assert!(ids.insert(record.id), "{record:?} is there twice");
+            }
+            after = next;
+            if after.is_none() {
+                return ids;
+            }
+        }
     }
 
     /// The accounts as another world sees them in which the same has happened: without what is drawn at random.

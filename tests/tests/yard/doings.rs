@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use huitou::domain::consent::Purpose;
 use huitou::domain::order::Topic;
 use proptest::prelude::*;
 
@@ -35,6 +36,7 @@ pub(crate) enum Doing {
     CheckIn { who: usize },
     Adjust { who: usize, points: i64 },
     Event { who: usize, topic: Topic, by_card: bool },
+    Decide { who: usize, purpose: Purpose, granted: bool },
     Merge { survivor: usize, absorbed: usize },
     Undo { merge: usize },
     Drain,
@@ -94,6 +96,7 @@ fn buy() -> impl Strategy<Value = Buy> {
 /// Anything that may happen.
 pub(crate) fn doing() -> impl Strategy<Value = Doing> {
     let topic = prop_oneof![Just(Topic::Review), Just(Topic::Share), Just(Topic::Photo), Just(Topic::View)];
+    let purpose = prop_oneof![Just(Purpose::Sms), Just(Purpose::Personalisation), Just(Purpose::Profiling)];
     let percent = prop_oneof![3 => 1_u64..100, 2 => Just(100_u64), 1 => Just(120_u64)];
     prop_oneof![
         12 => prop::collection::vec(buy(), 1..5).prop_map(Doing::Orders),
@@ -108,6 +111,7 @@ pub(crate) fn doing() -> impl Strategy<Value = Doing> {
         2 => who().prop_map(|who| Doing::CheckIn { who }),
         3 => (who(), prop_oneof![3 => 1_i64..500, 2 => -200_i64..0]).prop_map(|(who, points)| Doing::Adjust { who, points }),
         2 => (who(), topic, any::<bool>()).prop_map(|(who, topic, by_card)| Doing::Event { who, topic, by_card }),
+        4 => (who(), purpose, any::<bool>()).prop_map(|(who, purpose, granted)| Doing::Decide { who, purpose, granted }),
         3 => (who(), who()).prop_map(|(survivor, absorbed)| Doing::Merge { survivor, absorbed }),
         3 => any::<usize>().prop_map(|merge| Doing::Undo { merge }),
         3 => Just(Doing::Drain),

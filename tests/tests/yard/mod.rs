@@ -97,6 +97,7 @@ impl Yard {
             queues: Queues::client(queues.http_client()),
             clock: Arc::new(DevClock::new()),
             objects: LocalObjects::new(None, "http://127.0.0.1:9", [7; 32]),
+            providers: None,
             recorder: Recorder::default(),
             wechat_url: "http://127.0.0.1:9".to_owned(),
             secret: [7; 32],

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use huitou::app::App;
+use huitou::cases::consents::Held;
 use huitou::cases::intake::{Accepted, Customer};
 use huitou::cases::merges::{Done, Wish};
 use huitou::cases::people::Handle;
 use huitou::cases::recompute::{Drained, all_shards};
 use huitou::cases::{Error, Who};
+use huitou::domain::consent::{self, Via};
 use huitou::domain::earning::Event;
 use huitou::domain::entry::Entry;
 use huitou::domain::order::Order;
@@ -39,6 +41,7 @@ enum Call {
     CheckIn(Who, String),
     Adjust(Who, String, i64),
     Event(Customer, Event),
+    Decide(Who, consent::Wish),
     Merge(Wish),
     /// Who goes on, and the merge.
     Undo(MemberId, RowKey),
@@ -52,6 +55,7 @@ pub(crate) enum Said {
     Nothing,
     Orders(Vec<Result<Accepted, Error>>),
     Entry(Result<Entry, Error>),
+    Decided(Result<Held, Error>),
     Merged(Result<Done, Error>),
     Undone(Result<(), Error>),
     Drained(Result<Drained, Error>),
@@ -63,6 +67,7 @@ impl Said {
             Self::Nothing => Vec::new(),
             Self::Orders(results) => results.iter().filter_map(|r| r.as_ref().err()).collect(),
             Self::Entry(result) => result.as_ref().err().into_iter().collect(),
+            Self::Decided(result) => result.as_ref().err().into_iter().collect(),
             Self::Merged(result) => result.as_ref().err().into_iter().collect(),
             Self::Undone(result) => result.as_ref().err().into_iter().collect(),
             Self::Drained(result) => result.as_ref().err().into_iter().collect(),
@@ -93,6 +98,7 @@ impl Said {
                 each.collect::<Vec<_>>().join("\n")
             }
             Self::Entry(result) => format!("{:?}", result.as_ref().map(entry)),
+            Self::Decided(result) => format!("{:?}", result.as_ref().map(|held| (held.live, held.decision))),
             Self::Merged(result) => format!("{:?}", result.as_ref().map(|done| (done.at, &done.moved))),
             Self::Undone(result) => format!("{result:?}"),
             Self::Drained(result) => format!("{:?}", result.as_ref().map(|drained| drained.finished)),
@@ -263,6 +269,13 @@ impl World {
                 };
                 let (id, at) = (foreign(&key), self.yard.now());
                 Some(Call::Event(customer, Event { source: source(), id, topic: *topic, about: None, at }))
+            }
+            Doing::Decide { who, purpose, granted } => {
+                let agrees_to = granted.then_some(1);
+                Some(Call::Decide(
+                    self.who(*who)?,
+                    consent::Wish { agrees_to, ..consent::Wish::no(*purpose, Via::MiniProgram) },
+                ))
             }
             Doing::Merge { survivor, absorbed } => Some(Call::Merge(Wish {
                 survivor: self.members[*survivor]?,
@@ -471,6 +484,7 @@ async fn perform(app: &App, call: &Call) -> Said {
             return Said::Orders(results.unwrap_or_else(|error| vec![Err(error); batch.len()]));
         }
         Call::Merge(wish) => return Said::Merged(app.merges().merge(wish).await),
+        Call::Decide(who, wish) => return Said::Decided(app.consents().decide(who, wish).await),
         Call::Undo(survivor, merge) => return Said::Undone(app.merges().undo(*survivor, *merge, &till()).await),
         Call::Drain => return Said::Drained(app.recompute().drain(&all_shards(), ENOUGH).await),
         Call::Refund(order, refund) => app.intake().refund(&source(), order, refund, &till()).await,
@@ -495,6 +509,9 @@ fn agree(first: &Said, second: &Said) {
                 assert!(!second.created, "{:?} was acknowledged, and created again", first.entry.row);
                 assert_eq!(first.entry, second.entry);
             }
+        }
+        (Said::Decided(Ok(first)), Said::Decided(second)) => {
+            assert_eq!(Some(first.live), second.as_ref().ok().map(|second| second.live));
         }
         (Said::Entry(Ok(first)), Said::Entry(second)) => assert_eq!(Ok(first), second.as_ref()),
         _ => {}

@@ -5,16 +5,20 @@
 //! decisions are here, pure: whether something may go ([`gates`]), to whom which wording goes ([`assign`]), when it may
 //! arrive ([`quiet`]), and when a provider is left alone ([`circuit`]).
 
+pub mod answer;
 pub mod assign;
 pub mod circuit;
 pub mod content;
+pub mod conversion;
 pub mod counts;
 pub mod definition;
 pub mod gates;
 pub mod limits;
 pub mod outcome;
 pub mod quiet;
+pub mod report;
 pub mod send;
+mod trigger;
 mod turn;
 
 use serde::{Deserialize, Serialize};

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Floors, Purpose};
+use super::{Decision, Floors, Purpose};
 use crate::domain::account::Account;
-use crate::domain::traits::Channel;
+use crate::domain::age::Own;
+use crate::domain::traits::{Channel, Traits};
 use crate::values::LocalDay;
 
 /// Why a member may not be sent a commercial message.
@@ -19,11 +20,21 @@ pub enum Bar {
     Outdated,
 }
 
+/// Whether somebody who is not under 14 now agrees to a purpose, as their decisions say.
+pub(in crate::domain) fn agrees(traits: &Traits, own: Own, purpose: Purpose, floors: Floors) -> bool {
+    let decision = traits.decision(purpose).filter(|decision| !own.voids(decision));
+    if purpose.is_on_unless_refused() {
+        decision.is_none_or(|decision| decision.granted)
+    } else {
+        decision.is_some_and(|decision| decision.is_live(floors))
+    }
+}
+
 impl Account {
     /// Whether a commercial message on this channel may be sent to the member on a day, or what stands against it.
     /// Asked when an audience is chosen, and again right before each message leaves.
     pub fn may_be_sent(&self, channel: Channel, floors: Floors, on: LocalDay) -> Result<(), Bar> {
-        let decision = self.traits.decision(Purpose::of_channel(channel)).filter(|decision| decision.granted);
+        let decision = self.decision(Purpose::of_channel(channel)).filter(|decision| decision.granted);
         match decision {
             _ if self.own.is_minor(on) => Err(Bar::UnderFourteen),
             None => Err(Bar::NoConsent),
@@ -32,17 +43,16 @@ impl Account {
         }
     }
 
+    /// The last decision about a purpose, unless it is void.
+    pub(super) fn decision(&self, purpose: Purpose) -> Option<&Decision> {
+        self.traits.decision(purpose).filter(|decision| !self.own.voids(decision))
+    }
+
     /// Whether a purpose may be processed for on a day.
     #[must_use]
     pub fn agrees_to(&self, purpose: Purpose, floors: Floors, on: LocalDay) -> bool {
-        let decision = self.traits.decision(purpose);
         let closed = purpose.is_for_grown_ups() && self.own.is_minor(on);
-        !closed
-            && if purpose.is_on_unless_refused() {
-                decision.is_none_or(|decision| decision.granted)
-            } else {
-                decision.is_some_and(|decision| decision.is_live(floors))
-            }
+        !closed && agrees(&self.traits, self.own, purpose, floors)
     }
 
     /// Whether the member may be judged by what is known of them: nobody under 14 is, nor whoever restricts it. Who is

@@ -11,6 +11,7 @@ mod purpose;
 
 use serde::{Deserialize, Serialize};
 
+pub(in crate::domain) use gate::agrees;
 pub use gate::{Bar, is_opt_out};
 pub use purpose::{Purpose, Scope};
 
@@ -59,7 +60,8 @@ impl Floors {
 }
 
 /// The last decision about a purpose, as the hot item keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ConsentDecision)]
 pub struct Decision {
     /// About what.
     pub purpose: Purpose,
@@ -285,7 +287,7 @@ pub fn decide(
 ) -> Result<Option<Decided>, Failure> {
     let told = told(before, wish, policy, now.day())?;
     let granted = wish.agrees_to.is_some();
-    if says_the_same(before.traits.decision(wish.purpose), granted, told.version, now.day()) {
+    if says_the_same(before.decision(wish.purpose), granted, told.version, now.day()) {
         return Ok(None);
     }
     let row = row(before, wish.purpose);
