@@ -27,7 +27,7 @@ use crate::values::{Actor, Moment};
 use crate::wechat::WeChat;
 
 /// What an app is made of: built once at start-up, by a function's `main` or by the local host.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Parts {
     /// The tables.
     pub table: Table,

@@ -31,7 +31,7 @@ pub const WECHAT_SECRET: &str = "stand-in-secret";
 
 /// What the stand-ins know the brand by, and it them; drawn, because receipts come by a path that nobody guesses.
 pub(crate) fn secrets(entropy: &dyn Entropy) -> ProviderSecrets {
-    let random = || entropy::bytes::<16>(entropy).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let random = || format!("{:032x}", u128::from_be_bytes(entropy::bytes(entropy)));
     let keys = || Keys { id: "stand-in".to_owned(), secret: "stand-in".to_owned() };
     ProviderSecrets {
         wecom: Some("stand-in".to_owned()),
