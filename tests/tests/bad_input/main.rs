@@ -289,7 +289,11 @@ async fn routes_of_tickets(house: &House, anna: &Member) -> Vec<Route> {
     let own = json!({ "type": "quality", "text": "开胶" });
     let at = |rest: &str| format!("/v1/tickets/{ticket}{rest}");
     vec![
-        Route { optional: &["faq"], full: with_every_shift(&desk), ..route("manager", "PUT", "/v1/desk", desk) },
+        Route {
+            optional: &["faq", "closed_tag"],
+            full: with_every_shift(&desk),
+            ..route("manager", "PUT", "/v1/desk", desk)
+        },
         Route { full: about(own.clone()), ..route("member", "POST", "/v1/me/tickets", own) },
         route("member", "POST", &format!("/v1/me/tickets/{ticket}/messages"), json!({ "text": "还是坏的" })),
         route("member", "POST", "/v1/me/attachments", json!({ "type": "image/jpeg", "bytes": 1_000 })),

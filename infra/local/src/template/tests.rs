@@ -30,6 +30,7 @@ fn every_function_has_the_name_of_its_crate() {
             ("Segments", "segments"),
             ("SignUp", "sign-up"),
             ("Tickets", "tickets"),
+            ("Tracking", "tracking"),
         ]
     );
 }
@@ -166,7 +167,7 @@ fn tables_have_the_keys_and_indexes_that_the_product_counts_on() {
             "Members: member S HASH",
             "Memberships: segment_shard S HASH, member S RANGE; streams NEW_AND_OLD_IMAGES",
             "Profiles: member S HASH, part S RANGE; expires",
-            "Sends: send S HASH",
+            "Sends: send S HASH; expires",
             "Settings: subject S HASH, version N RANGE",
             "TicketTable: ticket S HASH, part S RANGE",
         ]
