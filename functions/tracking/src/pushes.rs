@@ -46,13 +46,12 @@ pub(crate) async fn take_push(
     body: Posted,
 ) -> Result<Response, Problem> {
     let message = keys(&app)?.open(&query, &body, app.wall()).map_err(refused)?;
-    match Pushed::read(&message) {
-        Some(pushed) => {
-            let taken = app.tracking().pushed(&pushed).await?;
-            tracing::info!(known = taken.known, unknown = taken.unknown, "a push");
-        }
+    if let Some(pushed) = Pushed::read(&message) {
+        let taken = app.tracking().pushed(&pushed).await?;
+        tracing::info!(known = taken.known, unknown = taken.unknown, "a push");
+    } else {
         // It is WeChat's; that we can't use it is no reason to have it again.
-        None => tracing::info!("a push of another form"),
+        tracing::info!("a push of another form");
     }
     Ok(plain(SUCCESS.to_owned()))
 }
