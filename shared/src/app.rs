@@ -7,6 +7,7 @@ use crate::cases::campaigns::KeptCampaigns;
 use crate::cases::tracking::Doors;
 use crate::channels::Senders;
 use crate::clock::Clock;
+use crate::domain::campaign::Campaign;
 use crate::domain::campaign::limits::LimitsVersion;
 use crate::domain::clv::Model;
 use crate::domain::desk::DeskVersion;
@@ -77,6 +78,7 @@ struct Inner {
     model: Kept<Option<Arc<Model>>>,
     desk: Kept<DeskVersion>,
     playbooks: Kept<Playbooks>,
+    triggered: Kept<Vec<Campaign>>,
     campaigns: KeptCampaigns,
     limits: Kept<LimitsVersion>,
     privacy_policy: Kept<PolicyVersion>,
@@ -98,6 +100,7 @@ impl App {
             model: Kept::default(),
             desk: Kept::default(),
             playbooks: Kept::default(),
+            triggered: Kept::default(),
             campaigns: KeptCampaigns::default(),
             limits: Kept::default(),
             privacy_policy: Kept::default(),
@@ -171,6 +174,10 @@ impl App {
 
     pub(crate) fn kept_playbooks(&self) -> &Kept<Playbooks> {
         &self.0.playbooks
+    }
+
+    pub(crate) fn kept_triggered(&self) -> &Kept<Vec<Campaign>> {
+        &self.0.triggered
     }
 
     pub(crate) fn kept_campaigns(&self) -> &KeptCampaigns {

@@ -130,7 +130,7 @@ impl Till {
             guide: None,
         };
         let rules = Rules { now: &self.rules, then: &self.rules.version };
-        let posted = purchase::purchase(&self.account, &order, rules, self.now, staff());
+        let posted = purchase::purchase(&self.account, &order, &[], rules, self.now, staff());
         let What::Order { earned, .. } = self.take(posted).what else { panic!("not an order") };
         self.orders.push(Sold { order, earned, rules: self.rules.clone(), refunded: Refunded::default() });
         earned.number()

@@ -71,7 +71,7 @@ fn a_member(number: u32, rules: &Rulebook, bought: &[Moment]) -> Hot {
             guide: None,
         };
         let rules = Rules { now: rules, then: &rules.version };
-        let posted = purchase(&hot.account, &order, rules, *at, Actor::parse("till:1").unwrap()).unwrap();
+        let posted = purchase(&hot.account, &order, &[], rules, *at, Actor::parse("till:1").unwrap()).unwrap();
         hot = hot.after(&posted);
     }
     hot

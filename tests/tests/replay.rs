@@ -148,7 +148,7 @@ impl Replay {
         let rules = Rules { now: &self.rules, then: &self.rules.version };
         let member = &mut self.members[place];
         member.bought.buy(sold.day, order.amount);
-        let posted = purchase(&member.account, &order, rules, order.paid_at, by).unwrap();
+        let posted = purchase(&member.account, &order, &[], rules, order.paid_at, by).unwrap();
         let earlier = [member.due_on, posted.due_on].into_iter().flatten().min();
         self.note(place, posted, earlier);
     }

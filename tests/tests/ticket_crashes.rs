@@ -215,16 +215,16 @@ async fn a_bad_answer_comes_to_one_follow_up_wherever_the_process_dies() {
     let mut calm = Life::new(scores(1, 0)).await;
     calm.lives(None).await;
     let (_, follow_ups, tags, figures) = calm.in_essence().await;
-    assert_eq!((follow_ups.len(), tags.len()), (1, 0));
+    assert_eq!((follow_ups.len(), &tags[..]), (1, &["工单已结".to_owned()][..]));
     assert_eq!(["opened", "csat.1", "breached.next_reply", "鞋.complaints"].map(|name| figures.get(name)), [1; 4]);
     dies_at_every_call(scores(1, 0)).await;
 }
 
 #[tokio::test]
-async fn a_good_answer_comes_to_one_tag_wherever_the_process_dies() {
+async fn a_solved_ticket_and_a_good_answer_come_to_one_tag_each_wherever_the_process_dies() {
     let mut calm = Life::new(scores(5, 10)).await;
     calm.lives(None).await;
     let (_, follow_ups, tags, _) = calm.in_essence().await;
-    assert_eq!((follow_ups.len(), tags.len()), (0, 1));
+    assert_eq!((follow_ups.len(), &tags[..]), (0, &["工单已结", "推荐者"].map(str::to_owned)[..]));
     dies_at_every_call(scores(5, 10)).await;
 }

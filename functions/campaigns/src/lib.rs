@@ -6,6 +6,7 @@
 mod acts;
 mod definitions;
 mod limits;
+mod report;
 
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(acts::pause))
         .routes(routes!(acts::resume))
         .routes(routes!(acts::stop))
+        .routes(routes!(report::read))
         .routes(routes!(limits::read, limits::save))
 }
 

@@ -45,5 +45,9 @@ async fn follow(app: &App, record: &Value) -> Result<(), batch::Failure> {
         Acted::Done => tracing::info!(segment, %member, ?way, "a playbook acted"),
         passed => tracing::info!(segment, %member, ?way, why = ?passed, "a playbook did not act"),
     }
+    let set_off = app.triggers().follow(&on).await?;
+    if set_off > 0 {
+        tracing::info!(segment, %member, ?way, set_off, "campaigns were set off");
+    }
     Ok(())
 }

@@ -27,6 +27,7 @@ Options of run and demo:
 Options of demo:
   --file CSV         load this file instead: columns customer, order, date, fen, with a header line
   --json             print the summary as one JSON object on stdout, and everything else on stderr
+  --campaign         write to the dormant a month before the log's end, and report what became of it
   --exit             end after the summary
 
 Options of token:
@@ -76,12 +77,15 @@ pub struct Demo {
     pub file: Option<PathBuf>,
     /// Whether stdout is for one JSON object only.
     pub json: bool,
+    /// Whether to launch a campaign a month before the log's end.
+    pub campaign: bool,
     /// Whether to end after the summary.
     pub exit: bool,
 }
 
 /// Every option that was given, before it is known which command it belongs to.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each switch of the command line")]
 struct Given {
     command: Option<String>,
     port: Option<u16>,
@@ -91,6 +95,7 @@ struct Given {
     programme: Option<PathBuf>,
     file: Option<PathBuf>,
     json: bool,
+    campaign: bool,
     exit: bool,
     role: Option<String>,
     member: Option<String>,
@@ -118,9 +123,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
     match given.command.as_deref() {
         None | Some("run") => given.allow("run", &RUN).and_then(|()| given.run()).map(Command::Run),
         Some("demo") => {
-            given.allow("demo", &[RUN.as_slice(), &["file", "json", "exit"]].concat())?;
-            let (file, json, exit) = (given.file.clone(), given.json, given.exit);
-            Ok(Command::Demo(Demo { run: given.run()?, file, json, exit }))
+            given.allow("demo", &[RUN.as_slice(), &["file", "json", "campaign", "exit"]].concat())?;
+            let (file, json) = (given.file.clone(), given.json);
+            let (campaign, exit) = (given.campaign, given.exit);
+            Ok(Command::Demo(Demo { run: given.run()?, file, json, campaign, exit }))
         }
         Some("token") => given.allow("token", &["role", "member", "subject", "data"]).and_then(|()| given.token()),
         Some(other) => Err(format!("There is no command {other}: it is run, demo or token; see --help.")),
@@ -158,6 +164,7 @@ impl Given {
             "programme" => self.programme = Some(text("a file")?.into()),
             "file" => self.file = Some(text("a file")?.into()),
             "json" => self.json = true,
+            "campaign" => self.campaign = true,
             "exit" => self.exit = true,
             "role" => self.role = Some(text("a role")?),
             "member" => self.member = Some(text("a member's id")?),
@@ -216,10 +223,11 @@ mod tests {
 
     #[test]
     fn the_demo_takes_the_options_of_run_and_its_own() {
-        let Command::Demo(demo) = parsed("demo --json --exit --memory --port=0 --file x.csv").unwrap() else {
+        let Command::Demo(demo) = parsed("demo --json --campaign --exit --memory --port=0 --file x.csv").unwrap()
+        else {
             panic!()
         };
-        assert!(demo.json && demo.exit);
+        assert!(demo.json && demo.campaign && demo.exit);
         assert_eq!((demo.run.host.port, demo.run.host.store), (0, Store::Memory));
         assert_eq!(demo.file, Some("x.csv".into()));
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Write as _, stderr, stdout};
 use std::path::Path;
 
+use huitou::clock::Clock as _;
 use huitou::domain::days::Window;
 use huitou::domain::program::Shipped;
 use huitou::values::Moment;
@@ -19,6 +20,7 @@ use crate::demo::log::{Log, cdnow_path, read_cdnow};
 use crate::demo::migration::{self, Placing};
 use crate::demo::progress::Progress;
 use crate::demo::summary;
+use crate::demo::wake_up;
 use crate::host::{Host, Options};
 use crate::wire::{self, Bearer, ROLES};
 
@@ -73,7 +75,7 @@ async fn perform_demo(demo: &Demo) -> Result<(), String> {
     // The nights in between would be done one after the other, and all of them is what the settling below does.
     host.scheduler.rest(true);
     let before = Placing::read(&host.app).await?;
-    let imported = import::run(host.address, &token, &log, Progress::on_stderr(log.purchases.len() as u64)).await?;
+    let (imported, operator) = Box::pin(load(demo, &host, &token, log)).await?;
     tell(&told(&imported));
     if let Some(clock) = demo.run.host.clock {
         host.clock.set(clock);
@@ -89,6 +91,13 @@ async fn perform_demo(demo: &Demo) -> Result<(), String> {
         object.insert("seconds".to_owned(), json!(imported.elapsed.as_secs()));
         object.insert("moves".to_owned(), json!(moves));
     }
+    let report = match operator {
+        Some(mut operator) => Some(operator.reads_the_report().await?),
+        None => None,
+    };
+    if let (Some(object), Some(report)) = (summary.as_object_mut(), &report) {
+        object.insert("campaign".to_owned(), report.clone());
+    }
     if demo.json {
         print(&summary.to_string());
     } else {
@@ -96,6 +105,9 @@ async fn perform_demo(demo: &Demo) -> Result<(), String> {
         if !moves.is_empty() {
             print(&format!("\n  moved between value segments since the run before{}", migration::for_people(&moves)));
         }
+    }
+    if let (false, Some(report)) = (demo.json, &report) {
+        print(&wake_up::for_people(report));
     }
     if demo.exit {
         host.stop().await;
@@ -109,6 +121,34 @@ async fn perform_demo(demo: &Demo) -> Result<(), String> {
         until_asked_to_stop(host).await;
     }
     Ok(())
+}
+
+/// Loads a log. In the midst of it the campaign is launched, if one is asked for: what comes after is what its customers
+/// really did.
+async fn load(
+    demo: &Demo,
+    host: &Host,
+    token: &str,
+    log: Log,
+) -> Result<(Imported, Option<wake_up::Operator>), String> {
+    let progress = |log: &Log| Progress::on_stderr(log.purchases.len() as u64);
+    let Some(last) = log.purchases.last().filter(|_| demo.campaign) else {
+        return Ok((import::run(host.address, token, &log, progress(&log)).await?, None));
+    };
+    let launch = last.day.minus(wake_up::DAYS);
+    let customers = log.customers();
+    let (before, after) = log.split(launch);
+    let imported = import::run(host.address, token, &before, progress(&before)).await?;
+    summary::settle(&host.app).await?;
+    tell(&format!("It is {launch}. Letting the dormant agree to messages, for which nobody ever asked them ..."));
+    let members = wake_up::everybody_agrees(&host.app).await?;
+    let staff = Bearer { role: "operator".to_owned(), member: None, subject: Some("demo".to_owned()) };
+    let staff = wire::token(&host.surroundings.secret, &staff)?;
+    let mut operator = wake_up::Operator::launches(host.address, staff, launch, host.clock.now()).await?;
+    let took = operator.waits(members).await?;
+    tell(&format!("{members} messages went out or were held back in {:.1} s.", took.as_secs_f64()));
+    let rest = import::run(host.address, token, &after, progress(&after)).await?;
+    Ok((Imported { customers, ..imported.joined(rest) }, Some(operator)))
 }
 
 /// Starts the clock with the log, unless the user says otherwise: nightly work that an interrupted import left in the

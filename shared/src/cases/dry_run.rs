@@ -230,8 +230,8 @@ fn replay(member: MemberId, entries: &[Entry], new: &Rulebook) -> Result<Replay,
     let (mut orders, mut points_now, mut points_then) = (0, Points::ZERO, Points::ZERO);
     for entry in entries {
         match &entry.what {
-            What::Order { order, earned } => {
-                let posted = purchase(&account, order, rules, entry.at, entry.by.clone())?;
+            What::Order { order, earned, .. } => {
+                let posted = purchase(&account, order, &[], rules, entry.at, entry.by.clone())?;
                 let What::Order { earned: then, .. } = posted.entry.what else { continue };
                 account = posted.account;
                 known.push((order, then, Refunded::default()));

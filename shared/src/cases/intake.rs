@@ -9,6 +9,8 @@ use crate::cases::ledger::{Patience, replay};
 use crate::cases::people::{Acquisition, Handle};
 use crate::cases::{Error, Who};
 use crate::domain::account::Account;
+use crate::domain::campaign::conversion::Conversion;
+use crate::domain::campaign::counts::Counts;
 use crate::domain::earning::{self, Event};
 use crate::domain::entry::{Entry, What};
 use crate::domain::order::Order;
@@ -16,7 +18,7 @@ use crate::domain::posting::Posted;
 use crate::domain::purchase::{self, Refund, Rules};
 use crate::domain::refusal::Refusal;
 use crate::domain::rulebook::Rulebook;
-use crate::table::{Freshness, Hot, Lost, Outcome};
+use crate::table::{Freshness, Hot, Lost, Outcome, Transaction, count_shard};
 use crate::values::{Actor, Code, ForeignId, MemberId, RowKey, Source};
 
 /// Whom an order is for.
@@ -59,7 +61,7 @@ impl Intake<'_> {
     /// A batch of orders, each accepted or refused by itself, answered in the order sent.
     ///
     /// Two reads for the whole batch (who has the handles, the hot items), then one transaction per order of four
-    /// write units. One customer's orders are booked one after the other, different customers' side by side. After
+    /// write units, and two more for every campaign whose window is open for the customer. One customer's orders are booked one after the other, different customers' side by side. After
     /// an order that failed for the world's sake, the same customer's later ones of the batch are left for the
     /// retry, so that their sequence is kept.
     pub async fn orders(
@@ -177,13 +179,25 @@ impl Intake<'_> {
         rules: Rules<'_>,
         by: &Actor,
     ) -> Result<Result<(Accepted, Hot), Lost>, Error> {
-        let posted = purchase::purchase(&hot.account, order, rules, self.0.now(), by.clone())?;
-        let after = hot.after(&posted);
-        let outcome = self.0.table().transaction().movement(hot, &posted)?.commit().await?;
-        Ok(match outcome {
-            Outcome::Done => Ok((created(posted), Hot { version: hot.version + 1, ..after })),
+        let conversions = self.conversions(hot, order).await?;
+        let posted = purchase::purchase(&hot.account, order, &conversions, rules, self.0.now(), by.clone())?;
+        let hot = hot.converted(&conversions);
+        let transaction = self.0.table().transaction().movement(&hot, &posted)?;
+        let transaction = counted(transaction, &conversions, |conversion| conversion.bought(order.amount))?;
+        let after = Hot { version: hot.version + 1, ..hot.after(&posted) };
+        Ok(match transaction.commit().await? {
+            Outcome::Done => Ok((created(posted), after)),
             Outcome::Lost(lost) => Err(lost),
         })
+    }
+
+    /// The campaigns that an order is a conversion of. No call for nearly everybody, and none while limits are fresh.
+    async fn conversions(&self, hot: &Hot, order: &Order) -> Result<Vec<Conversion>, Error> {
+        if !hot.reach.may_convert(order.paid_at) {
+            return Ok(Vec::new());
+        }
+        let by = self.0.limits().current().await?.limits.attribution;
+        Ok(hot.reach.conversions(order.paid_at, by))
     }
 
     /// The first order of somebody unknown makes a member whom nobody has claimed yet: key, profile and handle come
@@ -206,7 +220,7 @@ impl Intake<'_> {
         };
         let mut person = self.0.people().prepare(source).await?;
         person.add(self.0, handle.clone())?;
-        let posted = purchase::purchase(&person.hot.account, order, rules, self.0.now(), by.clone())?;
+        let posted = purchase::purchase(&person.hot.account, order, &[], rules, self.0.now(), by.clone())?;
         let transaction = self.0.table().transaction().movement(&person.hot, &posted)?;
         let outcome = person.write(self.0, transaction)?.commit().await?;
         let after = Hot { version: 1, ..person.hot.after(&posted) };
@@ -246,7 +260,7 @@ impl Intake<'_> {
         by: &Actor,
     ) -> Result<Entry, Error> {
         let entry = self.0.table().row(Order::row_of(source, order)).await?.ok_or(Refusal::UnknownOrder)?;
-        let What::Order { order, earned } = &entry.what else { return Err(Refusal::UnknownOrder.into()) };
+        let What::Order { order, earned, conversions } = &entry.what else { return Err(Refusal::UnknownOrder.into()) };
         let versions = self.0.programs().versions().await?;
         let then =
             versions.numbered(entry.program).cloned().ok_or_else(|| Error::Defect("a version is missing".into()))?;
@@ -276,6 +290,7 @@ impl Intake<'_> {
             };
             let transaction = self.0.table().transaction().movement(&hot, &posted)?;
             let transaction = transaction.refunded((&order.source, &order.id), &tally, after)?;
+            let transaction = counted(transaction, conversions, |conversion| conversion.refunded(refund.amount))?;
             match transaction.commit().await? {
                 Outcome::Done => return Ok(posted.entry),
                 Outcome::Lost(Lost::RowExists(earlier)) => return replay_refund(*earlier, same),
@@ -333,6 +348,20 @@ fn handle(customer: &Customer) -> Option<&Handle> {
         Customer::Member(_) => None,
         Customer::Handle(handle) => Some(handle),
     }
+}
+
+/// Adds to a transaction what an order or its refund changes in the counts of the campaigns that it is a conversion of;
+/// nothing for nearly everybody.
+fn counted<'t>(
+    mut transaction: Transaction<'t>,
+    conversions: &[Conversion],
+    changes: impl Fn(&Conversion) -> Counts,
+) -> Result<Transaction<'t>, Error> {
+    for conversion in conversions {
+        let shard = count_shard(conversion.send);
+        transaction = transaction.counts(conversion.campaign, shard, &changes(conversion))?;
+    }
+    Ok(transaction)
 }
 
 fn created(posted: Posted) -> Accepted {

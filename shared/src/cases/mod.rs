@@ -5,6 +5,7 @@
 //! half done.
 
 pub mod attachments;
+pub mod campaign_reports;
 pub mod campaigns;
 pub mod children;
 pub mod consents;
@@ -35,6 +36,7 @@ pub mod surveys;
 pub mod ticket_boards;
 pub mod tickets;
 pub mod tracking;
+pub mod triggers;
 
 use crate::domain::flaw::Flaw;
 use crate::domain::posting::Failure;

@@ -148,7 +148,9 @@ impl PlaybookCases<'_> {
             match self.write(&hot, &posted, playbook, on).await? {
                 Outcome::Done | Outcome::Lost(Lost::RowExists(_)) => return Ok(Acted::Done),
                 Outcome::Lost(Lost::Spent) => return Ok(Acted::Spent),
-                Outcome::Lost(Lost::Stale(..) | Lost::Crossed | Lost::AskedLately) => patience.wait().await?,
+                Outcome::Lost(Lost::Stale(..) | Lost::Crossed | Lost::AskedLately | Lost::AddressedLately) => {
+                    patience.wait().await?;
+                }
             }
         }
     }
@@ -177,14 +179,19 @@ impl PlaybookCases<'_> {
 
     /// The how-manieth playbook in a row would act; none when none is to.
     async fn depth(self, on: &Move) -> Result<Option<u8>, Error> {
-        let cause = match on.way {
-            Way::Entered => self.0.table().row(on.stay).await?,
-            Way::Left => self.leaving(on).await?,
-        };
-        Ok(cause.and_then(|cause| playbook::depth(&cause.what)))
+        Ok(self.cause(on).await?.and_then(|cause| playbook::depth(&cause.what)))
     }
 
-    /// The row by which the member left. One call for the member, and one per eight rows since the stay began.
+    /// The row that made a move. One call when the member entered; when they left, one for the member, and one per eight
+    /// rows since the stay began.
+    pub(crate) async fn cause(self, on: &Move) -> Result<Option<Entry>, Error> {
+        match on.way {
+            Way::Entered => Ok(self.0.table().row(on.stay).await?),
+            Way::Left => self.leaving(on).await,
+        }
+    }
+
+    /// The row by which the member left.
     async fn leaving(self, on: &Move) -> Result<Option<Entry>, Error> {
         let Some(hot) = self.0.table().member(on.member, Freshness::Latest).await? else { return Ok(None) };
         let (mut journal, mut links) = (Vec::new(), hot.account.chain.recent);

@@ -224,7 +224,7 @@ impl Profiles<'_> {
         let opened = self.0.people().own(who, Freshness::Recent).await?;
         let wechat_id = opened.value("openid", OpenId::parse)?;
         let asked = self.0.parts().wechat.phone_number(code, wechat_id.as_ref(), self.0.wall()).await;
-        self.settle_phone(who.member, &asked.map_err(Error::PhoneCode)?, &who.by).await
+        Box::pin(self.settle_phone(who.member, &asked.map_err(Error::PhoneCode)?, &who.by)).await
     }
 
     /// Makes a verified phone the member's only one.

@@ -23,13 +23,14 @@ use crate::domain::campaign::content::Values;
 use crate::domain::campaign::counts::{Count, Counts};
 use crate::domain::campaign::gates::{Conditions, Facing, Verdict, judge};
 use crate::domain::campaign::send::{
-    Call, LEASE, Provider, Send, Settled, State, Taken, recall, settle, touch, untouch,
+    Call, LEASE, Provider, Send, Settled, State, Taken, hold_out, recall, settle, touch, untouch,
 };
 use crate::domain::traits::Channel;
 use crate::seal::SealError;
 use crate::table::{
     BUDGET_SHARDS, BeforeSending, DueSend, Freshness, Hot, Lost, Outcome, SEND_SHARDS, SendKey, StoredKeys, StoredSend,
 };
+use crate::telemetry::{self, Due};
 use crate::values::{MemberId, MessageId};
 
 /// Index entries read at once.
@@ -77,6 +78,9 @@ impl App {
 struct Scene<'a> {
     live: &'a Live,
     send: Send,
+    /// Whether the member is held out: the gates are asked all the same, so that only those who would have got a copy are
+    /// compared with those who did.
+    held_out: bool,
     /// As stored; none for one that comes up for the first time.
     before: Option<StoredSend>,
     member: Option<(Hot, Opened)>,
@@ -124,7 +128,7 @@ impl Sending<'_> {
             State::AwaitingStaff { look_at, .. } if now < *look_at => return Ok(Step::Done(Went::Nothing)),
             State::Claimed { .. } | State::Unknown { .. } | State::AwaitingStaff { .. } => {
                 let member = self.open(read.hot, read.profile.as_ref(), read.keys, key.member).await?;
-                return self.look_up(Scene { live, send, before, member }).await;
+                return self.look_up(Scene { live, send, held_out: false, before, member }).await;
             }
             _ => return Ok(Step::Done(Went::Nothing)),
         }
@@ -137,14 +141,8 @@ impl Sending<'_> {
             return self.moved(&send, before.as_ref(), *into).await;
         }
         let member = self.open(read.hot, read.profile.as_ref(), read.keys, key.member).await?;
-        let mut send = send;
-        if send.variant.is_none() {
-            match assign(send.campaign, &live.campaign.definition, send.member) {
-                Assigned::Holdout => return self.decided(&send, before.as_ref(), State::Holdout).await,
-                Assigned::Variant(id) => send.variant = Some(id),
-            }
-        }
-        Box::pin(self.judge(Scene { live, send, before, member })).await
+        let Assigned { variant, held_out } = assign(send.campaign, &live.campaign.definition, send.member);
+        Box::pin(self.judge(Scene { live, send: Send { variant, ..send }, held_out, before, member })).await
     }
 
     /// The member as far as there still is one.
@@ -201,6 +199,7 @@ impl Sending<'_> {
                 let state = live.campaign.waits(&scene.send, until, why);
                 self.decided(&scene.send, scene.before.as_ref(), state).await
             }
+            Verdict::Go { .. } if scene.held_out => self.hold_out(scene).await,
             Verdict::Go { channel, probe } => {
                 if probe && !self.takes_the_probe(channel).await? {
                     return Ok(Step::Crossed);
@@ -250,6 +249,18 @@ impl Sending<'_> {
             Outcome::Done => Ok(Step::Done(Went::Decided)),
             Outcome::Lost(_) => Ok(Step::Crossed),
         }
+    }
+
+    /// Notes that a message would go now, had the member not been held out. One call.
+    async fn hold_out(self, scene: Scene<'_>) -> Result<Step, Error> {
+        let (now, version) = (self.0.now(), scene.version());
+        let Some((mut hot, _)) = scene.member else { return Ok(Step::Crossed) };
+        let send = Send { variant: None, ..scene.send }.moved_to(State::Holdout, now);
+        hold_out(&mut hot.reach, &send, scene.live.campaign.definition.attribution_days, now);
+        let counts = send.counts_since(scene.before.as_ref().map(|stored| &stored.send));
+        let stored = StoredSend { send, version };
+        let outcome = self.0.table().transaction().send(&stored, &counts)?.member(&hot)?.commit().await?;
+        Ok(if let Outcome::Done = outcome { Step::Done(Went::Decided) } else { Step::Crossed })
     }
 
     /// The copy of a member who was merged into another one goes to the survivor, unless a copy for them has come up
@@ -499,20 +510,24 @@ impl Sending<'_> {
         let shards = futures_util::stream::iter(0..SEND_SHARDS)
             .map(|shard| async move { self.drain_shard(shard, until).await })
             .buffer_unordered(4);
-        let drained: Vec<Result<Drained, Error>> = shards.collect().await;
-        let mut sum = Drained { queued: 0, finished: true };
+        let drained: Vec<Result<(Drained, Duration), Error>> = shards.collect().await;
+        let (mut sum, mut lag) = (Drained { queued: 0, finished: true }, Duration::ZERO);
         for shard in drained {
-            let shard = shard?;
+            let (shard, late) = shard?;
+            lag = lag.max(late);
             sum = Drained { queued: sum.queued + shard.queued, finished: sum.finished && shard.finished };
         }
+        telemetry::due_lag(Due::Sends, lag);
         Ok(sum)
     }
 
-    async fn drain_shard(self, shard: u8, until: Instant) -> Result<Drained, Error> {
-        let mut queued = 0;
+    /// How far it came, and how late the oldest one was.
+    async fn drain_shard(self, shard: u8, until: Instant) -> Result<(Drained, Duration), Error> {
+        let (mut queued, mut lag) = (0, Duration::ZERO);
         while Instant::now() < until {
             let now = self.0.now();
             let due = self.0.table().due_sends(shard, now, DUE_AT_ONCE).await?;
+            lag = due.first().map_or(lag, |due| lag.max(now.since(due.due_at)));
             let full = due.len() >= usize::try_from(DUE_AT_ONCE).unwrap_or(usize::MAX);
             let table = self.0.table();
             let again = now.plus(AGAIN_AFTER);
@@ -525,10 +540,10 @@ impl Sending<'_> {
             self.0.dispatch().enqueue_sends(&ours).await?;
             queued += ours.len() as u64;
             if !full || ours.is_empty() {
-                return Ok(Drained { queued, finished: true });
+                return Ok((Drained { queued, finished: true }, lag));
             }
         }
-        Ok(Drained { queued, finished: false })
+        Ok((Drained { queued, finished: false }, lag))
     }
 }
 

@@ -161,7 +161,7 @@ impl SignUp<'_> {
             (None, None) => self.create(arrival, owners).await,
             (Some(member), _) => {
                 if let Some(phone) = &arrival.phone {
-                    match self.0.profiles().settle_phone(member, phone, &arrival.by).await {
+                    match Box::pin(self.0.profiles().settle_phone(member, phone, &arrival.by)).await {
                         // The identity has moved since it was looked up.
                         Err(Error::SessionEnded) => return Ok(None),
                         settled => drop(settled?),

@@ -19,7 +19,9 @@ use crate::cases::people::Opened;
 use crate::cases::{Error, Who};
 use crate::domain::attachment::Attachment;
 use crate::domain::desk::{Desk, DeskVersion};
+use crate::domain::posting::Failure;
 use crate::domain::refusal::Refusal;
+use crate::domain::tagging;
 use crate::domain::tally::Tally;
 use crate::domain::ticket::{Act, Handling, Matter, Record, State, Step, Ticket, What};
 use crate::domain::traits::Tag;
@@ -27,6 +29,7 @@ use crate::table::{
     Freshness, Lost, Outcome, Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition,
     Transaction,
 };
+use crate::telemetry::{self, Due};
 use crate::values::{Actor, Code, LocalDay, MemberId, Note, Reason, RowKey, TicketId};
 
 /// Tickets on a page.
@@ -282,7 +285,7 @@ impl Tickets<'_> {
         self.carry_out(id, doing, |ticket| owned(ticket, &accounts)).await
     }
 
-    /// The member says that it is solved. Three calls. Asking again changes nothing.
+    /// The member says that it is solved. Four calls. Asking again changes nothing.
     pub async fn member_closes(&self, who: &Who, id: TicketId) -> Result<Whole, Error> {
         let mine = self.read_mine(who, id).await?;
         if mine.stored.ticket.state == State::Closed {
@@ -312,7 +315,7 @@ impl Tickets<'_> {
         self.desk_writes(by, id, key, text, Act::StaffNotes).await
     }
 
-    /// What staff decide about a ticket, building on the version that they have seen. Two calls.
+    /// What staff decide about a ticket, building on the version that they have seen. Two calls, three for what solves it.
     pub async fn handle(&self, by: &Actor, id: TicketId, seen: u64, handling: Handling) -> Result<StoredTicket, Error> {
         let doing = Doing { builds_on: Some(seen), ..Doing::of(Act::StaffHandles(handling), by) };
         Ok(self.carry_out(id, doing, |_| Ok(())).await?.0)
@@ -348,6 +351,7 @@ impl Tickets<'_> {
                 let Some(step) = act.ok().filter(|step| step.ticket.queue == *department) else { continue };
                 let transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
                 if let Outcome::Done = transaction.commit().await? {
+                    tell_breaches(&[&step]);
                     let stored = StoredTicket { ticket: step.ticket, version: stored.version + 1 };
                     return Ok(Attempt::Taken(Box::new(stored)));
                 }
@@ -386,6 +390,7 @@ impl Tickets<'_> {
             let steps = [(ends.version, &first), (goes_on.version, &second)];
             let transaction = write(self.0.table().transaction(), &steps)?;
             if let Outcome::Done = transaction.commit().await? {
+                tell_breaches(&[&first, &second]);
                 return Ok(StoredTicket { ticket: second.ticket, version: goes_on.version + 1 });
             }
             patience.wait().await?;
@@ -396,12 +401,15 @@ impl Tickets<'_> {
     /// every ticket that is due. Doing it twice, late or side by side changes nothing but when it is written.
     pub async fn drain(&self, budget: Duration) -> Result<Drained, Error> {
         let until = Instant::now() + budget;
-        let mut sum = Drained::default();
+        let (mut sum, mut lag) = (Drained::default(), Duration::ZERO);
         for shard in 0..TICKET_SHARDS {
             while Instant::now() < until {
-                let due = self.0.table().due_tickets(shard, self.0.now(), DUE_AT_ONCE).await?;
+                let now = self.0.now();
+                let due = self.0.table().due_tickets(shard, now, DUE_AT_ONCE).await?;
+                lag = due.first().map_or(lag, |(_, at)| lag.max(now.since(*at)));
                 let before = sum.changed;
-                let settled = futures_util::stream::iter(due.iter().copied())
+                let ids: Vec<TicketId> = due.iter().map(|(id, _)| *id).collect();
+                let settled = futures_util::stream::iter(ids)
                     .map(|id| async move { (id, self.settle(id).await) })
                     .buffer_unordered(SIDE_BY_SIDE);
                 let settled: Vec<_> = settled.collect().await;
@@ -420,6 +428,7 @@ impl Tickets<'_> {
                 }
             }
         }
+        telemetry::due_lag(Due::Tickets, lag);
         Ok(sum)
     }
 
@@ -431,7 +440,9 @@ impl Tickets<'_> {
             let Some(stored) = self.0.table().ticket(id, Freshness::Latest).await? else { return Ok(false) };
             let Some(step) = self.due_step(&stored.ticket, &version.desk).await? else { return Ok(false) };
             let transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
+            let transaction = self.with_closed_tag(transaction, &stored.ticket, &step, &version.desk).await?;
             if let Outcome::Done = transaction.commit().await? {
+                tell_breaches(&[&step]);
                 return Ok(true);
             }
             patience.wait().await?;
@@ -489,12 +500,14 @@ impl Tickets<'_> {
             if let Some((by, said)) = doing.uploaded_by.zip(doing.said.as_ref()) {
                 self.0.attachments().keep(by, whose, &said.attachments).await?;
             }
-            let mut transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
+            let transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
+            let mut transaction = self.with_closed_tag(transaction, &stored.ticket, &step, &version.desk).await?;
             if let Some(key) = doing.key {
                 transaction = transaction.done(id, key, step.ticket.records)?;
             }
             match transaction.commit().await? {
                 Outcome::Done => {
+                    tell_breaches(&[&step]);
                     let stored = StoredTicket { ticket: step.ticket, version: stored.version + 1 };
                     let record = step.records.into_iter().last().ok_or_else(|| Error::Defect("nothing done".into()))?;
                     return Ok((stored, Read { record, text: doing.said.map(|said| said.text.as_str().to_owned()) }));
@@ -507,6 +520,29 @@ impl Tickets<'_> {
                 }
             }
             patience.wait().await?;
+        }
+    }
+
+    /// Adds to what solves a ticket the tag that its member bears from then on: in the same transaction, so that no
+    /// crash forgets it. One call more, for the member.
+    async fn with_closed_tag<'t>(
+        &self,
+        transaction: Transaction<'t>,
+        before: &Ticket,
+        step: &Step,
+        desk: &Desk,
+    ) -> Result<Transaction<'t>, Error> {
+        let Some(closed) = desk.closed_tag.as_ref().filter(|_| step.solves(before)) else { return Ok(transaction) };
+        let Some(hot) = self.0.table().member(before.member, Freshness::Latest).await? else { return Ok(transaction) };
+        let hot = self.0.ledger().follow(hot, Freshness::Latest).await?;
+        let (rules, now) = (self.0.rulebook().await?, self.0.now());
+        let tag = [Tag { name: closed.tag.clone(), until: Some(now.day().plus(closed.days)) }];
+        let row = RowKey::of("ticket-closed", &[&before.id.to_string(), &step.ticket.closings.to_string()]);
+        match tagging::retag(&hot.account, &tag, &[], row, &rules, now, self.0.own_name()) {
+            Ok(Some(posted)) => Ok(transaction.movement(&hot, &posted)?),
+            // A member with as many tags as one may have is no reason to leave a ticket open.
+            Ok(None) | Err(Failure::Refused(_)) => Ok(transaction),
+            Err(failure) => Err(failure.into()),
         }
     }
 
@@ -573,6 +609,12 @@ impl Tickets<'_> {
 /// A member sees and touches tickets of own accounts only, and none of the desk's own; everything else is not there.
 fn owned(ticket: &Ticket, accounts: &[MemberId]) -> Result<(), Error> {
     if accounts.contains(&ticket.member) && !ticket.is_internal() { Ok(()) } else { Err(Error::NotFound) }
+}
+
+/// Tells of clocks that ran out, once it is written that they did.
+fn tell_breaches(steps: &[&Step]) {
+    let tallies = steps.iter().flat_map(|step| &step.tallies);
+    telemetry::sla_breaches(tallies.filter(|tally| matches!(tally, Tally::Breached(_))).count());
 }
 
 /// Adds steps of different tickets, each over the version read, to a transaction: the tickets, their records, what is

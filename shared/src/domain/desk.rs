@@ -50,6 +50,17 @@ pub struct ReturnReason {
     pub name: Name,
 }
 
+/// The tag that a member bears for a while after a ticket of theirs was solved, so that a segment can ask for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = TicketClosedTag)]
+pub struct ClosedTag {
+    /// What it says.
+    pub tag: Name,
+    /// For how many days, the day of closing included, 1 to 90.
+    pub days: u32,
+}
+
 /// Settings of the service desk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -68,6 +79,9 @@ pub struct Desk {
     pub close_after_days: u32,
     /// Days for which a closed ticket can be reopened, 0 to 365.
     pub reopen_days: u32,
+    /// The tag that members bear after a ticket of theirs was solved; none when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_tag: Option<ClosedTag>,
     /// Why something is sent back.
     pub return_reasons: Vec<ReturnReason>,
     /// The survey.
@@ -145,6 +159,8 @@ impl Desk {
         flaws.note(self.policies.len() > MOST_POLICIES, "/policies", "must be at most 50");
         flaws.note(!(1..=90).contains(&self.close_after_days), "/close_after_days", "must be 1 to 90");
         flaws.note(self.reopen_days > 365, "/reopen_days", "must be at most 365");
+        let tag = self.closed_tag.as_ref().is_some_and(|closed| !(1..=90).contains(&closed.days));
+        flaws.note(tag, "/closed_tag/days", "must be 1 to 90");
         let policies = self.policies.iter().enumerate();
         flaws.0.extend(policies.flat_map(|(n, policy)| policy.flaws(&format!("/policies/{n}"))));
         let calendar = self.calendar.flaws().into_iter();

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::book::Leg;
+use super::campaign::conversion::Conversion;
 use super::consent::{Decision, Purpose, Via};
 use super::days::PurchaseDays;
 use super::order::{Line, Order, RefundReason, Topic};
@@ -47,6 +48,9 @@ pub enum What {
         order: Order,
         /// Points that it earned.
         earned: Points,
+        /// The campaigns whose windows were open.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        conversions: Vec<Conversion>,
     },
     /// Money given back for an order.
     Refund {

@@ -36,6 +36,7 @@ pub mod rulebook;
 pub mod segmentation;
 pub mod sla;
 pub mod spending;
+pub mod statistics;
 pub mod survey;
 pub mod tagging;
 pub mod tally;

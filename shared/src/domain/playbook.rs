@@ -277,11 +277,16 @@ impl Move {
 #[must_use]
 pub fn depth(cause: &What) -> Option<u8> {
     let depth = match cause {
-        What::MergedOut { .. } | What::MergeReturned { .. } => return None,
         What::Playbook { depth, .. } => depth.saturating_add(1),
         _ => 1,
     };
-    (depth <= MOST_DEEP).then_some(depth)
+    (somebody_moved(cause) && depth <= MOST_DEEP).then_some(depth)
+}
+
+/// Whether somebody has moved by this: merging accounts and undoing it leave the person where they were.
+#[must_use]
+pub const fn somebody_moved(cause: &What) -> bool {
+    !matches!(cause, What::MergedOut { .. } | What::MergeReturned { .. })
 }
 
 /// A playbook acts on a move: one movement, whatever its actions.

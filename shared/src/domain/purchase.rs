@@ -4,6 +4,7 @@
 
 use super::account::Account;
 use super::book::{Book, Leg};
+use super::campaign::conversion::Conversion;
 use super::entry::What;
 use super::order::{Order, RefundReason};
 use super::posting::{EarnedLot, Failure, Posted, Posting};
@@ -46,8 +47,15 @@ pub struct Rules<'a> {
 /// A paid order: points by the settings of the day it was paid, purchase day, tier.
 ///
 /// A late order earns what it would have earned then, for the tier held now; points that would have lapsed
-/// meanwhile lapse at once.
-pub fn purchase(before: &Account, order: &Order, rules: Rules<'_>, now: Moment, by: Actor) -> Result<Posted, Failure> {
+/// meanwhile lapse at once. Its row remembers the campaigns that it is a conversion of.
+pub fn purchase(
+    before: &Account,
+    order: &Order,
+    conversions: &[Conversion],
+    rules: Rules<'_>,
+    now: Moment,
+    by: Actor,
+) -> Result<Posted, Failure> {
     check(order, rules.then, now)?;
     let mut posting = Posting::open(before, rules.now, now)?;
     posting.judge_by(rules.then);
@@ -57,7 +65,8 @@ pub fn purchase(before: &Account, order: &Order, rules: Rules<'_>, now: Moment, 
     let full = rules.then.program.earned(order, tier.as_ref());
     let earned = within_cap(&mut posting, earning, full, day)?;
     posting.earn_into(EarnedLot::of(earning, day), earned)?;
-    Ok(posting.close(order.row(), by, What::Order { order: order.clone(), earned })?)
+    let what = What::Order { order: order.clone(), earned, conversions: conversions.to_vec() };
+    Ok(posting.close(order.row(), by, what)?)
 }
 
 fn within_cap(posting: &mut Posting<'_>, earning: &Earning, full: Points, day: LocalDay) -> Result<Points, Failure> {

@@ -6,9 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::campaign::conversion::{Arm, Attribution, Conversion};
 use super::program::Period;
 use super::traits::Channel;
-use crate::values::{CampaignId, LocalDay, Moment, SendId, TemplateId};
+use crate::values::{CampaignId, Code, LocalDay, Moment, SendId, TemplateId};
 
 /// How long a touch is remembered, in days: the longest period of a cap, which is a month, and the longest window of
 /// attribution.
@@ -18,18 +19,37 @@ pub const TOUCH_DAYS: u32 = 31;
 const MOST_CREDITS: usize = 50;
 
 /// A message that went to the member, or that may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Touch {
     /// The send.
     pub send: SendId,
     /// Its campaign.
     pub campaign: CampaignId,
+    /// The variant.
+    pub variant: Option<Code>,
     /// The channel.
     pub channel: Channel,
     /// When.
     pub at: Moment,
     /// Until when an order counts as its answer; the moment itself for what nobody buys from.
     pub counts_until: Moment,
+    /// Whether an order has come since.
+    pub converted: bool,
+}
+
+/// A message that would have gone to the member, had they not been held out. It counts for no cap: nothing went out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldOut {
+    /// The send.
+    pub send: SendId,
+    /// Its campaign.
+    pub campaign: CampaignId,
+    /// When it would have gone.
+    pub at: Moment,
+    /// Until when an order would have counted as its answer.
+    pub counts_until: Moment,
+    /// Whether an order has come since.
+    pub converted: bool,
 }
 
 /// Subscribe messages of one template that the member has accepted and not yet been sent.
@@ -86,6 +106,7 @@ pub struct Reach {
     touches: Vec<Touch>,
     credits: Vec<Credit>,
     suppressions: Vec<Suppression>,
+    held_out: Vec<HeldOut>,
 }
 
 impl Reach {
@@ -118,18 +139,67 @@ impl Reach {
         })
     }
 
-    /// Whether an order at this moment may answer something that went to the member.
+    /// Whether an order at this moment is a conversion of anything: of nothing for nearly everybody.
     #[must_use]
-    pub fn may_answer(&self, at: Moment) -> bool {
+    pub fn may_convert(&self, at: Moment) -> bool {
         self.touches.iter().any(|touch| touch.at <= at && at < touch.counts_until)
+            || self.held_out.iter().any(|held| held.at <= at && at < held.counts_until)
+    }
+
+    /// Every campaign whose window is open for an order at this moment, by the last of its sends; oldest first.
+    #[must_use]
+    pub fn conversions(&self, at: Moment, by: Attribution) -> Vec<Conversion> {
+        let touched = self.touches.iter().map(|touch| {
+            let arm = Arm::Copy { variant: touch.variant.clone(), channel: touch.channel };
+            (touch.at, touch.counts_until, conversion(touch.send, touch.campaign, arm, !touch.converted))
+        });
+        let held_out = self.held_out.iter().map(|held| {
+            (held.at, held.counts_until, conversion(held.send, held.campaign, Arm::Holdout, !held.converted))
+        });
+        let mut open: Vec<(Moment, Conversion)> = touched
+            .chain(held_out)
+            .filter(|(from, until, _)| *from <= at && at < *until)
+            .map(|(from, _, conversion)| (from, conversion))
+            .collect();
+        open.sort_by_key(|(from, conversion)| (*from, conversion.send));
+        let sends: Vec<Conversion> = open.into_iter().map(|(_, conversion)| conversion).collect();
+        let is_last = |(place, send): &(usize, &Conversion)| {
+            sends.iter().skip(place + 1).all(|later| later.campaign != send.campaign)
+        };
+        let mut found: Vec<_> = sends.iter().enumerate().filter(is_last).map(|(_, send)| send.clone()).collect();
+        let mut copies = found.iter_mut().filter(|conversion| conversion.arm != Arm::Holdout);
+        let attributed = match by {
+            Attribution::Last => copies.next_back(),
+            Attribution::First => copies.next(),
+        };
+        if let Some(conversion) = attributed {
+            conversion.attributed = true;
+        }
+        found
+    }
+
+    /// An order has come that these tell of.
+    pub fn convert(&mut self, conversions: &[Conversion]) {
+        let told = |send: SendId| conversions.iter().any(|conversion| conversion.send == send);
+        self.touches.iter_mut().filter(|touch| told(touch.send)).for_each(|touch| touch.converted = true);
+        self.held_out.iter_mut().filter(|held| told(held.send)).for_each(|held| held.converted = true);
     }
 
     /// A message goes out; telling it again changes nothing. What is too old to count is forgotten.
     pub fn touch(&mut self, touch: Touch) {
         let first = touch.at.day().minus(TOUCH_DAYS);
+        let converted = self.touches.iter().any(|known| known.send == touch.send && known.converted);
         self.touches.retain(|known| known.send != touch.send && known.at.day() >= first);
         let place = self.touches.partition_point(|known| known.at <= touch.at);
-        self.touches.insert(place, touch);
+        self.touches.insert(place, Touch { converted: converted || touch.converted, ..touch });
+    }
+
+    /// A message does not go out, because the member is held out; telling it again changes nothing.
+    pub fn hold_out(&mut self, held: HeldOut) {
+        let first = held.at.day().minus(TOUCH_DAYS);
+        let converted = self.held_out.iter().any(|known| known.send == held.send && known.converted);
+        self.held_out.retain(|known| known.send != held.send && known.at.day() >= first);
+        self.held_out.push(HeldOut { converted: converted || held.converted, ..held });
     }
 
     /// The message did not go out after all.
@@ -184,7 +254,8 @@ impl Reach {
     #[must_use]
     pub fn joined(&self, other: &Self) -> Self {
         let mut joined = self.clone();
-        other.touches.iter().for_each(|touch| joined.touch(*touch));
+        other.touches.iter().for_each(|touch| joined.touch(touch.clone()));
+        other.held_out.iter().for_each(|held| joined.hold_out(*held));
         // A credit belongs to an openid, and only one of the two is written to.
         for theirs in other.credits.iter().filter(|theirs| self.credit(&theirs.template) == 0) {
             joined.credits.push(theirs.clone());
@@ -198,8 +269,12 @@ impl Reach {
     /// Whether nothing is known.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.touches.is_empty() && self.credits.is_empty() && self.suppressions.is_empty()
+        self.touches.is_empty() && self.credits.is_empty() && self.suppressions.is_empty() && self.held_out.is_empty()
     }
+}
+
+fn conversion(send: SendId, campaign: CampaignId, arm: Arm, first: bool) -> Conversion {
+    Conversion { send, campaign, arm, first, attributed: false }
 }
 
 #[cfg(test)]
@@ -218,7 +293,17 @@ mod tests {
 
     fn a_touch(name: &str, channel: Channel, at: Moment) -> Touch {
         let campaign = CampaignId::of("test", &["campaign"]);
-        Touch { send: SendId::of("test", &[name]), campaign, channel, at, counts_until: at.plus(72 * HOUR) }
+        let send = SendId::of("test", &[name]);
+        Touch { send, campaign, variant: None, channel, at, counts_until: at.plus(72 * HOUR), converted: false }
+    }
+
+    fn a_touch_of(campaign: &str, at: Moment) -> Touch {
+        Touch { campaign: CampaignId::of("test", &[campaign]), ..a_touch(campaign, Channel::Sms, at) }
+    }
+
+    fn held_out_of(campaign: &str, at: Moment) -> HeldOut {
+        let Touch { send, campaign, at, counts_until, converted, .. } = a_touch_of(campaign, at);
+        HeldOut { send, campaign, at, counts_until, converted }
     }
 
     fn cap(channel: Option<Channel>, per: Period, most: u32) -> FrequencyCap {
@@ -243,8 +328,8 @@ mod tests {
     fn what_did_not_go_out_counts_for_nothing() {
         let mut reach = Reach::default();
         let touch = a_touch("one", Channel::Sms, noon(0));
-        reach.touch(touch);
-        reach.touch(touch);
+        reach.touch(touch.clone());
+        reach.touch(touch.clone());
         assert_eq!(reach.touches().len(), 1);
         reach.untouch(touch.send);
         assert!(reach.is_empty());
@@ -254,10 +339,66 @@ mod tests {
     fn an_order_answers_only_what_went_before_it_and_within_its_time() {
         let mut reach = Reach::default();
         reach.touch(a_touch("one", Channel::Sms, noon(1)));
-        assert!(!reach.may_answer(noon(0)));
-        assert!(reach.may_answer(noon(1)));
-        assert!(reach.may_answer(noon(3)));
-        assert!(!reach.may_answer(noon(4)));
+        let answers = |at: Moment| reach.conversions(at, Attribution::Last).len();
+        assert_eq!([0, 1, 3, 4].map(|day| answers(noon(day))), [0, 1, 1, 0]);
+        assert_eq!([0, 1, 3, 4].map(|day| reach.may_convert(noon(day))), [false, true, true, false]);
+    }
+
+    #[test]
+    fn every_open_campaign_has_its_conversion_and_one_has_the_revenue() {
+        let mut reach = Reach::default();
+        for (campaign, day) in [("over", 0), ("older", 4), ("newer", 5)] {
+            reach.touch(a_touch_of(campaign, noon(day)));
+        }
+        reach.hold_out(held_out_of("held out", noon(5)));
+        let found = |by| -> Vec<(SendId, bool)> {
+            reach.conversions(noon(6), by).iter().map(|found| (found.send, found.attributed)).collect()
+        };
+        let send = |campaign: &str| SendId::of("test", &[campaign]);
+        let mut last = found(Attribution::Last);
+        last.sort_by_key(|(send, attributed)| (*attributed, *send));
+        assert_eq!(last.len(), 3);
+        assert_eq!(last.last(), Some(&(send("newer"), true)));
+        assert!(found(Attribution::First).contains(&(send("older"), true)));
+        assert_eq!(found(Attribution::First).iter().filter(|(_, attributed)| *attributed).count(), 1);
+    }
+
+    #[test]
+    fn several_copies_of_one_campaign_are_one_conversion_of_the_last() {
+        let mut reach = Reach::default();
+        reach.touch(a_touch("one", Channel::Sms, noon(0)));
+        reach.touch(a_touch("other", Channel::Email, noon(1)));
+        let found = reach.conversions(noon(2), Attribution::First);
+        assert_eq!(found.len(), 1);
+        assert_eq!((&found[0].arm, found[0].attributed), (&Arm::Copy { variant: None, channel: Channel::Email }, true));
+    }
+
+    #[test]
+    fn only_the_first_order_is_the_members_first() {
+        let mut reach = Reach::default();
+        reach.touch(a_touch_of("one", noon(0)));
+        reach.hold_out(held_out_of("other", noon(0)));
+        let first = reach.conversions(noon(1), Attribution::Last);
+        assert!(first.len() == 2 && first.iter().all(|conversion| conversion.first));
+        reach.convert(&first);
+        reach.touch(a_touch_of("one", noon(0)));
+        reach.hold_out(held_out_of("other", noon(0)));
+        let second = reach.conversions(noon(2), Attribution::Last);
+        assert!(second.len() == 2 && second.iter().all(|conversion| !conversion.first));
+    }
+
+    #[test]
+    fn being_held_out_counts_for_no_cap_and_earns_no_revenue() {
+        let mut reach = Reach::default();
+        reach.hold_out(held_out_of("one", noon(0)));
+        reach.hold_out(held_out_of("one", noon(0)));
+        let any = [cap(None, Period::Month, 1)];
+        assert_eq!(reach.capped(&any, Channel::Sms, noon(0).day()), None);
+        let found = reach.conversions(noon(1), Attribution::Last);
+        assert_eq!(found.len(), 1);
+        assert_eq!((&found[0].arm, found[0].attributed), (&Arm::Holdout, false));
+        let other = Reach::default().joined(&reach);
+        assert_eq!(other.conversions(noon(1), Attribution::Last), found);
     }
 
     #[test]

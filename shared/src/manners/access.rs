@@ -127,6 +127,7 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("POST", "/v1/campaigns", MARKETING),
     ("GET", "/v1/campaigns/{id}", MARKETING),
     ("PUT", "/v1/campaigns/{id}", MARKETING),
+    ("GET", "/v1/campaigns/{id}/report", MARKETING),
     ("POST", "/v1/campaigns/{id}/launch", MARKETING),
     ("POST", "/v1/campaigns/{id}/pause", MARKETING),
     ("POST", "/v1/campaigns/{id}/resume", MARKETING),

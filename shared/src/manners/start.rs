@@ -23,6 +23,7 @@ use crate::queue::Queue;
 use crate::seal::KmsMasterKey;
 use crate::secrets::Secrets;
 use crate::table::{Freshness, Names, Table};
+use crate::telemetry::lines::{Settings, subscriber};
 use crate::transport::{HttpTransport, Transport};
 use crate::values::{Actor, MemberId};
 use crate::wechat::{WeChat, WeChatSettings};
@@ -32,7 +33,7 @@ const SETTINGS_FRESH_FOR: Duration = Duration::from_secs(30);
 
 /// Runs a function that answers API Gateway.
 pub async fn gateway(routes: OpenApiRouter<App>) -> Result<(), Error> {
-    telemetry();
+    telemetry()?;
     let app = from_environment().await?;
     let router = edge::service(&app, routes);
     let handle = |event: LambdaEvent<events::GatewayEvent>| {
@@ -48,7 +49,7 @@ where
     F: Fn(Value) -> R,
     R: Future<Output = Result<Value, String>>,
 {
-    telemetry();
+    telemetry()?;
     let handle = handle(from_environment().await?);
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
         let answer = handle(event.payload);
@@ -57,9 +58,10 @@ where
     .await
 }
 
-/// Logs as JSON lines on standard output, where CloudWatch finds them.
-fn telemetry() {
-    tracing_subscriber::fmt().json().flatten_event(true).with_target(false).without_time().init();
+/// Logs as JSON lines on standard output, where CloudWatch finds them and the metrics in them.
+fn telemetry() -> Result<(), Error> {
+    let settings = Settings::from_environment(|name| std::env::var(name).ok());
+    Ok(tracing::subscriber::set_global_default(subscriber(settings, std::io::stdout))?)
 }
 
 fn variable(name: &str) -> Result<String, Error> {

@@ -4,18 +4,20 @@
 //! counts, which every send changes. The budget's shards lie right before the campaign, so that one query reads both.
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 
+use super::meter::{Kind, count};
 use super::{
-    Item, Table, Trouble, ask, get_number, get_text, in_transaction, number, put_over, text, update_in_transaction,
+    Freshness, Item, Table, Trouble, ask, get_number, get_text, in_transaction, number, put_over, text,
+    update_in_transaction,
 };
 use crate::domain::campaign::circuit::Circuit;
 use crate::domain::campaign::counts::{Count, Counts};
 use crate::domain::campaign::gates::Room;
 use crate::domain::campaign::{Campaign, State};
 use crate::domain::traits::Channel;
-use crate::values::{CampaignId, Fen, MemberId, Moment, SendId};
+use crate::values::{CampaignId, Fen, LocalDay, MemberId, Moment, SendId};
 
 /// Shards of a campaign's budget.
 pub const BUDGET_SHARDS: u8 = 8;
@@ -25,6 +27,9 @@ const COUNT_SHARDS: u8 = 64;
 
 /// The partition of the providers' circuits; no campaign's id looks like this.
 const CIRCUITS: &str = "circuits";
+
+/// The part that knows on which days its report was read before its end.
+const LOOKS: &str = "looks";
 
 /// The part that is the campaign itself.
 const CAMPAIGN: &str = "campaign";
@@ -234,6 +239,11 @@ pub fn count_shard(send: SendId) -> u8 {
     send.shard(COUNT_SHARDS)
 }
 
+fn days_looked_at(item: &Item) -> u32 {
+    let days = item.get("days").and_then(|days| days.as_ns().ok());
+    days.map_or(0, |days| u32::try_from(days.len()).unwrap_or(u32::MAX))
+}
+
 impl Table {
     /// A campaign, and what is left of its budget by shard. One call.
     pub async fn campaign(&self, id: CampaignId) -> Result<Option<(StoredCampaign, Vec<(u8, Room)>)>, Trouble> {
@@ -272,6 +282,32 @@ impl Table {
             })
         };
         items.iter().map(read).collect()
+    }
+
+    /// Notes that a campaign is looked at on a day, and tells on how many days it was. One call; looking again on the
+    /// same day changes nothing.
+    pub async fn look_at(&self, id: CampaignId, day: LocalDay) -> Result<u32, Trouble> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(&self.names.campaigns)
+            .set_key(Some(of_campaign(id, LOOKS)))
+            .update_expression("ADD #d :d")
+            .expression_attribute_names("#d", "days")
+            .expression_attribute_values(":d", AttributeValue::Ns(vec![day.number().to_string()]))
+            .return_values(ReturnValue::AllNew)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|e| Trouble::of(&e))?;
+        count(Kind::Write, answer.consumed_capacity());
+        Ok(answer.attributes().map_or(0, days_looked_at))
+    }
+
+    /// On how many days a campaign was looked at. One call.
+    pub async fn looks_at(&self, id: CampaignId) -> Result<u32, Trouble> {
+        let item = self.get(&self.names.campaigns, of_campaign(id, LOOKS), Freshness::Latest).await?;
+        Ok(item.as_ref().map_or(0, days_looked_at))
     }
 
     /// Circuits that have something to tell. One call.

@@ -1,5 +1,7 @@
 //! Members' hot items: one compact item per member, the only one that most requests read.
 
+use std::borrow::Cow;
+
 use aws_sdk_dynamodb::types::{
     KeysAndAttributes, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
@@ -10,6 +12,7 @@ use super::{
 };
 use crate::domain::account::Account;
 use crate::domain::age::{ChildAge, Own};
+use crate::domain::campaign::conversion::Conversion;
 use crate::domain::posting::Posted;
 use crate::domain::reach::Reach;
 use crate::domain::traits::Traits;
@@ -48,6 +51,17 @@ impl Hot {
     #[must_use]
     pub fn after(&self, posted: &Posted) -> Self {
         self.with(posted.account.clone(), posted.due_on)
+    }
+
+    /// The hot item with the campaigns marked that an order is a conversion of; the same for nearly everybody.
+    #[must_use]
+    pub fn converted(&self, conversions: &[Conversion]) -> Cow<'_, Self> {
+        if conversions.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        let mut hot = self.clone();
+        hot.reach.convert(conversions);
+        Cow::Owned(hot)
     }
 
     /// The hot item after the due index was drained: the date is exact again.

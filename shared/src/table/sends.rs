@@ -6,14 +6,14 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem};
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 
 use super::meter::{Kind, count};
 use super::profiles::{StoredKeys, key_key, profile_key, read_profile};
 use super::{
     Freshness, Hot, Item, StoredPart, Table, Trouble, ask, binary, get_binary, get_number, get_text, in_transaction,
-    number, put_over, text,
+    number, put_over, text, update_in_transaction,
 };
 use crate::domain::campaign::send::Send;
 use crate::values::{CampaignId, MemberId, Moment, RowKey, SendId};
@@ -136,6 +136,30 @@ impl StoredSend {
     pub(super) fn write(&self, table: &Table) -> Result<TransactWriteItem, Trouble> {
         in_transaction(put_over(&table.names.sends, self.item()?, "send", self.version))
     }
+}
+
+/// The note that a triggered campaign addresses a member, on condition that it did not after `not_since`; for none, that
+/// it never did.
+pub(super) fn write_addressed(
+    table: &Table,
+    campaign: CampaignId,
+    member: MemberId,
+    now: Moment,
+    not_since: Option<Moment>,
+) -> Result<TransactWriteItem, Trouble> {
+    let id = SendId::of("addressed", &[&campaign.to_string(), &member.to_string()]);
+    let mut update = Update::builder()
+        .table_name(&table.names.sends)
+        .set_key(Some(key(id)))
+        .update_expression("SET #at = :now")
+        .expression_attribute_names("#at", "addressed_at")
+        .expression_attribute_values(":now", number(now.millis()));
+    let mut condition = "attribute_not_exists(#at)".to_owned();
+    if let Some(moment) = not_since {
+        condition.push_str(" OR #at <= :not_since");
+        update = update.expression_attribute_values(":not_since", number(moment.millis()));
+    }
+    update_in_transaction(update.condition_expression(condition))
 }
 
 impl Table {

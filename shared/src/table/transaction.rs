@@ -12,6 +12,7 @@ use super::journal::{read_entry, write_row, write_tally};
 use super::memberships::{self, Move};
 use super::meter::{Kind, count};
 use super::receipts::{write_name, write_seen};
+use super::sends::write_addressed;
 use super::tickets::{write_asked, write_done, write_figures, write_line, write_record};
 use super::{
     ChildKeys, Hot, Identity, RefundTally, StoredCampaign, StoredCheckpoint, StoredPart, StoredSend, StoredTicket,
@@ -37,6 +38,7 @@ enum Slot {
     Member(MemberId),
     Row,
     Asked,
+    Addressed,
     Budget,
     Other,
 }
@@ -50,6 +52,8 @@ pub enum Lost {
     Stale(MemberId, Option<Box<Hot>>),
     /// The member was asked how it was since the day before which they may be asked again.
     AskedLately,
+    /// A triggered campaign has addressed the member since the moment after which it may not do so again.
+    AddressedLately,
     /// A budget is used up.
     Spent,
     /// Another condition failed, or another transaction was in the way: read again and decide anew.
@@ -258,6 +262,20 @@ impl Transaction<'_> {
         Ok(self)
     }
 
+    /// The note that a triggered campaign addresses a member, on condition that it did not after `not_since`; for none,
+    /// that it never did.
+    pub fn addressed(
+        mut self,
+        campaign: CampaignId,
+        member: MemberId,
+        now: Moment,
+        not_since: Option<Moment>,
+    ) -> Result<Self, Trouble> {
+        let write = write_addressed(self.table, campaign, member, now, not_since)?;
+        self.writes.push((Slot::Addressed, write));
+        Ok(self)
+    }
+
     /// A send, on condition that it is still at the version read, and what its move changes in the campaign's counts.
     pub fn send(mut self, send: &StoredSend, counts: &Counts) -> Result<Self, Trouble> {
         self.writes.push((Slot::Other, send.write(self.table)?));
@@ -327,6 +345,9 @@ fn cancelled<R>(slots: &[Slot], error: &SdkError<TransactWriteItemsError, R>) ->
             let hot = reason.item().map(Hot::read).transpose()?;
             return Ok(Lost::Stale(*member, hot.map(Box::new)));
         }
+    }
+    if slots.iter().zip(reasons).any(|(slot, reason)| *slot == Slot::Addressed && failed(reason)) {
+        return Ok(Lost::AddressedLately);
     }
     let asked = slots.iter().zip(reasons).any(|(slot, reason)| *slot == Slot::Asked && failed(reason));
     if asked {

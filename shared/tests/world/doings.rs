@@ -76,7 +76,7 @@ impl World {
         let before = self.view(who);
         let rules = Rules { now: &now, then: &then };
         let account = &self.members[who].account;
-        let posted = Self::decided(purchase::purchase(account, order, rules, self.now, staff())).unwrap();
+        let posted = Self::decided(purchase::purchase(account, order, &[], rules, self.now, staff())).unwrap();
         let What::Order { earned, .. } = posted.entry.what else { panic!("not an order") };
         if !self.write(who, posted) {
             return;

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tests::{House, Member};
 
-use crate::doings::{a_house_with_anna, closes, decides, mine, opens, queue, read, writes};
+use crate::doings::{a_house_with_anna, closes, decides, mine, opens, queue, read, writes, writes_to_member};
 
 #[tokio::test]
 async fn a_bad_answer_opens_a_managers_ticket_that_leads_back_and_that_the_member_does_not_see() {
@@ -30,7 +30,7 @@ async fn a_good_answer_tags_the_advocate() {
     let answer = house.call("POST", &path).json(&json!({ "csat": 5, "nps": 10 })).send().await;
     assert_eq!(answer.expect(200)["next"], "invitation");
     house.it_is("2026-03-02T10:05:00+08:00").await;
-    assert_eq!(house.picture(&anna.id).await["tags"], json!(["推荐者"]));
+    assert_eq!(house.picture(&anna.id).await["tags"], json!(["工单已结", "推荐者"]));
     let records = read(&house, &ticket).await["records"].clone();
     let whats: Vec<&str> = records.as_array().unwrap().iter().map(|r| r["what"].as_str().unwrap()).collect();
     assert_eq!(whats, ["opened", "member_closed", "answered", "advocate_tagged"]);
@@ -57,6 +57,29 @@ async fn an_advocate_is_in_the_segment_of_advocates_and_no_longer_among_the_othe
     let _ = house.call("POST", &path).json(&json!({ "csat": 5, "nps": 10 })).send().await.expect(200);
     house.it_is("2026-03-02T10:05:00+08:00").await;
     assert_eq!((of("advocates").await, of("others").await), (json!(1), json!(0)));
+}
+
+#[tokio::test]
+async fn who_had_a_ticket_solved_is_in_a_segment_for_a_week_and_spam_solves_nothing() {
+    let (house, anna) = a_house_with_anna().await;
+    let spam = opens(&house, &anna, "quality", "?").await;
+    let _ = decides(&house, &spam, &json!({ "spam": true })).await.expect(200);
+    assert_eq!(solved_lately(&house).await, 0);
+    let ticket = opens(&house, &anna, "quality", "开胶").await;
+    let _ = writes_to_member(&house, &ticket, json!({ "text": "换新", "then": "closed" })).await.expect(201);
+    assert_eq!(solved_lately(&house).await, 1);
+    house.it_is("2026-03-08T12:00:00+08:00").await;
+    assert_eq!(solved_lately(&house).await, 1);
+    house.it_is("2026-03-09T12:00:00+08:00").await;
+    assert_eq!(solved_lately(&house).await, 0);
+    assert!(house.proof(&anna).await["fault"].is_null());
+}
+
+/// How many members had a ticket solved lately.
+async fn solved_lately(house: &House) -> u64 {
+    let list = house.as_role("operator", "GET", "/v1/segments").send().await.expect(200);
+    let segment = list["items"].as_array().unwrap().iter().find(|item| item["id"] == "scene.ticket_closed").unwrap();
+    segment["members"].as_u64().unwrap()
 }
 
 #[tokio::test]

@@ -55,6 +55,20 @@ impl Connection {
         Err(format!("{method} {path} failed {ATTEMPTS} times, the last time with {trouble}"))
     }
 
+    /// Sends a request once that can be repeated under this idempotency key.
+    pub async fn send_keyed(
+        &mut self,
+        method: &str,
+        path: &str,
+        key: &str,
+        body: &str,
+    ) -> Result<(u16, Bytes), String> {
+        let mut request = self.request(method, path, body)?;
+        let key = HeaderValue::from_str(key).map_err(|e| e.to_string())?;
+        request.headers_mut().insert("idempotency-key", key);
+        self.exchange(request).await
+    }
+
     fn request(&self, method: &str, path: &str, body: &str) -> Result<Request<Full<Bytes>>, String> {
         let mut request = Request::builder()
             .method(method)

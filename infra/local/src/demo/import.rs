@@ -1,6 +1,5 @@
 //! Sends a log to a host as its tills would: day by day, through `POST /v1/orders`.
 
-use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -50,6 +49,23 @@ impl Imported {
     #[must_use]
     pub fn orders(&self) -> u64 {
         self.created + self.replayed + self.rejected
+    }
+
+    /// What became of a log that was sent in two parts; who bought in both counts twice.
+    #[must_use]
+    pub fn joined(self, after: Self) -> Self {
+        let mut rejections = self.rejections;
+        rejections.extend(after.rejections);
+        rejections.truncate(REJECTIONS_KEPT);
+        Self {
+            created: self.created + after.created,
+            replayed: self.replayed + after.replayed,
+            rejected: self.rejected + after.rejected,
+            rejections,
+            customers: self.customers + after.customers,
+            last_day: after.last_day.or(self.last_day),
+            elapsed: self.elapsed + after.elapsed,
+        }
     }
 
     fn add(&mut self, results: &[OrderResult]) {
@@ -122,7 +138,7 @@ pub async fn run(host: SocketAddr, token: &str, log: &Log, mut progress: Progres
         progress.advance(day.len() as u64, &first.day.to_string());
     }
     progress.finish();
-    imported.customers = log.purchases.iter().map(|p| p.customer.as_str()).collect::<HashSet<_>>().len() as u64;
+    imported.customers = log.customers();
     imported.elapsed = started.elapsed();
     Ok(imported)
 }

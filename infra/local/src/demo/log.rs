@@ -1,5 +1,6 @@
 //! Purchases as they come from a log: the CDNOW research data, or a CSV file of one's own.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +56,20 @@ impl Log {
     pub fn until(mut self, last: Option<LocalDay>) -> Self {
         self.purchases.retain(|purchase| last.is_none_or(|last| purchase.day <= last));
         self
+    }
+
+    /// How many customers there are in it.
+    #[must_use]
+    pub fn customers(&self) -> u64 {
+        self.purchases.iter().map(|purchase| purchase.customer.as_str()).collect::<HashSet<_>>().len() as u64
+    }
+
+    /// The log up to the end of a day, and what comes after it.
+    #[must_use]
+    pub fn split(self, last: LocalDay) -> (Self, Self) {
+        let (before, after) = self.purchases.into_iter().partition(|purchase| purchase.day <= last);
+        let part = |purchases, bad_lines| Self { source: self.source, purchases, bad_lines };
+        (part(before, self.bad_lines), part(after, Vec::new()))
     }
 }
 

@@ -7,3 +7,4 @@ pub mod log;
 pub mod migration;
 pub mod progress;
 pub mod summary;
+pub mod wake_up;

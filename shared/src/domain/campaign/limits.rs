@@ -1,7 +1,9 @@
-//! Limits: how many messages may go to one member, and at which hours; settings for all campaigns together.
+//! Limits: how many messages may go to one member, at which hours, and whose an order is that came after several;
+//! settings for all campaigns together.
 
 use serde::{Deserialize, Serialize};
 
+use super::conversion::Attribution;
 use super::quiet::Hours;
 use crate::domain::calendar::TimeOfDay;
 use crate::domain::flaw::{Flaw, Flaws};
@@ -23,6 +25,9 @@ pub struct Limits {
     pub hours: Hours,
     /// The most messages to one member; all of them hold.
     pub caps: Vec<FrequencyCap>,
+    /// To which of several messages an order is attributed.
+    #[serde(default)]
+    pub attribution: Attribution,
 }
 
 /// A version of the limits.
@@ -45,6 +50,7 @@ impl Limits {
         Self {
             hours: Hours { from: hour(8), until: hour(21) },
             caps: vec![cap(Period::Day, 1), cap(Period::Week, 3), cap(Period::Month, 8)],
+            attribution: Attribution::Last,
         }
     }
 

@@ -9,13 +9,16 @@ pub mod answer;
 pub mod assign;
 pub mod circuit;
 pub mod content;
+pub mod conversion;
 pub mod counts;
 pub mod definition;
 pub mod gates;
 pub mod limits;
 pub mod outcome;
 pub mod quiet;
+pub mod report;
 pub mod send;
+mod trigger;
 mod turn;
 
 use serde::{Deserialize, Serialize};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::counts::{Count, Counts};
 use super::gates::Gate;
 use super::outcome::{Busy, Failure, Fault, Known, Outcome, Scope};
-use crate::domain::reach::{Reach, Touch};
+use crate::domain::reach::{HeldOut, Reach, Touch};
 use crate::domain::traits::Channel;
 use crate::values::{CampaignId, Code, Fen, LocalDay, MemberId, MessageId, Moment, RowKey, SendId, TemplateId};
 
@@ -523,11 +523,30 @@ pub fn recall(send: &Send, known: Known, chance: u8, now: Moment) -> Option<Sett
 /// What the member's reach becomes when a send is claimed: the touch stands before the provider is asked, so that a cap
 /// holds whatever happens on the way.
 pub fn touch(reach: &mut Reach, send: &Send, call: &Call, attribution_days: u32) {
-    let counts_until = call.at.plus(Duration::from_hours(u64::from(attribution_days) * 24));
-    reach.touch(Touch { send: send.id, campaign: send.campaign, channel: call.channel, at: call.at, counts_until });
+    reach.touch(Touch {
+        send: send.id,
+        campaign: send.campaign,
+        variant: send.variant.clone(),
+        channel: call.channel,
+        at: call.at,
+        counts_until: counts_until(call.at, attribution_days),
+        converted: false,
+    });
     if let Some(template) = &call.taken.credit {
         reach.spend(template);
     }
+}
+
+/// What the member's reach becomes when a message would go now, had they not been held out.
+pub fn hold_out(reach: &mut Reach, send: &Send, attribution_days: u32, now: Moment) {
+    let counts_until = counts_until(now, attribution_days);
+    reach.hold_out(HeldOut { send: send.id, campaign: send.campaign, at: now, counts_until, converted: false });
+}
+
+/// Until when an order counts for a message of this moment.
+#[must_use]
+pub fn counts_until(at: Moment, attribution_days: u32) -> Moment {
+    at.plus(Duration::from_hours(u64::from(attribution_days) * 24))
 }
 
 /// What the member's reach becomes when a message surely did not go out, or is not wanted.

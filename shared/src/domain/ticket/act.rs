@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Ticket;
 use super::matter::{Kind, Priority};
 use super::record::Record;
-use super::state::State;
+use super::state::{Ending, State};
 use crate::domain::survey::Scores;
 use crate::domain::tally::Tally;
 use crate::values::{Actor, Code, Reason, TicketId};
@@ -72,6 +72,14 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether the member's matter was solved by this: the ticket was open before and is closed now, neither as spam
+    /// nor by going on in another one.
+    #[must_use]
+    pub fn solves(&self, before: &Ticket) -> bool {
+        let solved = matches!(self.ticket.closed, Some((_, Ending::ByStaff | Ending::ByMember | Ending::ByTime)));
+        solved && before.closed.is_none() && !self.ticket.is_internal()
+    }
+
     /// The same without the survey, for a member who was asked lately.
     #[must_use]
     pub fn without_survey(mut self, before: &Ticket) -> Self {

@@ -1,0 +1,23 @@
+//! What became of a campaign.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use huitou::app::App;
+use huitou::domain::campaign::report::CampaignReport;
+use huitou::manners::caller::Caller;
+use huitou::manners::extract::Ids;
+use huitou::manners::problem::Problem;
+use huitou::values::CampaignId;
+
+/// What became of a campaign: its audience, funnels by variant and channel, cost, revenue, the lift over those who were
+/// held out, tests of the variants, and what to beware of.
+///
+/// While orders may still count, the day is noted: each look before the end leaves the tests a smaller error.
+#[utoipa::path(get, path = "/v1/campaigns/{id}/report", tag = "campaigns", params(("id" = CampaignId, Path)), responses((status = 200, body = CampaignReport)))]
+pub(crate) async fn read(
+    State(app): State<App>,
+    _: Caller,
+    Ids(id): Ids<CampaignId>,
+) -> Result<Answer<CampaignReport>, Problem> {
+    Ok(Answer(app.campaign_reports().read(id).await?))
+}

@@ -1,0 +1,677 @@
+//! A campaign's report: what became of every member of its audience, what members did, and whether that was the
+//! campaign's doing.
+//!
+//! Made from counts alone, whatever the size of the audience. What nobody knows is said to be unknown instead of being
+//! counted as no: whether a text message was opened, whether a message whose answer was lost arrived.
+//!
+//! Three comparisons with three meanings. The *lift* sets all members to whom a copy went against those who were held
+//! out at the same gates; it counts everybody who bought in the window, whatever moved them. The *tests* set variants
+//! against each other in the same way. *Revenue* counts the orders that are attributed to this campaign, net of what was
+//! given back, so that the revenues of all campaigns add up to no more than was taken.
+
+use serde::Serialize;
+
+use super::conversion::{Arm, Conversion};
+use super::counts::{Count, Counts};
+use super::{Campaign, State};
+use crate::domain::statistics::{Caution, Compared, Interval, Share, USUAL_ERROR, detectable};
+use crate::domain::traits::Channel;
+use crate::values::{CampaignId, Code, Fen, Moment, Name};
+
+/// Members who bought in a send's window.
+const BUYERS: &str = "bought.members";
+/// Their orders.
+const ORDERS: &str = "bought.orders";
+/// Orders attributed to the campaign.
+const ATTRIBUTED: &str = "attributed.orders";
+/// What was paid for those, in fen.
+const PAID: &str = "attributed.paid";
+/// What of that was given back, in fen.
+const REFUNDED: &str = "attributed.refunded";
+/// Members who opened their message.
+const OPENED: &str = "opened";
+/// Members who followed a link.
+const CLICKED: &str = "clicked";
+
+impl Conversion {
+    fn count(&self, what: &str) -> Count {
+        let (variant, channel) = match &self.arm {
+            Arm::Holdout => (None, None),
+            Arm::Copy { variant, channel } => (variant.clone(), Some(*channel)),
+        };
+        Count { what: what.to_owned(), variant, channel }
+    }
+
+    /// What an order of this amount adds to its campaign's counts.
+    #[must_use]
+    pub fn bought(&self, amount: Fen) -> Counts {
+        let mut counts = Counts::default();
+        counts.add(&self.count(BUYERS), i64::from(self.first));
+        counts.add(&self.count(ORDERS), 1);
+        if self.attributed {
+            counts.add(&self.count(ATTRIBUTED), 1);
+            counts.add(&self.count(PAID), signed(amount));
+        }
+        counts
+    }
+
+    /// What a refund of this amount adds to its campaign's counts: revenue goes back, that somebody bought does not.
+    #[must_use]
+    pub fn refunded(&self, amount: Fen) -> Counts {
+        let mut counts = Counts::default();
+        if self.attributed {
+            counts.add(&self.count(REFUNDED), signed(amount));
+        }
+        counts
+    }
+}
+
+fn signed(amount: Fen) -> i64 {
+    i64::try_from(amount.number()).unwrap_or(i64::MAX)
+}
+
+/// What became of a campaign.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct CampaignReport {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// Its name.
+    pub name: Name,
+    /// Where it stands.
+    pub state: State,
+    /// When this was counted.
+    pub as_of: Moment,
+    /// Until when orders may still count for it.
+    pub counts_until: Moment,
+    /// What became of its audience.
+    pub audience: AudienceFigures,
+    /// What members did, by variant and channel, in the campaign's order.
+    pub funnels: Vec<Funnel>,
+    /// The same over all channels of a variant.
+    pub variants: Vec<VariantFigures>,
+    /// Those who were held out.
+    pub holdout: ArmFigures,
+    /// What it cost, in fen.
+    pub cost: Fen,
+    /// The orders attributed to it.
+    pub revenue: Revenue,
+    /// Net revenue less cost, for each fen of cost; revenue, not profit. None when it cost nothing.
+    pub roi: Option<f64>,
+    /// Members to whom a copy went against those held out; none without either.
+    pub lift: Option<Lift>,
+    /// Variants against each other.
+    pub tests: Vec<VariantTest>,
+    /// What the lift and the tests may err, and why.
+    pub caution: Caution,
+    /// What a reader has to know before they decide something by it.
+    pub notes: Vec<Note>,
+}
+
+/// What became of an audience. All of them but `audience` and `in_hand` together are the audience.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct AudienceFigures {
+    /// Members who are in it.
+    pub members: u64,
+    /// Those to whom a copy went, or may have gone.
+    pub sent: u64,
+    /// Those whose copies wait, by what for.
+    pub held: Vec<Part>,
+    /// Those whom a gate refused, by which.
+    pub refused: Vec<Part>,
+    /// Those whose messages providers refused.
+    pub failed: u64,
+    /// Those for whom it was too late, by why.
+    pub expired: Vec<Part>,
+    /// Those who were held out.
+    pub holdout: u64,
+    /// Those who were merged into others, whose copies went on to them.
+    pub moved: u64,
+    /// Those whose copies are in the queue or at a provider at this moment.
+    pub in_hand: u64,
+}
+
+/// A part of an audience.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = AudiencePart)]
+pub struct Part {
+    /// The reason: a gate, what is waited for, or why it was too late.
+    pub reason: String,
+    /// How many members.
+    pub members: u64,
+}
+
+/// What became of the copies of a variant on a channel, and what members did with them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = CampaignFunnel)]
+pub struct Funnel {
+    /// The variant.
+    pub variant: Option<Code>,
+    /// The channel.
+    pub channel: Channel,
+    /// Copies that went, or may have gone: the sum of the next five.
+    pub sent: u64,
+    /// Those that are known to have arrived.
+    pub delivered: u64,
+    /// Those that the provider took; whether they arrived is unknown.
+    pub accepted: u64,
+    /// Those that wait for staff to confirm them in WeCom.
+    pub awaiting_staff: u64,
+    /// Those that the provider could not deliver.
+    pub bounced: u64,
+    /// Those of which nobody knows whether they went at all.
+    pub unknown: u64,
+    /// Members who opened it; none where the channel doesn't tell.
+    pub opened: Option<u64>,
+    /// Members who followed a link.
+    pub clicked: u64,
+    /// Members who bought within the window.
+    pub bought: u64,
+    /// What the copies cost, in fen.
+    pub cost: Fen,
+    /// The orders attributed to them.
+    pub revenue: Revenue,
+}
+
+/// Orders attributed to a campaign or a part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = CampaignRevenue)]
+pub struct Revenue {
+    /// How many.
+    pub orders: u64,
+    /// What was paid for them, in fen.
+    pub paid: Fen,
+    /// What of that was given back, in fen.
+    pub refunded: Fen,
+    /// The rest, in fen.
+    pub net: Fen,
+}
+
+/// Members alike, and how many of them bought.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct ArmFigures {
+    /// Members.
+    pub members: u64,
+    /// Those who bought within the window.
+    pub bought: u64,
+    /// Their orders.
+    pub orders: u64,
+    /// The share who bought, from 0 to 1; none of nobody.
+    pub share: Option<f64>,
+    /// Where the share lies with an error of one in twenty.
+    pub interval: Option<Interval>,
+}
+
+/// A variant over all channels.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct VariantFigures {
+    /// The variant.
+    pub variant: Code,
+    /// Its share of those who are not held out, in percent.
+    pub weight: u32,
+    /// Members to whom it went, and how many of them bought.
+    pub figures: ArmFigures,
+}
+
+/// What the campaign has done, by those held out.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = CampaignLift)]
+pub struct Lift {
+    /// Members to whom a copy went.
+    pub sent: ArmFigures,
+    /// Against those held out.
+    pub against_holdout: Compared,
+    /// How many more members bought than would have without it, and between which numbers that lies.
+    pub more_buyers: f64,
+    /// The interval of `more_buyers`.
+    pub more_buyers_interval: Interval,
+    /// The smallest rise of the share that groups of this size show in four cases of five; none when they show none.
+    pub detectable: Option<f64>,
+}
+
+/// One variant against another.
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct VariantTest {
+    /// The one.
+    pub variant: Code,
+    /// The other.
+    pub against: Code,
+    /// What comes out.
+    pub compared: Compared,
+}
+
+/// Something that a reader has to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = ReportNote)]
+pub struct Note {
+    /// A stable code: `not_over`, `looked_at_often`, `too_few`, `no_holdout`, `outcomes_unknown`.
+    pub code: &'static str,
+    /// A sentence.
+    pub english: String,
+    /// The same in Chinese.
+    pub chinese: String,
+}
+
+/// Counts, by what a report asks of them.
+struct Figures<'a>(&'a Counts);
+
+impl Figures<'_> {
+    fn of(&self, what: &str, wanted: impl Fn(&Count) -> bool) -> u64 {
+        let found = self.0.all().filter(|(count, _)| count.what == what && wanted(count));
+        u64::try_from(found.map(|(_, by)| by).sum::<i64>()).unwrap_or(0)
+    }
+
+    fn all(&self, what: &str) -> u64 {
+        u64::try_from(self.0.sum(what)).unwrap_or(0)
+    }
+
+    /// The parts of what begins with `kind` and a dot, by the rest, those with most members first.
+    fn parts(&self, kind: &str) -> Vec<Part> {
+        let mut parts: Vec<Part> = Vec::new();
+        for (count, by) in self.0.all() {
+            let Some(reason) = count.what.strip_prefix(kind).and_then(|rest| rest.strip_prefix('.')) else { continue };
+            let members = u64::try_from(by).unwrap_or(0);
+            match parts.iter_mut().find(|part| part.reason == reason) {
+                Some(part) => part.members += members,
+                None => parts.push(Part { reason: reason.to_owned(), members }),
+            }
+        }
+        parts.sort_by(|one, other| other.members.cmp(&one.members).then_with(|| one.reason.cmp(&other.reason)));
+        parts
+    }
+
+    fn revenue(&self, wanted: impl Fn(&Count) -> bool + Copy) -> Revenue {
+        let (paid, refunded) = (Fen::computed(self.of(PAID, wanted)), Fen::computed(self.of(REFUNDED, wanted)));
+        Revenue { orders: self.of(ATTRIBUTED, wanted), paid, refunded, net: paid.saturating_sub(refunded) }
+    }
+
+    fn sent(&self, wanted: impl Fn(&Count) -> bool) -> u64 {
+        let found = self.0.all().filter(|(count, _)| count.what.starts_with("sent.") && wanted(count));
+        u64::try_from(found.map(|(_, by)| by).sum::<i64>()).unwrap_or(0)
+    }
+
+    /// Members alike, of whom there are so many.
+    fn arm(&self, members: u64, wanted: impl Fn(&Count) -> bool + Copy) -> ArmFigures {
+        let bought = self.of(BUYERS, wanted);
+        let share = Share::new(bought, members);
+        let (rate, interval) = (share.rate(), share.interval(USUAL_ERROR));
+        ArmFigures { members, bought, orders: self.of(ORDERS, wanted), share: rate, interval }
+    }
+
+    fn funnel(&self, variant: Option<&Code>, channel: Channel) -> Funnel {
+        let here = |count: &Count| count.variant.as_ref() == variant && count.channel == Some(channel);
+        let number = |what: &str| self.of(what, here);
+        Funnel {
+            variant: variant.cloned(),
+            channel,
+            sent: self.sent(here),
+            delivered: number("sent.delivered"),
+            accepted: number("sent.accepted"),
+            awaiting_staff: number("sent.awaiting_staff"),
+            bounced: number("sent.bounced"),
+            unknown: number("sent.unknown"),
+            opened: tells_of_opening(channel).then(|| number(OPENED)),
+            clicked: number(CLICKED),
+            bought: number(BUYERS),
+            cost: Fen::computed(number(Count::COST)),
+            revenue: self.revenue(here),
+        }
+    }
+}
+
+/// Whether a channel tells who opened a message: only a mail that loads its picture does.
+const fn tells_of_opening(channel: Channel) -> bool {
+    match channel {
+        Channel::Email => true,
+        Channel::Subscribe | Channel::Wecom | Channel::Sms | Channel::Webhook => false,
+    }
+}
+
+impl ArmFigures {
+    const fn as_share(&self) -> Share {
+        Share::new(self.bought, self.members)
+    }
+}
+
+impl CampaignReport {
+    /// The report of a campaign with these counts, which has been looked at on so many days before its end, today
+    /// included if it is not over. `counts_until` is when the last order may count.
+    #[must_use]
+    pub fn of(campaign: &Campaign, counts: &Counts, looks: u32, counts_until: Moment, now: Moment) -> Self {
+        let (figures, definition) = (Figures(counts), &campaign.definition);
+        let of_copy = |count: &Count| count.channel.is_some();
+        let holdout = figures.arm(figures.all("holdout"), |count| count.channel.is_none());
+        let sent = figures.arm(figures.all("sent"), of_copy);
+        let variants: Vec<VariantFigures> = (definition.variants.iter())
+            .map(|variant| {
+                let own = |count: &Count| count.channel.is_some() && count.variant.as_ref() == Some(&variant.id);
+                let members = figures.sent(own);
+                VariantFigures {
+                    variant: variant.id.clone(),
+                    weight: variant.weight,
+                    figures: figures.arm(members, own),
+                }
+            })
+            .collect();
+        let pairs: Vec<(&VariantFigures, &VariantFigures)> = (variants.iter().enumerate())
+            .flat_map(|(n, one)| variants.iter().skip(n + 1).map(move |other| (one, other)))
+            .collect();
+        let over = now >= counts_until;
+        let comparisons = pairs.len() + usize::from(holdout.members > 0);
+        let caution = Caution::at(looks, over, u32::try_from(comparisons).unwrap_or(u32::MAX));
+        let tests = pairs.into_iter().filter_map(|pair| VariantTest::of(pair, caution)).collect();
+        let (cost, revenue) = (Fen::computed(figures.all(Count::COST)), figures.revenue(of_copy));
+        let mut report = Self {
+            campaign: campaign.id,
+            name: definition.name.clone(),
+            state: campaign.standing(now),
+            as_of: now,
+            counts_until,
+            audience: AudienceFigures::of(&figures),
+            funnels: funnels(&figures),
+            holdout,
+            cost,
+            revenue,
+            roi: roi(revenue.net, cost),
+            lift: Lift::of(sent, holdout, caution),
+            tests,
+            caution,
+            notes: Vec::new(),
+            variants,
+        };
+        report.notes = report.noted(over);
+        report
+    }
+
+    fn noted(&self, over: bool) -> Vec<Note> {
+        let mut notes = Vec::new();
+        let mut note = |applies: bool, code, english: String, chinese: String| {
+            if applies {
+                notes.push(Note { code, english, chinese });
+            }
+        };
+        note(
+            !over,
+            "not_over",
+            format!("Orders until {} may still count; all figures can change.", self.counts_until),
+            format!("{}之前的订单仍可能计入，所有数字都会变化。", self.counts_until),
+        );
+        let looks = self.caution.looks;
+        note(
+            looks > 1 || (looks > 0 && over),
+            "looked_at_often",
+            format!(
+                "Looked at on {looks} days before the end: each comparison is held to an error of {:.4}, so that all \
+                 looks together err at most one time in twenty (Bonferroni).",
+                self.caution.error
+            ),
+            format!(
+                "结束前已有{looks}天查看过：每次比较的显著性水平收紧为{:.4}，使全部查看合计的误判不超过5%（Bonferroni校正）。",
+                self.caution.error
+            ),
+        );
+        note(
+            self.holdout.members == 0,
+            "no_holdout",
+            "Nobody was held out: what members would have bought anyway is unknown, and with it the lift.".to_owned(),
+            "没有对照组：无法知道会员本来会不会购买，因此没有提升值。".to_owned(),
+        );
+        if let Some(lift) = &self.lift {
+            let (english, chinese) = lift.sample_note();
+            note(!lift.against_holdout.significant, "too_few", english, chinese);
+        }
+        let unknown: u64 = self.funnels.iter().map(|funnel| funnel.unknown).sum();
+        note(
+            unknown > 0,
+            "outcomes_unknown",
+            format!("Of {unknown} messages nobody knows whether they went; they count as sent."),
+            format!("有{unknown}条消息是否发出未知，按已发出计算。"),
+        );
+        notes
+    }
+}
+
+/// Every variant on every channel of which something is known, in this order.
+fn funnels(figures: &Figures<'_>) -> Vec<Funnel> {
+    let mut known: Vec<(Option<&Code>, Channel)> =
+        figures.0.all().filter_map(|(count, _)| Some((count.variant.as_ref(), count.channel?))).collect();
+    known.sort_unstable();
+    known.dedup();
+    known.into_iter().map(|(variant, channel)| figures.funnel(variant, channel)).collect()
+}
+
+impl AudienceFigures {
+    fn of(figures: &Figures<'_>) -> Self {
+        let [members, sent, failed, holdout, moved] =
+            [Count::AUDIENCE, "sent", "failed", "holdout", "moved"].map(|what| figures.all(what));
+        let [held, refused, expired] = ["held", "refused", "expired"].map(|kind| figures.parts(kind));
+        let parts: u64 = held.iter().chain(&refused).chain(&expired).map(|part| part.members).sum();
+        let in_hand = members.saturating_sub(sent + failed + holdout + moved + parts);
+        Self { members, sent, held, refused, failed, expired, holdout, moved, in_hand }
+    }
+}
+
+impl VariantTest {
+    fn of((one, other): (&VariantFigures, &VariantFigures), caution: Caution) -> Option<Self> {
+        let compared = Compared::of(one.figures.as_share(), other.figures.as_share(), caution.error)?;
+        Some(Self { variant: one.variant.clone(), against: other.variant.clone(), compared })
+    }
+}
+
+impl Lift {
+    fn of(sent: ArmFigures, holdout: ArmFigures, caution: Caution) -> Option<Self> {
+        let against_holdout = Compared::of(sent.as_share(), holdout.as_share(), caution.error)?;
+        let Interval { low, high } = against_holdout.difference_interval;
+        let members = float(sent.members);
+        Some(Self {
+            sent,
+            against_holdout,
+            more_buyers: against_holdout.difference * members,
+            more_buyers_interval: Interval { low: low * members, high: high.map(|high| high * members) },
+            detectable: detectable(holdout.share?, (sent.members, holdout.members)),
+        })
+    }
+
+    fn sample_note(&self) -> (String, String) {
+        match self.detectable {
+            Some(rise) => (
+                format!(
+                    "No difference is proved. Groups of this size show a rise of {:.2} percentage points or more in \
+                     four cases of five; a smaller one needs more members.",
+                    rise * 100.0
+                ),
+                format!(
+                    "差异尚未被证实。这样的样本量有八成把握发现{:.2}个百分点以上的提升，更小的提升需要更多会员。",
+                    rise * 100.0
+                ),
+            ),
+            None => (
+                "No difference is proved, and with so few members none could be.".to_owned(),
+                "差异尚未被证实，而且会员太少，无法证实任何差异。".to_owned(),
+            ),
+        }
+    }
+}
+
+fn roi(net: Fen, cost: Fen) -> Option<f64> {
+    (!cost.is_zero()).then(|| (float(net.number()) - float(cost.number())) / float(cost.number()))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 fen, which is ninety trillion yuan")]
+fn float(number: u64) -> f64 {
+    number as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::campaign::Act;
+    use crate::domain::campaign::definition::Definition;
+    use crate::domain::statistics::Test;
+    use crate::values::{Actor, RowKey, SendId};
+
+    fn now() -> Moment {
+        Moment::parse("2026-03-02T10:00:00+08:00").unwrap()
+    }
+
+    fn campaign() -> Campaign {
+        let text = |id: &str| serde_json::json!({ "id": id, "weight": 50, "content": { "text": "好久不见" } });
+        let definition: Definition = serde_json::from_value(serde_json::json!({
+            "name": "老客唤醒", "scene": "dormant_wake_up", "purpose": "marketing",
+            "audience": { "segment": "dormant" }, "plan": ["webhook", "sms"],
+            "variants": [text("a"), text("b")], "holdout_percent": 10, "attribution_days": 7,
+            "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-08T00:00:00+08:00" },
+        }))
+        .unwrap();
+        let (asked, by) = (RowKey::of("test", &[]), Actor::parse("operator:1").unwrap());
+        let draft = Campaign::draft(CampaignId::of("test", &[]), definition, asked, by, now());
+        draft.act(Act::Launch, now()).unwrap()
+    }
+
+    fn count(what: &str, variant: &str, channel: Option<Channel>) -> Count {
+        Count { what: what.to_owned(), variant: Code::parse(variant).ok(), channel }
+    }
+
+    fn report_of(counts: &[(Count, i64)], looks: u32, days: u32) -> CampaignReport {
+        let mut all = Counts::default();
+        for (count, by) in counts {
+            all.add(count, *by);
+        }
+        let counts_until = Moment::parse("2026-03-15T00:00:00+08:00").unwrap();
+        CampaignReport::of(&campaign(), &all, looks, counts_until, Moment::start_of(now().day().plus(days)))
+    }
+
+    /// Four thousand members: two variants, a holdout, some who could not be reached.
+    fn a_campaign_that_went_well() -> Vec<(Count, i64)> {
+        let hook = Some(Channel::Webhook);
+        vec![
+            (Count::of(Count::AUDIENCE), 4_000),
+            (count("sent.delivered", "a", hook), 1_500),
+            (count("sent.accepted", "b", hook), 1_400),
+            (count("sent.unknown", "b", Some(Channel::Sms)), 100),
+            (count("cost", "b", Some(Channel::Sms)), 5_00),
+            (count("holdout", "", None), 400),
+            (count("refused.consent", "", None), 350),
+            (count("refused.capped", "a", None), 150),
+            (count("held.quiet_hours", "a", None), 60),
+            (count("failed", "a", hook), 20),
+            (count("expired.offer", "a", None), 10),
+            (count(BUYERS, "a", hook), 180),
+            (count(ORDERS, "a", hook), 200),
+            (count(BUYERS, "b", hook), 120),
+            (count(ORDERS, "b", hook), 125),
+            (count(BUYERS, "", None), 20),
+            (count(ORDERS, "", None), 21),
+            (count(ATTRIBUTED, "a", hook), 190),
+            (count(PAID, "a", hook), 19_000_00),
+            (count(REFUNDED, "a", hook), 1_000_00),
+            (count(CLICKED, "a", hook), 400),
+        ]
+    }
+
+    fn codes(report: &CampaignReport) -> Vec<&str> {
+        report.notes.iter().map(|note| note.code).collect()
+    }
+
+    #[test]
+    fn everybody_in_the_audience_is_somewhere() {
+        let report = report_of(&a_campaign_that_went_well(), 0, 60);
+        let AudienceFigures { members, sent, held, refused, failed, expired, holdout, moved, in_hand } =
+            report.audience;
+        let sum = |parts: &[Part]| parts.iter().map(|part| part.members).sum::<u64>();
+        assert_eq!((members, sent, in_hand), (4_000, 3_000, 10));
+        assert_eq!(sent + sum(&held) + sum(&refused) + failed + sum(&expired) + holdout + moved + in_hand, members);
+        assert_eq!(refused[0], Part { reason: "consent".to_owned(), members: 350 });
+    }
+
+    #[test]
+    fn a_funnel_says_what_is_unknown_instead_of_nothing() {
+        let report = report_of(&a_campaign_that_went_well(), 0, 60);
+        let [a, sms, hook] = &report.funnels[..] else { panic!("{:?}", report.funnels) };
+        assert_eq!((a.sent, a.delivered, a.clicked, a.bought, a.opened), (1_500, 1_500, 400, 180, None));
+        assert_eq!((sms.channel, sms.sent, sms.unknown), (Channel::Sms, 100, 100));
+        assert_eq!((hook.accepted, hook.delivered), (1_400, 0));
+        assert!(codes(&report).contains(&"outcomes_unknown"));
+    }
+
+    #[test]
+    fn revenue_is_net_of_what_was_given_back_and_set_against_the_cost() {
+        let report = report_of(&a_campaign_that_went_well(), 0, 60);
+        assert_eq!(report.revenue.net, Fen::computed(18_000_00));
+        assert_eq!((report.cost, report.roi), (Fen::computed(5_00), Some(3_599.0)));
+        assert_eq!(roi(Fen::computed(5), Fen::default()), None);
+    }
+
+    /// By `SciPy`: 300 of 3,000 against 20 of 400 is z = 3.217, p = 0.0012954; 180 of 1,500 against 120 of 1,500 is
+    /// z = 3.651, p = 0.000261.
+    #[test]
+    fn the_lift_sets_those_who_got_a_copy_against_those_held_out() {
+        let report = report_of(&a_campaign_that_went_well(), 0, 60);
+        let lift = report.lift.unwrap();
+        assert_eq!((lift.sent.bought, lift.sent.members), (300, 3_000));
+        assert_eq!((report.holdout.bought, report.holdout.members), (20, 400));
+        let compared = lift.against_holdout;
+        assert_eq!(compared.test, Test::PooledZ);
+        assert!((compared.difference - 0.05).abs() < 1e-12 && (compared.lift.unwrap() - 1.0).abs() < 1e-12);
+        assert!((compared.p - 0.001_295_4).abs() < 1e-7, "{}", compared.p);
+        assert!((lift.more_buyers - 150.0).abs() < 1e-9);
+        let [test] = &report.tests[..] else { panic!("{:?}", report.tests) };
+        assert!((test.compared.p - 0.000_261).abs() < 1e-6, "{}", test.compared.p);
+        assert!(compared.significant && test.compared.significant);
+    }
+
+    #[test]
+    fn two_comparisons_share_the_error_and_early_looks_take_their_part() {
+        let over = report_of(&a_campaign_that_went_well(), 0, 60);
+        assert!((over.caution.error - 0.025).abs() < 1e-12);
+        assert!(!codes(&over).contains(&"looked_at_often") && !codes(&over).contains(&"not_over"));
+        let third = report_of(&a_campaign_that_went_well(), 3, 2);
+        assert!((third.caution.error - 0.05 / 12.0 / 2.0).abs() < 1e-12);
+        assert_eq!(codes(&third), ["not_over", "looked_at_often", "outcomes_unknown"]);
+    }
+
+    #[test]
+    fn a_campaign_about_which_nothing_is_known_proves_nothing() {
+        let report = report_of(&[], 0, 60);
+        assert_eq!((report.lift, report.roi, report.funnels.len()), (None, None, 0));
+        assert_eq!(codes(&report), ["no_holdout"]);
+        let few = vec![
+            (Count::of(Count::AUDIENCE), 12),
+            (count("sent.delivered", "a", Some(Channel::Sms)), 10),
+            (count("holdout", "", None), 2),
+            (count(BUYERS, "a", Some(Channel::Sms)), 2),
+        ];
+        let few = report_of(&few, 0, 60);
+        assert_eq!(few.lift.unwrap().against_holdout.test, Test::Exact);
+        assert_eq!(codes(&few), ["too_few"]);
+    }
+
+    #[test]
+    fn an_order_and_its_refund_are_counted_where_the_member_was() {
+        let conversion = |arm, first, attributed| Conversion {
+            send: SendId::of("test", &[]),
+            campaign: CampaignId::of("test", &[]),
+            arm,
+            first,
+            attributed,
+        };
+        let counted = |counts: Counts| -> Vec<(String, i64)> {
+            counts.all().map(|(count, by)| (count.to_string(), by)).collect()
+        };
+        let copy = Arm::Copy { variant: Code::parse("a").ok(), channel: Channel::Sms };
+        let first = conversion(copy.clone(), true, true);
+        let wanted = [
+            ("attributed.orders|a|sms", 1),
+            ("attributed.paid|a|sms", 99_00),
+            ("bought.members|a|sms", 1),
+            ("bought.orders|a|sms", 1),
+        ];
+        assert_eq!(counted(first.bought(Fen::computed(99_00))), wanted.map(|(name, by)| (name.to_owned(), by)));
+        assert_eq!(counted(first.refunded(Fen::computed(9_00))), [("attributed.refunded|a|sms".to_owned(), 9_00)]);
+        let again = conversion(copy, false, false);
+        assert_eq!(counted(again.bought(Fen::computed(99_00))), [("bought.orders|a|sms".to_owned(), 1)]);
+        assert!(again.refunded(Fen::computed(9_00)).is_empty());
+        let held_out = conversion(Arm::Holdout, true, false);
+        let wanted = [("bought.members||", 1), ("bought.orders||", 1)];
+        assert_eq!(counted(held_out.bought(Fen::computed(99_00))), wanted.map(|(name, by)| (name.to_owned(), by)));
+    }
+}
