@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cases::campaigns::KeptCampaigns;
+use crate::cases::tracking::Doors;
 use crate::channels::Senders;
 use crate::clock::Clock;
 use crate::domain::campaign::Campaign;
@@ -26,7 +27,7 @@ use crate::values::{Actor, Moment};
 use crate::wechat::WeChat;
 
 /// What an app is made of: built once at start-up, by a function's `main` or by the local host.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Parts {
     /// The tables.
     pub table: Table,
@@ -38,6 +39,8 @@ pub struct Parts {
     pub send_queue: Queue,
     /// The providers of messages.
     pub senders: Senders,
+    /// By what whatever comes back of messages is known, and where it comes back to.
+    pub doors: Doors,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -49,7 +52,7 @@ pub struct Parts {
     /// Files of members.
     pub objects: Arc<dyn Objects>,
     /// WeChat.
-    pub wechat: WeChat,
+    pub wechat: Arc<WeChat>,
     /// Signs session tokens.
     pub tokens: TokenKeys,
     /// Checks systems' signatures.
@@ -133,6 +136,12 @@ impl App {
     #[must_use]
     pub fn own_name(&self) -> Actor {
         self.0.parts.own_name.clone()
+    }
+
+    /// By what whatever comes back of messages is known, and where it comes back to.
+    #[must_use]
+    pub fn doors(&self) -> &Doors {
+        &self.0.parts.doors
     }
 
     pub(crate) fn entropy(&self) -> &dyn Entropy {

@@ -4,10 +4,11 @@
 //!
 //! 1. [`values`]: newtypes that cannot hold a wrong value.
 //! 2. [`domain`]: the business rules, pure: facts, settings and a date in, a decision out.
-//! 3. ports and adapters: [`clock`], [`entropy`], [`table`], [`queue`], [`objects`], [`seal`], [`trust`], [`transport`], [`wechat`], [`channels`];
+//! 3. ports and adapters: [`clock`], [`entropy`], [`table`], [`queue`], [`objects`], [`seal`], [`telemetry`], [`trust`], [`transport`],
+//!    [`wechat`], [`channels`];
 //!    [`app`] holds them all.
 //! 4. [`cases`]: what the product does, one use case at a time, over the ports.
-//! 5. [`manners`]: HTTP, batches, telemetry, start-up.
+//! 5. [`manners`]: HTTP, batches, start-up.
 
 pub mod app;
 pub mod cases;
@@ -22,6 +23,7 @@ pub mod queue;
 pub mod seal;
 pub mod secrets;
 pub mod table;
+pub mod telemetry;
 pub mod transport;
 pub mod trust;
 pub mod values;

@@ -4,12 +4,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::channels::settings::ProviderSecrets;
+use crate::digest::hmac;
 use crate::entropy::{self, Entropy};
 use crate::seal::LookupKey;
 use crate::trust::cursor::CursorKey;
+use crate::trust::link::LinkKey;
 use crate::trust::signature::{SystemKey, SystemKeys};
 use crate::trust::token::{TokenKey, TokenKeys};
 use crate::values::{Actor, Invalid};
+use crate::wechat::push::PushKeys;
 
 /// All secrets, as JSON; keys in base64.
 #[derive(Clone, Serialize, Deserialize)]
@@ -25,6 +29,9 @@ pub struct Secrets {
     pub system_keys: Vec<SystemSecret>,
     /// The mini program's app secret.
     pub wechat_secret: String,
+    /// What providers of messages know the brand by.
+    #[serde(default)]
+    pub providers: ProviderSecrets,
 }
 
 /// A key and its id.
@@ -71,7 +78,19 @@ impl Secrets {
             token_keys: vec![NamedKey { id: "1".to_owned(), secret: random() }],
             system_keys: vec![SystemSecret { id: system.to_string(), system: system.clone(), secret: random() }],
             wechat_secret,
+            providers: ProviderSecrets::default(),
         }
+    }
+
+    /// The key that signs the links in messages: of its own, drawn from the one that signs cursors.
+    pub fn links(&self) -> Result<LinkKey, Invalid> {
+        key(&self.cursor_key).map(|cursors| LinkKey::new(hmac(&cursors, &[b"links"])))
+    }
+
+    /// The keys of WeChat's pushes to this app; none where the console has none yet.
+    pub fn pushes(&self, app_id: &str, plain: bool) -> Result<Option<PushKeys>, Invalid> {
+        let push = self.providers.push.as_ref();
+        push.map(|push| PushKeys::new(&push.token, &push.aes_key, app_id, plain)).transpose()
     }
 
     /// The key that hashes identities.

@@ -1,6 +1,8 @@
 //! The transport port: one HTTP call to somebody else's service.
 
-use std::fmt;
+mod public;
+
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use http::uri::Scheme;
 use http::{HeaderMap, Method, StatusCode, Uri};
+
+use self::public::{PublicOnly, is_public};
 
 /// What is sent.
 #[derive(Clone)]
@@ -85,7 +89,30 @@ pub trait Transport: fmt::Debug + Send + Sync {
 /// Plain `http://` is for stand-ins on this machine; anything else has to be `https://`, since secrets travel in
 /// queries and bodies.
 #[derive(Debug, Clone)]
-pub struct HttpTransport(SharedHttpConnector);
+pub struct HttpTransport {
+    connector: SharedHttpConnector,
+    reaches: Reaches,
+}
+
+/// Whom a transport reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reaches {
+    /// Anybody by https, and this machine.
+    Anybody,
+    /// Public addresses only, by https.
+    Public,
+}
+
+/// What both kinds of connectors have in common.
+macro_rules! connector {
+    () => {{
+        let settings = HttpConnectorSettings::builder().connect_timeout(HttpTransport::CONNECT).build();
+        Connector::builder()
+            .connector_settings(settings)
+            .sleep_impl(TokioSleep::new())
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+    }};
+}
 
 impl HttpTransport {
     /// How long a connection may take to come about, TLS included, before the call is given up as not sent.
@@ -94,13 +121,16 @@ impl HttpTransport {
     /// A transport without connections yet; the first call opens one.
     #[must_use]
     pub fn new() -> Self {
-        let settings = HttpConnectorSettings::builder().connect_timeout(Self::CONNECT).build();
-        let connector = Connector::builder()
-            .connector_settings(settings)
-            .sleep_impl(TokioSleep::new())
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .build();
-        Self(SharedHttpConnector::new(connector))
+        let connector = SharedHttpConnector::new(connector!().build());
+        Self { connector, reaches: Reaches::Anybody }
+    }
+
+    /// A transport for addresses that are in somebody else's hands: it reaches public ones only, whatever their names
+    /// lead to.
+    #[must_use]
+    pub fn public() -> Self {
+        let connector = SharedHttpConnector::new(connector!().build_with_resolver(PublicOnly));
+        Self { connector, reaches: Reaches::Public }
     }
 
     async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
@@ -111,10 +141,10 @@ impl HttpTransport {
             None => TransportError::NotSent(why),
             Some(_) => TransportError::Unknown(why),
         };
-        let mut request = prepare(request)?;
+        let mut request = prepare(request, self.reaches)?;
         request.add_extension(connection.clone());
         let exchange = async {
-            let answer = self.0.call(request).await.map_err(|e| failed(DisplayErrorContext(&e).to_string()))?;
+            let answer = self.connector.call(request).await.map_err(|e| failed(DisplayErrorContext(&e).to_string()))?;
             read(answer).await.map_err(&failed)
         };
         let timed = tokio::time::timeout(timeout, exchange).await;
@@ -134,17 +164,37 @@ impl Transport for HttpTransport {
     }
 }
 
-fn prepare(request: Request) -> Result<HttpRequest, TransportError> {
+fn prepare(request: Request, reaches: Reaches) -> Result<HttpRequest, TransportError> {
     let refused = |why: &str| TransportError::NotSent(why.to_owned());
     let uri: Uri = request.url.parse().map_err(|_| refused("the address is no URL"))?;
-    if !may_be_called(&uri) {
-        return Err(refused("the address is neither https nor on this machine"));
+    match reaches {
+        Reaches::Anybody if !may_be_called(&uri) => {
+            return Err(refused("the address is neither https nor on this machine"));
+        }
+        Reaches::Public if !is_public_https(&uri) => {
+            return Err(refused("the address is neither https nor public"));
+        }
+        Reaches::Anybody | Reaches::Public => {}
     }
     let mut prepared = http::Request::new(SdkBody::from(request.body));
     *prepared.method_mut() = request.method;
     *prepared.uri_mut() = uri;
     *prepared.headers_mut() = request.headers;
     HttpRequest::try_from(prepared).map_err(|_| refused("the headers can't be written"))
+}
+
+/// A value with everything percent-encoded but the unreserved characters (RFC 3986, 2.3).
+pub(crate) fn percent_encoded(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            // Writing to a string can't fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    text
 }
 
 fn may_be_called(uri: &Uri) -> bool {
@@ -156,6 +206,13 @@ fn may_be_called(uri: &Uri) -> bool {
         Some(scheme) if *scheme == Scheme::HTTP => here,
         _ => false,
     }
+}
+
+/// Names are judged when they are resolved; an address that is written out never is.
+fn is_public_https(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let address: Result<IpAddr, _> = host.trim_matches(['[', ']']).parse();
+    uri.scheme() == Some(&Scheme::HTTPS) && !host.is_empty() && address.map_or(true, is_public)
 }
 
 async fn read(answer: aws_smithy_runtime_api::client::orchestrator::HttpResponse) -> Result<Response, String> {
@@ -280,6 +337,22 @@ mod tests {
         for good in ["https://api.weixin.qq.com/", "http://127.0.0.1:1/", "http://[::1]:1/", "http://localhost/"] {
             assert!(may_be_called(&good.parse().unwrap()), "{good}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_transport_for_public_addresses_reaches_nobody_at_home() {
+        for bad in
+            ["https://127.0.0.1/", "https://[::1]/", "https://169.254.169.254/", "http://example.com/", "https://"]
+        {
+            let error = HttpTransport::public().call(post(bad)).await.unwrap_err();
+            assert!(matches!(&error, TransportError::NotSent(_)), "{bad}: {error}");
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let error = HttpTransport::public().call(post(&format!("https://localhost:{port}/"))).await.unwrap_err();
+        assert!(matches!(&error, TransportError::NotSent(_)), "{error}");
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err(), "nobody has connected");
     }
 
     #[test]

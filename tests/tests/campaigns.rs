@@ -12,7 +12,7 @@ fn a_campaign() -> Value {
     json!({
         "name": "老客唤醒", "scene": "dormant_wake_up", "purpose": "marketing",
         "audience": { "segment": "stage.new" }, "plan": ["webhook"],
-        "variants": [{ "id": "a", "weight": 100, "content": { "text": "好久不见，回来看看" } }],
+        "variants": [{ "id": "a", "weight": 100, "content": { "webhook": { "topic": "wake-up", "fields": { "text": "好久不见，回来看看" } } } }],
         "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
         "attribution_days": 7,
     })
@@ -71,7 +71,7 @@ async fn a_launched_campaign_goes_once_to_everybody_who_agreed() {
     let counts = until(&house, &campaign, |c| c["sent"] == 20 && c["refused"] == 10).await;
     assert_eq!(counts["audience"], 30);
     assert_eq!(counts["refused.consent"], 10);
-    let mut to: Vec<String> = house.host.surroundings.recorder.went().into_iter().map(|went| went.to).collect();
+    let mut to: Vec<String> = house.host.outbox.newest(None, 1_000).into_iter().map(|sent| sent.to).collect();
     to.sort();
     let mut wanted: Vec<String> = members[..20].iter().map(|member| member.id.clone()).collect();
     wanted.sort();
@@ -80,7 +80,7 @@ async fn a_launched_campaign_goes_once_to_everybody_who_agreed() {
 
 /// What the stand-in for all providers was asked to send, by address.
 fn sent_to(house: &House) -> Vec<String> {
-    let mut to: Vec<String> = house.host.surroundings.recorder.went().into_iter().map(|went| went.to).collect();
+    let mut to: Vec<String> = house.host.outbox.newest(None, 1_000).into_iter().map(|sent| sent.to).collect();
     to.sort();
     to
 }
@@ -269,7 +269,14 @@ async fn a_campaign_that_cant_be_used_is_refused_with_the_place_of_every_flaw() 
         ("/audience/exclude/0", ("audience", json!({ "segment": "stage.new", "exclude": ["stage.new"] }))),
         ("/plan", ("plan", json!([]))),
         ("/plan/1", ("plan", json!(["webhook", "webhook"]))),
-        ("/variants", ("variants", json!([{ "id": "a", "weight": 90, "content": { "text": "好" } }]))),
+        (
+            "/variants",
+            (
+                "variants",
+                json!([{ "id": "a", "weight": 90, "content": { "webhook": { "topic": "t", "fields": {} } } }]),
+            ),
+        ),
+        ("/variants/0/content/sms", ("plan", json!(["sms"]))),
         ("/holdout_percent", ("holdout_percent", json!(91))),
         ("/per_minute", ("per_minute", json!(0))),
         ("/budget", ("budget", json!({}))),

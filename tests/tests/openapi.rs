@@ -103,7 +103,8 @@ fn every_operation_tells_which_problems_it_can_meet() {
             let waits = response["headers"].get("Retry-After").is_some();
             assert_eq!(waits, matches!(status, "429" | "503"), "{status} of {method} {path}");
         }
-        let good = operation["responses"].as_object().unwrap().keys().filter(|status| status.starts_with('2')).count();
+        let good =
+            operation["responses"].as_object().unwrap().keys().filter(|status| status.starts_with(['2', '3'])).count();
         assert!(good > 0, "{method} {path} never says yes");
     }
 }
@@ -146,7 +147,7 @@ fn no_two_functions_mean_different_things_by_one_name() {
     let mut known = BTreeMap::new();
     for (function, routes) in local::wire::routes() {
         let description = serde_json::to_value(routes.into_openapi()).unwrap();
-        for (name, schema) in description["components"]["schemas"].as_object().unwrap() {
+        for (name, schema) in description["components"]["schemas"].as_object().into_iter().flatten() {
             let first = known.entry(name.clone()).or_insert_with(|| (function, schema.clone()));
             assert_eq!(first.1, *schema, "{name} in {function} and in {}", first.0);
         }

@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use huitou::app::App;
+use huitou::cases::Error;
+use huitou::cases::sending::Drained;
 use huitou::manners::batch;
 use huitou::table::SendKey;
 use serde_json::{Value, json};
@@ -17,7 +19,8 @@ const LOOK: Duration = Duration::from_secs(40);
 /// Takes the events of the queue and of the schedule.
 pub async fn handle(app: App, event: Value) -> Result<Value, String> {
     if event.get("Records").is_none() {
-        return Box::pin(look(&app)).await;
+        let went = Box::pin(batch::scheduled(&event, look(&app))).await?;
+        return Ok(json!({ "queued": went.queued, "finished": went.finished }));
     }
     let work = |text: String| {
         let app = app.clone();
@@ -30,8 +33,7 @@ pub async fn handle(app: App, event: Value) -> Result<Value, String> {
 }
 
 /// A look at the clocks: campaigns that begin or end, and messages whose time has come.
-async fn look(app: &App) -> Result<Value, String> {
-    app.dispatch().look().await.map_err(|error| format!("{error:?}"))?;
-    let drained = app.sending().drain(LOOK).await.map_err(|error| format!("{error:?}"))?;
-    Ok(json!({ "queued": drained.queued, "finished": drained.finished }))
+async fn look(app: &App) -> Result<Drained, Error> {
+    app.dispatch().look().await?;
+    app.sending().drain(LOOK).await
 }

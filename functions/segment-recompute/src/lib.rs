@@ -92,8 +92,8 @@ pub async fn handle(app: App, event: Value) -> Result<Value, String> {
         };
         return batch::process(event, MESSAGE + Duration::from_secs(5), work).await;
     }
-    Box::pin(scheduled(&app, event.get("mode").and_then(Value::as_str))).await.map_err(|error| format!("{error:?}"))?;
-    Ok(Value::Null)
+    let work = scheduled(&app, event.get("mode").and_then(Value::as_str));
+    Box::pin(batch::scheduled(&event, work)).await.map(|()| Value::Null)
 }
 
 /// What a schedule asks for.

@@ -17,6 +17,7 @@ mod surveys;
 use std::time::Duration;
 
 use huitou::app::App;
+use huitou::manners::batch;
 use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -50,8 +51,9 @@ pub fn routes() -> OpenApiRouter<App> {
 }
 
 /// Takes the events of the schedule: a look at the clocks.
-pub async fn handle(app: App, _tick: Value) -> Result<Value, String> {
-    let drained = Box::pin(app.tickets().drain(LOOK)).await.map_err(|error| format!("{error:?}"))?;
+pub async fn handle(app: App, tick: Value) -> Result<Value, String> {
+    let look = async { app.tickets().drain(LOOK).await };
+    let drained = Box::pin(batch::scheduled(&tick, look)).await?;
     // A ticket that can't be worked on must not go unnoticed; the others have been.
     if drained.failed > 0 {
         return Err(format!("{} tickets could not be worked on", drained.failed));

@@ -136,6 +136,7 @@ impl Host {
             queues: Queues::client(queues.http_client()),
             clock: Arc::clone(&clock),
             objects: LocalObjects::new(file("objects"), &format!("http://{address}"), secret),
+            providers: Some(standins.providers(&format!("http://{address}"))),
             recorder: Recorder::default(),
             wechat_url: standins.wechat_url(),
             secret,

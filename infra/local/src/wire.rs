@@ -7,9 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::config::Credentials;
 use axum::Router;
 use huitou::app::{App, Parts};
-use huitou::channels::{Recorder, Senders};
+use huitou::cases::tracking::Doors;
+use huitou::channels::settings::{ProviderSettings, Workshop};
+use huitou::channels::{Line, Recorder, Secret, Senders};
 use huitou::clock::{Clock as _, SystemClock};
 use huitou::domain::program::Program;
 use huitou::entropy::{Entropy, SystemEntropy};
@@ -18,9 +21,9 @@ use huitou::queue::Queue;
 use huitou::seal::{FileMasterKey, MasterKey};
 use huitou::secrets::Secrets;
 use huitou::table::{Names, Table};
-use huitou::transport::HttpTransport;
+use huitou::transport::{HttpTransport, Transport};
 use huitou::trust::token::{Claims, Role};
-use huitou::values::{Actor, LocalDay, Moment};
+use huitou::values::{Actor, Invalid, LocalDay, Moment};
 use huitou::wechat::{WeChat, WeChatSettings};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -32,7 +35,7 @@ use crate::description;
 use crate::handler::{Handler, Handlers};
 use crate::objects::LocalObjects;
 use crate::rights::{GuardedKey, Rights};
-use crate::standin::{WECHAT_APP_ID, WECHAT_SECRET};
+use crate::standin::{self, WECHAT_APP_ID, WECHAT_SECRET};
 use crate::template::Template;
 
 /// The one system that every local host knows; its key is printed at start.
@@ -54,7 +57,9 @@ pub struct Surroundings {
     pub clock: Arc<DevClock>,
     /// Files of members.
     pub objects: LocalObjects,
-    /// What stands for the providers of messages.
+    /// The providers of messages, all of them stand-ins; with none the recorder stands for every one of them.
+    pub providers: Option<ProviderSettings>,
+    /// What stands for the providers of messages in this process.
     pub recorder: Recorder,
     /// What stands for `https://api.weixin.qq.com`.
     pub wechat_url: String,
@@ -130,10 +135,12 @@ impl Entropy for Derived {
     }
 }
 
-fn secrets(secret: &[u8; 32]) -> Result<Secrets, String> {
+/// The secrets that this host derives from its own.
+pub fn secrets(secret: &[u8; 32]) -> Result<Secrets, String> {
     let derived = Derived { secret: *secret, drawn: AtomicU64::new(0) };
     let system = Actor::parse(SYSTEM).map_err(|e| e.to_string())?;
-    Ok(Secrets::generate(&derived, &system, WECHAT_SECRET.to_owned()))
+    let secrets = Secrets::generate(&derived, &system, WECHAT_SECRET.to_owned());
+    Ok(Secrets { providers: standin::secrets(&derived), ..secrets })
 }
 
 /// The key with which the local system signs its requests.
@@ -156,6 +163,7 @@ pub fn routes() -> Vec<(&'static str, OpenApiRouter<App>)> {
         ("SegmentRecompute", segment_recompute::routes()),
         ("Tickets", tickets::routes()),
         ("Campaigns", campaigns::routes()),
+        ("Tracking", tracking::routes()),
     ]
 }
 
@@ -211,7 +219,7 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
 
 /// What the app on this machine is made of; a test may put its own clock or randomness in before it builds one.
 pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
-    let wrong = |error: huitou::values::Invalid| format!("The host's secrets can't be used: {error}.");
+    let wrong = |error: Invalid| format!("The host's secrets can't be used: {error}.");
     let secrets = secrets(&surroundings.secret)?;
     let environment = surroundings.template.functions.first().map(|f| f.environment.clone()).unwrap_or_default();
     let queue = |name: &str| {
@@ -223,18 +231,20 @@ pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
         app_id: WECHAT_APP_ID.to_owned(),
         secret: secrets.wechat_secret.clone(),
     };
+    let wechat = Arc::new(WeChat::new(settings, Arc::new(HttpTransport::new())));
     Ok(Parts {
         table: Table::new(surroundings.table.clone(), Names::from_environment(|name| environment.get(name).cloned())?),
         queue: queue("RECOMPUTE_QUEUE")?,
         dispatch_queue: queue("DISPATCH_QUEUE")?,
         send_queue: queue("SEND_QUEUE")?,
-        senders: Senders::recording(&surroundings.recorder),
+        senders: senders(surroundings, &secrets, &wechat)?,
+        doors: doors(surroundings, &secrets).map_err(wrong)?,
         clock: Arc::clone(&surroundings.clock) as Arc<dyn huitou::clock::Clock>,
         entropy: Arc::new(SystemEntropy),
         master: master_key(surroundings)?,
         lookup: secrets.lookup().map_err(wrong)?,
         objects: Arc::new(surroundings.objects.clone()),
-        wechat: WeChat::new(settings, Arc::new(HttpTransport::new())),
+        wechat,
         tokens: secrets.tokens().map_err(wrong)?,
         systems: secrets.systems().map_err(wrong)?,
         cursors: secrets.cursors().map_err(wrong)?,
@@ -243,6 +253,30 @@ pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
         settings_fresh_for: Duration::from_hours(24),
         instances_follow_within: Duration::ZERO,
         own_name: Actor::parse("huitou").map_err(wrong)?,
+    })
+}
+
+/// The providers' own clients, calling stand-ins; or the recorder in their stead.
+fn senders(surroundings: &Surroundings, secrets: &Secrets, wechat: &Arc<WeChat>) -> Result<Senders, String> {
+    let Some(providers) = &surroundings.providers else { return Ok(Senders::recording(&surroundings.recorder)) };
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new());
+    let clock = Arc::clone(&surroundings.clock) as Arc<dyn huitou::clock::Clock>;
+    let line = Line { transport: Arc::clone(&transport), clock, entropy: Arc::new(SystemEntropy) };
+    let identity = Credentials::new("stand-in", "stand-in", None, None, "the local host").into();
+    // The stand-in of a webhook listens on this machine, so here its transport may reach it.
+    let shop = Workshop { wechat: Arc::clone(wechat), line, public: transport, identity };
+    providers
+        .senders(&secrets.providers, &shop)
+        .map_err(|error| format!("The host's providers can't be used: {error}."))
+}
+
+fn doors(surroundings: &Surroundings, secrets: &Secrets) -> Result<Doors, Invalid> {
+    let providers = surroundings.providers.as_ref();
+    Ok(Doors {
+        pushes: secrets.pushes(WECHAT_APP_ID, providers.is_some_and(|providers| providers.plain_pushes))?,
+        receipts: secrets.providers.receipts.clone().map(Secret),
+        links: secrets.links()?,
+        own_url: providers.and_then(|providers| providers.own_url.clone()),
     })
 }
 

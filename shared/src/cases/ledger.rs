@@ -14,6 +14,7 @@ use crate::domain::rulebook::Rulebook;
 use crate::domain::tier::{NextTier, Standing};
 use crate::domain::{earning, spending};
 use crate::table::{Freshness, Hot, Lost, Outcome, Page};
+use crate::telemetry;
 use crate::values::{Code, LocalDay, MemberId, Points, Reason, RowKey, SomePoints};
 
 /// How long a movement keeps trying while others change the same account.
@@ -119,6 +120,9 @@ impl Ledger<'_> {
         let hot = self.open(who, Freshness::Latest).await?;
         let rows = self.0.table().whole_journal(&hot.account).await?;
         let proof = prove(hot.account.member, &rows, &hot.account);
+        if let Some(fault) = &proof.fault {
+            telemetry::ledger_fault(hot.account.member, &format!("a proof failed: {fault:?}"));
+        }
         let rules = self.0.rulebook().await?;
         let account = settled(&hot.account, &rules, self.0.now()).map_err(defect)?;
         Ok(Proven { proof, balance: balance(&account) })

@@ -35,6 +35,7 @@ pub mod sign_up;
 pub mod surveys;
 pub mod ticket_boards;
 pub mod tickets;
+pub mod tracking;
 pub mod triggers;
 
 use crate::domain::flaw::Flaw;

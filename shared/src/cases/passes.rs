@@ -24,6 +24,7 @@ use crate::domain::posting::judged;
 use crate::domain::rule::Rule;
 use crate::domain::rulebook::Rulebook;
 use crate::table::{Hot, Outcome, ScanShard, StoredVersion};
+use crate::telemetry;
 use crate::values::{Actor, Code, MemberId, Moment, RowKey};
 
 /// Parts of a pass: as many as messages that the queue's event source lets run at once.
@@ -395,7 +396,7 @@ impl<'a> Worker<'a> {
                 Ok(resettled) => self.note(&mut tally, member, &look, resettled),
                 // One account that contradicts itself must not keep the pass from the others.
                 Err(Error::Defect(why)) => {
-                    tracing::error!(%member, %why, "a member can't be settled");
+                    telemetry::ledger_fault(member, &format!("a member can't be settled: {why}"));
                     tally.defect(member);
                 }
                 Err(other) => return Err(other),
@@ -417,7 +418,7 @@ impl<'a> Worker<'a> {
             (Look::Due, _) => tally.due += 1,
             (_, Resettled::Same) | (Look::Right, _) => {}
             (Look::Differs, _) if self.repair => {
-                tracing::error!(%member, "a member's stored segments were wrong; they are mended");
+                telemetry::ledger_fault(member, "a member's stored segments were wrong; they are mended");
                 tally.defect(member);
             }
             (Look::Differs, _) => tally.changed += 1,

@@ -14,7 +14,8 @@ use crate::cases::Error;
 use crate::cases::ledger::Resettled;
 use crate::cases::{dispatch, dry_run, passes};
 use crate::table::{DUE_SHARDS, DuePosition};
-use crate::values::CampaignId;
+use crate::telemetry::{self, Due};
+use crate::values::{CampaignId, Moment};
 
 /// Members settled side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -105,14 +106,17 @@ impl Recompute<'_> {
     /// Settles members who are due today, until nobody is left or the time is over.
     pub async fn drain(&self, shards: &[u8], budget: Duration) -> Result<Drained, Error> {
         let until = Instant::now() + budget;
-        let mut sum = Drained { finished: true, ..Drained::default() };
+        let (mut sum, mut lag) = (Drained { finished: true, ..Drained::default() }, Duration::ZERO);
         for shard in shards {
             let mut from: Option<DuePosition> = None;
             loop {
                 if Instant::now() >= until {
+                    telemetry::due_lag(Due::Members, lag);
                     return Ok(Drained { finished: false, ..sum });
                 }
-                let page = self.0.table().due(*shard, self.0.now().day(), from.as_ref(), PAGE).await?;
+                let now = self.0.now();
+                let page = self.0.table().due(*shard, now.day(), from.as_ref(), PAGE).await?;
+                lag = page.members.first().map_or(lag, |due| lag.max(now.since(Moment::start_of(due.due_on))));
                 let ledger = self.0.ledger();
                 let settled = futures_util::stream::iter(page.members)
                     .map(|due| async move { (due.member, ledger.settle(due.member, true).await) })
@@ -124,7 +128,7 @@ impl Recompute<'_> {
                         Ok(settled) => sum.changed += u64::from(settled == Resettled::Changed),
                         // One account that contradicts itself must not keep the others waiting.
                         Err(Error::Defect(why)) => {
-                            tracing::error!(%member, %why, "a member can't be settled");
+                            telemetry::ledger_fault(member, &format!("a member can't be settled: {why}"));
                             sum.defects += 1;
                         }
                         Err(other) => return Err(other),
@@ -136,6 +140,7 @@ impl Recompute<'_> {
                 }
             }
         }
+        telemetry::due_lag(Due::Members, lag);
         Ok(sum)
     }
 }

@@ -14,7 +14,7 @@ use crate::cases::Error;
 use crate::cases::campaigns::Live;
 use crate::cases::ledger::Patience;
 use crate::cases::people::{Contacts, Opened};
-use crate::channels::{Address, Message, Sent};
+use crate::channels::{Address, Failure, Fault, Message, Sent};
 use crate::domain::account::{Account, Membership};
 use crate::domain::campaign::Turn;
 use crate::domain::campaign::assign::{Assigned, assign};
@@ -30,7 +30,8 @@ use crate::seal::SealError;
 use crate::table::{
     BUDGET_SHARDS, BeforeSending, DueSend, Freshness, Hot, Lost, Outcome, SEND_SHARDS, SendKey, StoredKeys, StoredSend,
 };
-use crate::values::MemberId;
+use crate::telemetry::{self, Due};
+use crate::values::{MemberId, MessageId};
 
 /// Index entries read at once.
 const DUE_AT_ONCE: i32 = 100;
@@ -304,7 +305,16 @@ impl Sending<'_> {
         let (Some(content), Some(to)) = (content, address(opened, channel)?) else {
             return Err(Error::Defect("a message without content or address passed the gates".into()));
         };
-        let cost = content.cost(channel);
+        let values = self.values(live, hot, opened, &scene.send).await?;
+        let rendered = match content.render(channel, &values) {
+            Ok(rendered) => rendered,
+            Err(unrendered) => {
+                let reason = Failure { of: Fault::Content, code: unrendered.word() };
+                let state = State::Failed { reason, channel };
+                return self.decided(&scene.send, scene.before.as_ref(), state).await;
+            }
+        };
+        let cost = rendered.cost(&definition.prices);
         let shard = live.shard(scene.send.id.shard(BUDGET_SHARDS), cost);
         if shard.is_none() && definition.budget.is_some() {
             self.0.campaigns().gather(live.campaign.id).await?;
@@ -331,13 +341,8 @@ impl Sending<'_> {
         }
         let claimed = StoredSend { version: stored.version + 1, ..stored };
         let after = Hot { version: touched.version + 1, ..touched };
-        let message = Message {
-            send: claimed.send.id,
-            campaign: claimed.send.campaign,
-            channel,
-            to,
-            content: content.render(channel, &values(live, &after.account)),
-        };
+        let message =
+            Message { send: claimed.send.id, campaign: claimed.send.campaign, channel, to, content: rendered };
         let Some(sender) = self.0.parts().senders.of(channel) else {
             return Err(Error::Defect("a channel without a provider passed the gates".into()));
         };
@@ -345,6 +350,32 @@ impl Sending<'_> {
         let chance = self.chance();
         let settled = settle(&claimed.send, &call, &definition.plan, outcome, chance, self.0.now());
         self.settled(live, &claimed, settled, Some(after)).await
+    }
+
+    /// What placeholders stand for. No call.
+    async fn values(self, live: &Live, hot: &Hot, opened: &Opened, send: &Send) -> Result<Values, Error> {
+        let statement = self.0.ledger().statement_of(hot).await?;
+        let rules = self.0.rulebook().await?;
+        let tier = statement.standing.as_ref().and_then(|standing| rules.program().ladder.tier(&standing.tier));
+        let links = self.0.doors().links(send.id);
+        Ok(Values {
+            name: opened.field("name")?,
+            points: statement.balance.available,
+            tier: tier.map(|tier| tier.name.to_string()),
+            expiring: statement.expiring.first().map(|(day, points)| (*points, *day)),
+            coupon: live.campaign.definition.coupon.as_ref().map(ToString::to_string),
+            offer_until: Some(send.expires_at.day()),
+            link: links.click,
+            unsubscribe: links.unsubscribe,
+            pixel: links.open,
+        })
+    }
+
+    /// The provider's id of a message, where its receipts come under that id and not under ours.
+    fn given_name(self, send: &Send) -> Option<&MessageId> {
+        let State::Accepted { call, id } = &send.state else { return None };
+        let sender = self.0.parts().senders.of(call.channel)?;
+        (sender.reports_by_its_own_id() && *id != MessageId::of(send.id)).then_some(id)
     }
 
     fn chance(self) -> u8 {
@@ -367,9 +398,13 @@ impl Sending<'_> {
         let counts = settled.send.counts_since(Some(&before.send));
         let stored = StoredSend { send: settled.send.clone(), version: before.version };
         let touches_member = settled.give_back.is_some() || settled.unwanted.is_some();
+        let name = self.given_name(&settled.send);
         let (mut hot, mut patience) = (hot, Patience::new(self.0));
         loop {
             let mut transaction = self.0.table().transaction().send(&stored, &counts)?;
+            if let Some(id) = name {
+                transaction = transaction.name(call.channel, id, settled.send.id, self.0.now())?;
+            }
             if touches_member {
                 let current = match hot.take() {
                     Some(hot) => Some(hot),
@@ -475,20 +510,24 @@ impl Sending<'_> {
         let shards = futures_util::stream::iter(0..SEND_SHARDS)
             .map(|shard| async move { self.drain_shard(shard, until).await })
             .buffer_unordered(4);
-        let drained: Vec<Result<Drained, Error>> = shards.collect().await;
-        let mut sum = Drained { queued: 0, finished: true };
+        let drained: Vec<Result<(Drained, Duration), Error>> = shards.collect().await;
+        let (mut sum, mut lag) = (Drained { queued: 0, finished: true }, Duration::ZERO);
         for shard in drained {
-            let shard = shard?;
+            let (shard, late) = shard?;
+            lag = lag.max(late);
             sum = Drained { queued: sum.queued + shard.queued, finished: sum.finished && shard.finished };
         }
+        telemetry::due_lag(Due::Sends, lag);
         Ok(sum)
     }
 
-    async fn drain_shard(self, shard: u8, until: Instant) -> Result<Drained, Error> {
-        let mut queued = 0;
+    /// How far it came, and how late the oldest one was.
+    async fn drain_shard(self, shard: u8, until: Instant) -> Result<(Drained, Duration), Error> {
+        let (mut queued, mut lag) = (0, Duration::ZERO);
         while Instant::now() < until {
             let now = self.0.now();
             let due = self.0.table().due_sends(shard, now, DUE_AT_ONCE).await?;
+            lag = due.first().map_or(lag, |due| lag.max(now.since(due.due_at)));
             let full = due.len() >= usize::try_from(DUE_AT_ONCE).unwrap_or(usize::MAX);
             let table = self.0.table();
             let again = now.plus(AGAIN_AFTER);
@@ -501,10 +540,10 @@ impl Sending<'_> {
             self.0.dispatch().enqueue_sends(&ours).await?;
             queued += ours.len() as u64;
             if !full || ours.is_empty() {
-                return Ok(Drained { queued, finished: true });
+                return Ok((Drained { queued, finished: true }, lag));
             }
         }
-        Ok(Drained { queued, finished: false })
+        Ok((Drained { queued, finished: false }, lag))
     }
 }
 
@@ -529,16 +568,4 @@ fn address(opened: &Opened, channel: Channel) -> Result<Option<Address>, Error> 
         Channel::Webhook => Some(opened.member.to_string()),
     };
     Ok(at.map(Address::new))
-}
-
-/// What placeholders stand for.
-fn values(live: &Live, account: &Account) -> Values {
-    let mut values = Values::new();
-    if let Some(coupon) = &live.campaign.definition.coupon {
-        values.insert("coupon".to_owned(), coupon.to_string());
-    }
-    if let Some(standing) = &account.standing {
-        values.insert("tier".to_owned(), standing.tier.to_string());
-    }
-    values
 }

@@ -29,6 +29,7 @@ use crate::table::{
     Freshness, Lost, Outcome, Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition,
     Transaction,
 };
+use crate::telemetry::{self, Due};
 use crate::values::{Actor, Code, LocalDay, MemberId, Note, Reason, RowKey, TicketId};
 
 /// Tickets on a page.
@@ -350,6 +351,7 @@ impl Tickets<'_> {
                 let Some(step) = act.ok().filter(|step| step.ticket.queue == *department) else { continue };
                 let transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
                 if let Outcome::Done = transaction.commit().await? {
+                    tell_breaches(&[&step]);
                     let stored = StoredTicket { ticket: step.ticket, version: stored.version + 1 };
                     return Ok(Attempt::Taken(Box::new(stored)));
                 }
@@ -388,6 +390,7 @@ impl Tickets<'_> {
             let steps = [(ends.version, &first), (goes_on.version, &second)];
             let transaction = write(self.0.table().transaction(), &steps)?;
             if let Outcome::Done = transaction.commit().await? {
+                tell_breaches(&[&first, &second]);
                 return Ok(StoredTicket { ticket: second.ticket, version: goes_on.version + 1 });
             }
             patience.wait().await?;
@@ -398,12 +401,15 @@ impl Tickets<'_> {
     /// every ticket that is due. Doing it twice, late or side by side changes nothing but when it is written.
     pub async fn drain(&self, budget: Duration) -> Result<Drained, Error> {
         let until = Instant::now() + budget;
-        let mut sum = Drained::default();
+        let (mut sum, mut lag) = (Drained::default(), Duration::ZERO);
         for shard in 0..TICKET_SHARDS {
             while Instant::now() < until {
-                let due = self.0.table().due_tickets(shard, self.0.now(), DUE_AT_ONCE).await?;
+                let now = self.0.now();
+                let due = self.0.table().due_tickets(shard, now, DUE_AT_ONCE).await?;
+                lag = due.first().map_or(lag, |(_, at)| lag.max(now.since(*at)));
                 let before = sum.changed;
-                let settled = futures_util::stream::iter(due.iter().copied())
+                let ids: Vec<TicketId> = due.iter().map(|(id, _)| *id).collect();
+                let settled = futures_util::stream::iter(ids)
                     .map(|id| async move { (id, self.settle(id).await) })
                     .buffer_unordered(SIDE_BY_SIDE);
                 let settled: Vec<_> = settled.collect().await;
@@ -422,6 +428,7 @@ impl Tickets<'_> {
                 }
             }
         }
+        telemetry::due_lag(Due::Tickets, lag);
         Ok(sum)
     }
 
@@ -435,6 +442,7 @@ impl Tickets<'_> {
             let transaction = write(self.0.table().transaction(), &[(stored.version, &step)])?;
             let transaction = self.with_closed_tag(transaction, &stored.ticket, &step, &version.desk).await?;
             if let Outcome::Done = transaction.commit().await? {
+                tell_breaches(&[&step]);
                 return Ok(true);
             }
             patience.wait().await?;
@@ -499,6 +507,7 @@ impl Tickets<'_> {
             }
             match transaction.commit().await? {
                 Outcome::Done => {
+                    tell_breaches(&[&step]);
                     let stored = StoredTicket { ticket: step.ticket, version: stored.version + 1 };
                     let record = step.records.into_iter().last().ok_or_else(|| Error::Defect("nothing done".into()))?;
                     return Ok((stored, Read { record, text: doing.said.map(|said| said.text.as_str().to_owned()) }));
@@ -600,6 +609,12 @@ impl Tickets<'_> {
 /// A member sees and touches tickets of own accounts only, and none of the desk's own; everything else is not there.
 fn owned(ticket: &Ticket, accounts: &[MemberId]) -> Result<(), Error> {
     if accounts.contains(&ticket.member) && !ticket.is_internal() { Ok(()) } else { Err(Error::NotFound) }
+}
+
+/// Tells of clocks that ran out, once it is written that they did.
+fn tell_breaches(steps: &[&Step]) {
+    let tallies = steps.iter().flat_map(|step| &step.tallies);
+    telemetry::sla_breaches(tallies.filter(|tally| matches!(tally, Tally::Breached(_))).count());
 }
 
 /// Adds steps of different tickets, each over the version read, to a transaction: the tickets, their records, what is

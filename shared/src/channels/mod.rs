@@ -3,7 +3,19 @@
 //! A provider is called once per claimed send. What it says is told apart by what may be done next: a message that
 //! surely did not go out may be tried again or on another channel, one that may have gone out never is.
 
+mod aliyun;
+mod line;
+pub mod receipts;
 mod recorder;
+mod ses;
+pub mod settings;
+mod signing;
+mod subscribe;
+mod tencent;
+#[cfg(test)]
+mod tests;
+mod webhook;
+mod wecom;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +26,14 @@ use crate::values::{CampaignId, MessageId, Moment, SendId};
 use futures_util::future::BoxFuture;
 
 pub use crate::domain::campaign::outcome::{Busy, Failure, Fault, Known, Outcome, Scope};
+pub use aliyun::{AliyunMail, AliyunSms};
+pub use line::{Account, Line};
 pub use recorder::{Recorder, Went};
+pub use ses::Ses;
+pub use subscribe::SubscribeMessages;
+pub use tencent::TencentSms;
+pub use webhook::{Secret, Webhook};
+pub use wecom::WecomMessages;
 
 /// Where a member is reached on one channel: an openid, a WeCom external user id, a phone number with its country code
 /// and without the plus sign, an e-mail address; on the brand's own webhook the member's id.
@@ -77,6 +96,11 @@ pub trait Sender: fmt::Debug + Send + Sync {
     /// The channel.
     fn channel(&self) -> Channel;
 
+    /// Whether receipts name a message by the provider's own id alone, so that it has to be kept where it finds the send.
+    fn reports_by_its_own_id(&self) -> bool {
+        false
+    }
+
     /// Asks the provider to send a message; at most one call whose answer is not surely "not sent", and no retry.
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Outcome>;
 
@@ -106,4 +130,13 @@ impl Senders {
     pub fn recording(recorder: &Recorder) -> Self {
         Self(Channel::ALL.iter().map(|channel| recorder.on(*channel)).collect())
     }
+}
+
+/// Headers by which a mail client shows a way out of its own, and one click is enough (RFC 2369, RFC 8058).
+fn mail_headers(unsubscribe: Option<&str>) -> Vec<(&'static str, String)> {
+    let Some(address) = unsubscribe else { return Vec::new() };
+    vec![
+        ("List-Unsubscribe", format!("<{address}>")),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()),
+    ]
 }

@@ -1,9 +1,12 @@
-//! Batches of queue messages, of which each record stands for itself, and of a stream's records, which have an order.
+//! What nobody waits for: batches of queue messages, of which each record stands for itself, batches of a stream's
+//! records, which have an order, and what a schedule asks for.
 //!
 //! A record is parsed by itself, worked on with a panic caught, and handed back alone when it fails; none is begun
 //! when the deadline is near. What is poison fails again until the queue moves it to its dead letters; the reason is
-//! in the log under the message's id.
+//! in the log under the message's id. A message is worked on under the id of the request that caused it. Each batch and
+//! each tick ends with one line of figures.
 
+use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -13,6 +16,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::cases::Error;
+use crate::queue::REQUEST_ID;
+use crate::table::metered;
+use crate::telemetry::{Worked, sound_id, trace_id, traced};
 
 /// Records worked on side by side.
 const SIDE_BY_SIDE: usize = 4;
@@ -40,6 +46,38 @@ impl From<Error> for Failure {
 struct Record {
     message_id: String,
     body: String,
+    #[serde(default)]
+    message_attributes: HashMap<String, Attribute>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Attribute {
+    #[serde(default)]
+    string_value: Option<String>,
+}
+
+impl Record {
+    /// What is no message at all can't be given back by name either: it is told and passed over.
+    fn read(record: Value) -> Option<Self> {
+        let read = serde_json::from_value(record).ok();
+        if read.is_none() {
+            tracing::error!("a queue record can't be read");
+        }
+        read
+    }
+
+    /// The request behind the message; the message itself when it tells of none.
+    fn request_id(&self) -> String {
+        let given = self.message_attributes.get(REQUEST_ID).and_then(|attribute| attribute.string_value.as_deref());
+        given.and_then(sound_id).unwrap_or(&self.message_id).to_owned()
+    }
+}
+
+/// A record that has to come again.
+struct Returned {
+    id: String,
+    poison: bool,
 }
 
 /// Works on every record of an SQS event within `budget` and names those to be delivered again.
@@ -48,33 +86,61 @@ where
     F: Fn(String) -> R,
     R: Future<Output = Result<(), Failure>>,
 {
-    let until = Instant::now() + budget;
+    let started = Instant::now();
+    let until = started + budget;
     let records = event.get("Records").and_then(Value::as_array).cloned().unwrap_or_default();
-    let outcomes = futures_util::stream::iter(records).map(|record| {
+    let count = records.len();
+    let readable: Vec<_> = records.into_iter().filter_map(Record::read).collect();
+    let request_ids: BTreeSet<String> = readable.iter().map(Record::request_id).collect();
+    let outcomes = futures_util::stream::iter(readable).map(|record| {
         let work = &work;
-        async move {
-            let Ok(record) = serde_json::from_value::<Record>(record) else {
-                tracing::error!("a queue record can't be read");
-                return None;
-            };
+        traced(record.request_id(), async move {
             if Instant::now() >= until {
-                return Some(record.message_id);
+                return Some(Returned { id: record.message_id, poison: false });
             }
             let failure = match AssertUnwindSafe(work(record.body)).catch_unwind().await {
                 Ok(Ok(())) => return None,
                 Ok(Err(failure)) => failure,
                 Err(_panic) => Failure::Poison("the work panicked".to_owned()),
             };
+            let (request_id, message_id) = (trace_id(), &record.message_id);
+            let poison = matches!(failure, Failure::Poison(_));
             match failure {
-                Failure::Poison(why) => tracing::error!(message_id = record.message_id, why, "poison message"),
-                Failure::Passing(why) => tracing::warn!(message_id = record.message_id, why, "message will be retried"),
+                Failure::Poison(why) => tracing::error!(request_id, message_id, why, "poison message"),
+                Failure::Passing(why) => tracing::warn!(request_id, message_id, why, "message will be retried"),
             }
-            Some(record.message_id)
-        }
+            Some(Returned { id: record.message_id, poison })
+        })
     });
-    let failed: Vec<_> = outcomes.buffer_unordered(SIDE_BY_SIDE).filter_map(|id| async move { id }).collect().await;
-    let failed: Vec<Value> = failed.into_iter().map(|id| json!({ "itemIdentifier": id })).collect();
+    let returned = outcomes.buffer_unordered(SIDE_BY_SIDE).filter_map(|returned| async move { returned }).collect();
+    let (returned, cost): (Vec<Returned>, _) = Box::pin(metered(returned)).await;
+    Worked {
+        source: "batch",
+        request_ids: &Vec::from_iter(request_ids).join(" "),
+        records: count,
+        failed: returned.len(),
+        poison: returned.iter().filter(|returned| returned.poison).count(),
+        took: started.elapsed(),
+        cost,
+    }
+    .tell();
+    let failed: Vec<Value> = returned.into_iter().map(|returned| json!({ "itemIdentifier": returned.id })).collect();
     Ok(json!({ "batchItemFailures": failed }))
+}
+
+/// Does what a schedule asks for, under an id made of what that is and of the time of the tick.
+pub async fn scheduled<T>(event: &Value, work: impl Future<Output = Result<T, Error>>) -> Result<T, String> {
+    let text = |name: &str| event.get(name).and_then(Value::as_str);
+    let id = format!("{}-{}", text("mode").unwrap_or("tick"), text("scheduled").unwrap_or_default());
+    let started = Instant::now();
+    traced(sound_id(&id).unwrap_or("tick").to_owned(), async move {
+        let (outcome, cost) = Box::pin(metered(work)).await;
+        let failed = usize::from(outcome.is_err());
+        let (request_ids, took) = (trace_id(), started.elapsed());
+        Worked { source: "schedule", request_ids: &request_ids, records: 1, failed, poison: 0, took, cost }.tell();
+        outcome.map_err(|error| format!("{error:?}"))
+    })
+    .await
 }
 
 /// Works on a table's stream records one after the other within `budget`. At the first that fails it stops and names
@@ -84,29 +150,53 @@ where
     F: Fn(Value) -> R,
     R: Future<Output = Result<(), Failure>>,
 {
-    let until = Instant::now() + budget;
+    let started = Instant::now();
+    let until = started + budget;
     let Some(Value::Array(records)) = event.get("Records").cloned() else {
         return Err("the event has no records".to_owned());
     };
+    let count = records.len();
+    let (first_failure, cost) = Box::pin(metered(one_by_one(records, until, work))).await;
+    let first_failure = first_failure?;
+    Worked {
+        source: "batch",
+        request_ids: "",
+        records: count,
+        failed: usize::from(first_failure.is_some()),
+        poison: usize::from(first_failure.as_ref().is_some_and(|returned| returned.poison)),
+        took: started.elapsed(),
+        cost,
+    }
+    .tell();
+    let failed: Vec<Value> = first_failure.iter().map(|returned| json!({ "itemIdentifier": returned.id })).collect();
+    Ok(json!({ "batchItemFailures": failed }))
+}
+
+/// The first record that was not worked on; none when all were.
+async fn one_by_one<F, R>(records: Vec<Value>, until: Instant, work: F) -> Result<Option<Returned>, String>
+where
+    F: Fn(Value) -> R,
+    R: Future<Output = Result<(), Failure>>,
+{
     for record in records {
         let number = record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).map(str::to_owned);
         let number = number.ok_or("a record has no sequence number")?;
-        let give_back = json!({ "batchItemFailures": [{ "itemIdentifier": number }] });
         if Instant::now() >= until {
-            return Ok(give_back);
+            return Ok(Some(Returned { id: number, poison: false }));
         }
         let failure = match AssertUnwindSafe(work(record)).catch_unwind().await {
             Ok(Ok(())) => continue,
             Ok(Err(failure)) => failure,
             Err(_panic) => Failure::Poison("the work panicked".to_owned()),
         };
+        let poison = matches!(failure, Failure::Poison(_));
         match failure {
             Failure::Poison(why) => tracing::error!(sequence_number = number, why, "poison record"),
             Failure::Passing(why) => tracing::warn!(sequence_number = number, why, "record will be retried"),
         }
-        return Ok(give_back);
+        return Ok(Some(Returned { id: number, poison }));
     }
-    Ok(json!({ "batchItemFailures": [] }))
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -131,6 +221,29 @@ mod tests {
             answer["batchItemFailures"].as_array().unwrap().iter().map(|f| f["itemIdentifier"].clone()).collect();
         failed.sort_by_key(ToString::to_string);
         assert_eq!(failed, ["bad", "wild"]);
+    }
+
+    #[tokio::test]
+    async fn a_message_is_worked_on_under_the_id_of_the_request_that_caused_it() {
+        let cause = |id: &str| json!({ "request_id": { "stringValue": id, "dataType": "String" } });
+        let event = json!({"Records": [
+            {"messageId": "m1", "body": "Root=1-5f-ab", "messageAttributes": cause("Root=1-5f-ab")},
+            {"messageId": "m2", "body": "m2"},
+            {"messageId": "m3", "body": "m3", "messageAttributes": cause("not\nfit")},
+        ]});
+        let work =
+            |body: String| async move { if trace_id() == body { Ok(()) } else { Err(Failure::Poison(trace_id())) } };
+        let answer = process(event, Duration::from_secs(5), work).await.unwrap();
+        assert_eq!(answer, json!({"batchItemFailures": []}));
+    }
+
+    #[tokio::test]
+    async fn what_a_schedule_asks_for_is_done_under_the_time_of_its_tick() {
+        let at = "2026-03-01T16:05:00Z";
+        let nightly = scheduled(&json!({"mode": "due", "scheduled": at}), async { Ok(trace_id()) }).await;
+        assert_eq!(nightly.unwrap(), format!("due-{at}"));
+        let minutely = scheduled(&json!({ "scheduled": at }), async { Ok(trace_id()) }).await;
+        assert_eq!(minutely.unwrap(), format!("tick-{at}"));
     }
 
     #[tokio::test]

@@ -23,6 +23,7 @@ use super::problem::Problem;
 use crate::app::App;
 use crate::cases::Error;
 use crate::table::{Cost, metered};
+use crate::telemetry::{self, sound_id, trace_id, traced};
 use crate::trust::signature::{SignatureError, SignedRequest};
 use crate::trust::token::Role;
 
@@ -41,15 +42,15 @@ tokio::task_local! {
     static REQUEST: Scope;
 }
 
+#[derive(Default)]
 struct Scope {
-    id: String,
     cause: RefCell<Option<String>>,
 }
 
 /// The id of the request that is being answered; empty outside of one.
 #[must_use]
 pub(super) fn request_id() -> String {
-    REQUEST.try_with(|request| request.id.clone()).unwrap_or_default()
+    trace_id()
 }
 
 /// Keeps for the log why a request failed. The client is not told.
@@ -80,21 +81,19 @@ async fn observe(State(app): State<App>, request: Request, next: Next) -> Respon
     let started = Instant::now();
     let id = request_id_of(&app, request.headers());
     let method = request.method().clone();
-    let scope = Scope { id: id.clone(), cause: RefCell::new(None) };
-    REQUEST
-        .scope(scope, async move {
-            let (mut response, cost) = metered(in_time(next.run(request))).await;
-            let headers = response.headers_mut();
-            if let Ok(value) = HeaderValue::from_str(&cost.to_string()) {
-                headers.insert(COST, value);
-            }
-            if let Ok(value) = HeaderValue::from_str(&id) {
-                headers.insert(REQUEST_ID, value);
-            }
-            log(&id, method.as_str(), &response, cost, started.elapsed());
-            response
-        })
-        .await
+    let answer = REQUEST.scope(Scope::default(), async move {
+        let (mut response, cost) = metered(in_time(next.run(request))).await;
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(&cost.to_string()) {
+            headers.insert(COST, value);
+        }
+        if let Ok(value) = HeaderValue::from_str(&trace_id()) {
+            headers.insert(REQUEST_ID, value);
+        }
+        log(method.as_str(), &response, cost, started.elapsed());
+        response
+    });
+    traced(id, answer).await
 }
 
 async fn in_time(answer: impl Future<Output = Response>) -> Response {
@@ -118,19 +117,20 @@ struct Answered {
     role: Option<Role>,
 }
 
-fn log(id: &str, method: &str, response: &Response, cost: Cost, took: Duration) {
+fn log(method: &str, response: &Response, cost: Cost, took: Duration) {
     let answered = response.extensions().get::<Answered>();
     let cause = REQUEST.try_with(|request| request.cause.borrow().clone()).ok().flatten();
-    let status = response.status().as_u16();
-    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let route = answered.map_or("-", |a| a.route.as_str());
     let role = answered.and_then(|a| a.role).map(|role| role.to_string()).unwrap_or_default();
-    let (rru, wru, calls) = (cost.read_units, cost.write_units, cost.calls);
-    if let Some(cause) = cause {
-        tracing::error!(request_id = id, method, route, role, status, duration_ms, rru, wru, calls, cause, "request");
-    } else {
-        tracing::info!(request_id = id, method, route, role, status, duration_ms, rru, wru, calls, "request");
+    telemetry::Answered {
+        method,
+        route: answered.map_or("-", |a| a.route.as_str()),
+        role: &role,
+        status: response.status().as_u16(),
+        took,
+        cost,
+        cause: cause.as_deref(),
     }
+    .tell();
 }
 
 /// Reads the body, finds out who is calling, and lets through who may.
@@ -220,8 +220,7 @@ fn unsigned(error: SignatureError) -> Problem {
 /// The gateway's own id when there is one, else a new one.
 fn request_id_of(app: &App, headers: &HeaderMap) -> String {
     let given = headers.get("x-amzn-trace-id").or_else(|| headers.get(REQUEST_ID)).and_then(|v| v.to_str().ok());
-    let sound = |id: &&str| id.len() <= 100 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-=;:_.".contains(&b));
-    given.filter(sound).map_or_else(
+    given.and_then(sound_id).map_or_else(
         || format!("{:032x}", u128::from_be_bytes(crate::entropy::bytes(app.parts().entropy.as_ref()))),
         str::to_owned,
     )

@@ -13,7 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{edge, gateway as events};
 use crate::app::{App, Parts};
-use crate::channels::Senders;
+use crate::cases::tracking::Doors;
+use crate::channels::settings::{ProviderSettings, Workshop};
+use crate::channels::{Line, Secret};
 use crate::clock::SystemClock;
 use crate::entropy::SystemEntropy;
 use crate::objects::S3;
@@ -21,6 +23,7 @@ use crate::queue::Queue;
 use crate::seal::KmsMasterKey;
 use crate::secrets::Secrets;
 use crate::table::{Freshness, Names, Table};
+use crate::telemetry::lines::{Settings, subscriber};
 use crate::transport::{HttpTransport, Transport};
 use crate::values::{Actor, MemberId};
 use crate::wechat::{WeChat, WeChatSettings};
@@ -30,7 +33,7 @@ const SETTINGS_FRESH_FOR: Duration = Duration::from_secs(30);
 
 /// Runs a function that answers API Gateway.
 pub async fn gateway(routes: OpenApiRouter<App>) -> Result<(), Error> {
-    telemetry();
+    telemetry()?;
     let app = from_environment().await?;
     let router = edge::service(&app, routes);
     let handle = |event: LambdaEvent<events::GatewayEvent>| {
@@ -46,7 +49,7 @@ where
     F: Fn(Value) -> R,
     R: Future<Output = Result<Value, String>>,
 {
-    telemetry();
+    telemetry()?;
     let handle = handle(from_environment().await?);
     lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
         let answer = handle(event.payload);
@@ -55,9 +58,10 @@ where
     .await
 }
 
-/// Logs as JSON lines on standard output, where CloudWatch finds them.
-fn telemetry() {
-    tracing_subscriber::fmt().json().flatten_event(true).with_target(false).without_time().init();
+/// Logs as JSON lines on standard output, where CloudWatch finds them and the metrics in them.
+fn telemetry() -> Result<(), Error> {
+    let settings = Settings::from_environment(|name| std::env::var(name).ok());
+    Ok(tracing::subscriber::set_global_default(subscriber(settings, std::io::stdout))?)
 }
 
 fn variable(name: &str) -> Result<String, Error> {
@@ -77,23 +81,35 @@ async fn from_environment() -> Result<App, Error> {
         secret: secrets.wechat_secret.clone(),
     };
     let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new());
+    let providers = ProviderSettings::read(&variable("PROVIDERS")?)?;
+    let doors = Doors {
+        pushes: secrets.pushes(&wechat.app_id, providers.plain_pushes)?,
+        receipts: secrets.providers.receipts.clone().map(Secret),
+        links: secrets.links()?,
+        own_url: providers.own_url.clone(),
+    };
+    let wechat = Arc::new(WeChat::new(wechat, Arc::clone(&transport)));
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
+    let line = Line { transport: Arc::clone(&transport), clock: clock.clone(), entropy: entropy.clone() };
+    let shop = Workshop::new(Arc::clone(&wechat), line, sdk.credentials.clone().into());
     Ok(App::new(Parts {
         table,
         queue: Queue::new(sdk.sqs(), variable("RECOMPUTE_QUEUE")?),
         dispatch_queue: Queue::new(sdk.sqs(), variable("DISPATCH_QUEUE")?),
         send_queue: Queue::new(sdk.sqs(), variable("SEND_QUEUE")?),
-        senders: Senders::default(),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
+        senders: providers.senders(&secrets.providers, &shop)?,
+        doors,
+        clock,
+        entropy,
         master: Arc::new(KmsMasterKey { client: sdk.kms(), key_id: variable("MASTER_KEY")? }),
         lookup: secrets.lookup()?,
         objects: Arc::new(S3 {
             url: variable("ATTACHMENTS_URL")?,
             region: sdk.region.to_string(),
             identity: sdk.credentials.clone().into(),
-            transport: Arc::clone(&transport),
+            transport,
         }),
-        wechat: WeChat::new(wechat, transport),
+        wechat,
         tokens: secrets.tokens()?,
         systems: secrets.systems()?,
         cursors: secrets.cursors()?,

@@ -15,6 +15,7 @@ mod memberships;
 mod meter;
 mod pass;
 mod profiles;
+mod receipts;
 mod sends;
 mod settings;
 mod tickets;

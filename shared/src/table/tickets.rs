@@ -326,8 +326,8 @@ impl Table {
         })
     }
 
-    /// Tickets of one shard whose time has come, the most overdue first. One call.
-    pub async fn due_tickets(&self, shard: u8, now: Moment, most: i32) -> Result<Vec<TicketId>, Trouble> {
+    /// Tickets of one shard whose time has come, and when it came, the most overdue first. One call.
+    pub async fn due_tickets(&self, shard: u8, now: Moment, most: i32) -> Result<Vec<(TicketId, Moment)>, Trouble> {
         let query = self
             .client
             .query()
@@ -338,8 +338,11 @@ impl Table {
             .expression_attribute_values(":now", number(now.millis()))
             .limit(most);
         let answer = ask(query).await?;
-        let ids = answer.items().iter().filter_map(|item| get_text(item, "ticket"));
-        Ok(ids.filter_map(|id| TicketId::parse(id).ok()).collect())
+        let due = |item: &Item| {
+            let id = get_text(item, "ticket").and_then(|id| TicketId::parse(id).ok())?;
+            Some((id, get_number(item, "due_at").and_then(Moment::from_millis)?))
+        };
+        Ok(answer.items().iter().filter_map(due).collect())
     }
 
     /// The figures of a span of days, by day. One call per shard.

@@ -11,6 +11,7 @@ use super::campaigns::{
 use super::journal::{read_entry, write_row, write_tally};
 use super::memberships::{self, Move};
 use super::meter::{Kind, count};
+use super::receipts::{write_name, write_seen};
 use super::sends::write_addressed;
 use super::tickets::{write_asked, write_done, write_figures, write_line, write_record};
 use super::{
@@ -27,7 +28,9 @@ use crate::domain::purchase::Refunded;
 use crate::domain::tally::Figures;
 use crate::domain::ticket::Record;
 use crate::domain::traits::Channel;
-use crate::values::{CampaignId, Category, Fen, ForeignId, LocalDay, MemberId, Moment, RowKey, Source, TicketId};
+use crate::values::{
+    CampaignId, Category, Fen, ForeignId, LocalDay, MemberId, MessageId, Moment, RowKey, SendId, Source, TicketId,
+};
 
 /// What a write in a transaction is, so that a lost one can be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,6 +280,18 @@ impl Transaction<'_> {
     pub fn send(mut self, send: &StoredSend, counts: &Counts) -> Result<Self, Trouble> {
         self.writes.push((Slot::Other, send.write(self.table)?));
         self.counts(send.send.campaign, count_shard(send.send.id), counts)
+    }
+
+    /// A provider's id of a send, by which its receipts find it.
+    pub fn name(mut self, channel: Channel, id: &MessageId, send: SendId, now: Moment) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_name(self.table, channel, id, send, now)?));
+        Ok(self)
+    }
+
+    /// The note that a push was taken, on condition that it was not.
+    pub fn push(mut self, push: RowKey, now: Moment) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_seen(self.table, push, now)?));
+        Ok(self)
     }
 
     /// Does it. The SDK repeats it with the same token when an answer is lost, so it happens at most once.

@@ -3,5 +3,6 @@
 //! Computation only: keys come in, no table is asked.
 
 pub mod cursor;
+pub mod link;
 pub mod signature;
 pub mod token;

@@ -25,6 +25,18 @@ macro_rules! id {
                 RowKey::parse(text).map(Self)
             }
 
+            /// An id from its sixteen bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(RowKey::from_bytes(bytes))
+            }
+
+            /// The sixteen bytes.
+            #[must_use]
+            pub const fn bytes(&self) -> &[u8; 16] {
+                self.0.bytes()
+            }
+
             /// One of `shards` equal parts of all ids.
             #[must_use]
             pub fn shard(self, shards: u8) -> u8 {

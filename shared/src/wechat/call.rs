@@ -1,6 +1,5 @@
 //! Calls to WeChat: addresses, the access token, and what an answer means before anybody looks into it.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::{WeChat, WeChatSettings};
-use crate::transport::{Request, Transport, TransportError};
+use crate::transport::{Request, Transport, TransportError, percent_encoded};
 use crate::values::Moment;
 
 /// How long one call may take. A mini program waits 60 seconds and a gateway 29, so two calls in a row fit.
@@ -31,9 +30,22 @@ pub enum CallError {
     /// It may have arrived and had its effect, but no answer came that can be read.
     #[error("it is unknown what became of the call: {0}")]
     Unknown(String),
+    /// A gateway answered for it with this HTTP status.
+    #[error("WeChat fails with HTTP {0}")]
+    Failing(u16),
     /// WeChat answered with this errcode.
     #[error("WeChat refused with errcode {0}")]
     Refused(i64),
+}
+
+impl CallError {
+    /// What it means for a call that was to be made next: that one was not sent.
+    fn before_the_call(self) -> Self {
+        match self {
+            Self::Refused(errcode) => Self::Refused(errcode),
+            other => Self::NotSent(format!("no access token: {other}")),
+        }
+    }
 }
 
 impl From<TransportError> for CallError {
@@ -45,16 +57,26 @@ impl From<TransportError> for CallError {
     }
 }
 
-/// WeChat's servers as seen by one mini program.
+/// Whose access token it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A mini program's.
+    MiniProgram,
+    /// A company's, in WeCom.
+    Company,
+}
+
+/// WeChat's servers as seen by one mini program, or WeCom's by one company.
 #[derive(Debug)]
 pub(super) struct Api {
     settings: WeChatSettings,
+    kind: Kind,
     transport: Arc<dyn Transport>,
 }
 
 impl Api {
-    pub(super) fn new(settings: WeChatSettings, transport: Arc<dyn Transport>) -> Self {
-        Self { settings, transport }
+    pub(super) fn new(settings: WeChatSettings, kind: Kind, transport: Arc<dyn Transport>) -> Self {
+        Self { settings, kind, transport }
     }
 
     pub(super) async fn exchange_code<T: DeserializeOwned>(&self, code: &str) -> Result<T, CallError> {
@@ -62,6 +84,17 @@ impl Api {
         let query =
             [("appid", app_id.as_str()), ("secret", secret), ("js_code", code), ("grant_type", "authorization_code")];
         self.send(Method::GET, "/sns/jscode2session", &query, Bytes::new()).await
+    }
+
+    async fn fetch_token(&self) -> Result<Token, CallError> {
+        match self.kind {
+            Kind::MiniProgram => self.stable_token().await,
+            Kind::Company => {
+                let WeChatSettings { app_id, secret, .. } = &self.settings;
+                let query = [("corpid", app_id.as_str()), ("corpsecret", secret)];
+                self.send(Method::GET, "/cgi-bin/gettoken", &query, Bytes::new()).await
+            }
+        }
     }
 
     async fn stable_token(&self) -> Result<Token, CallError> {
@@ -94,7 +127,7 @@ impl Api {
         })?;
         if !answer.status.is_success() {
             tracing::warn!(call = path, status = answer.status.as_u16(), "WeChat answered with an HTTP error");
-            return Err(CallError::Unknown(format!("HTTP {}", answer.status.as_u16())));
+            return Err(CallError::Failing(answer.status.as_u16()));
         }
         read(path, &answer.body)
     }
@@ -137,7 +170,7 @@ impl Access {
             Some(Err(error)) if self.fetched.load(Ordering::SeqCst) != before => return Err(error.clone()),
             _ => {}
         }
-        let fetched = api.stable_token().await.map(|token| {
+        let fetched = api.fetch_token().await.map(|token| {
             let life = Duration::from_secs(token.expires_in.into()).saturating_sub(RENEW_BEFORE);
             Token { until: Some(now.plus(life)), ..token }
         });
@@ -167,11 +200,11 @@ impl WeChat {
         now: Moment,
     ) -> Result<T, CallError> {
         let body = json(body)?;
-        let token = self.access.token(&self.api, now).await?;
+        let token = self.access.token(&self.api, now).await.map_err(CallError::before_the_call)?;
         match self.api.send(Method::POST, path, &[("access_token", &token)], body.clone()).await {
             Err(CallError::Refused(errcode)) if TOKEN_REFUSED.contains(&errcode) => {
                 self.access.drop_token(&token).await;
-                let token = self.access.token(&self.api, now).await?;
+                let token = self.access.token(&self.api, now).await.map_err(CallError::before_the_call)?;
                 self.api.send(Method::POST, path, &[("access_token", &token)], body).await
             }
             outcome => outcome,
@@ -220,21 +253,9 @@ fn address(base: &str, path: &str, query: &[(&str, &str)]) -> String {
         url.push(if place == 0 { '?' } else { '&' });
         url.push_str(name);
         url.push('=');
-        encode(&mut url, value);
+        url.push_str(&percent_encoded(value));
     }
     url
-}
-
-/// Percent-encodes everything but the unreserved characters (RFC 3986, 2.3).
-fn encode(url: &mut String, value: &str) {
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            url.push(char::from(byte));
-        } else {
-            // Writing to a string can't fail.
-            let _ = write!(url, "%{byte:02X}");
-        }
-    }
 }
 
 #[cfg(test)]

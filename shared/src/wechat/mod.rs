@@ -4,6 +4,8 @@
 //! `getStableAccessToken` (developers.weixin.qq.com, miniprogram/dev/server/API).
 
 mod call;
+pub mod event;
+pub mod push;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +18,7 @@ use crate::transport::Transport;
 use crate::values::{Moment, OpenId, Phone, UnionId};
 
 pub use call::CallError;
-use call::{Access, Api};
+use call::{Access, Api, Kind};
 
 /// Which mini program this is.
 #[derive(Clone)]
@@ -80,7 +82,7 @@ pub enum LoginError {
 impl From<CallError> for LoginError {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::NotSent(_) | CallError::Unknown(_) => Self::Unavailable,
+            CallError::NotSent(_) | CallError::Unknown(_) | CallError::Failing(_) => Self::Unavailable,
             CallError::Refused(-1) => Self::Busy,
             CallError::Refused(40_029 | 40_163) => Self::CodeInvalid,
             CallError::Refused(40_226) => Self::Blocked,
@@ -101,7 +103,14 @@ impl WeChat {
     /// A client that has called nobody yet.
     #[must_use]
     pub fn new(settings: WeChatSettings, transport: Arc<dyn Transport>) -> Self {
-        Self { api: Api::new(settings, transport), access: Access::default() }
+        Self { api: Api::new(settings, Kind::MiniProgram, transport), access: Access::default() }
+    }
+
+    /// A client of WeCom (`https://qyapi.weixin.qq.com`), which works by the same rules: the settings' id and secret
+    /// are those of the company and of its app.
+    #[must_use]
+    pub fn wecom(settings: WeChatSettings, transport: Arc<dyn Transport>) -> Self {
+        Self { api: Api::new(settings, Kind::Company, transport), access: Access::default() }
     }
 
     /// Tells who logged in, by the code of `wx.login` (`code2Session`).

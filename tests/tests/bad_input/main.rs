@@ -320,13 +320,20 @@ async fn routes_of_campaigns(house: &House) -> Vec<Route> {
     };
     let campaign = json!({
         "name": "唤醒", "scene": "dormant_wake_up", "purpose": "marketing", "audience": { "segment": "dormant" },
-        "plan": ["sms"], "variants": [{ "id": "a", "weight": 100, "content": { "text": "回来看看" } }],
+        "plan": ["sms"], "variants": [{ "id": "a", "weight": 100, "content": { "sms": { "sign": "回头客", "template": "SMS_1", "text": "好久不见，回来看看，拒收请回复R" } } }],
         "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
         "attribution_days": 7,
     });
     let mut full = campaign.clone();
     full["budget"] = json!({ "sends": 100, "fen": 500 });
     full["trigger"] = json!({ "on": "entered", "offer_minutes": 60 });
+    full["prices"] = json!({ "subscribe": 0, "wecom": 0, "sms_part": 5, "email": 0, "webhook": 0 });
+    let content = &mut full["variants"][0]["content"];
+    content["link"] = json!("https://shop.example.cn/back");
+    content["subscribe"] = json!({ "template": "t1", "page": "pages/index", "data": { "thing1": "回来看看" } });
+    content["wecom"] = json!({ "text": "回来看看" });
+    content["email"] = json!({ "subject": "好久不见", "text": "{unsubscribe}", "html": "{unsubscribe}" });
+    content["webhook"] = json!({ "topic": "wake-up", "fields": { "text": "回来看看" } });
     let call = house.as_role("operator", "POST", "/v1/campaigns").key(&house.a_key()).json(&campaign);
     let draft = call.send().await.expect(201)["id"].as_str().unwrap().to_owned();
     let limits = house.as_manager("GET", "/v1/sending-limits").send().await.expect(200)["limits"].clone();

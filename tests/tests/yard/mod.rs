@@ -97,6 +97,7 @@ impl Yard {
             queues: Queues::client(queues.http_client()),
             clock: Arc::new(DevClock::new()),
             objects: LocalObjects::new(None, "http://127.0.0.1:9", [7; 32]),
+            providers: None,
             recorder: Recorder::default(),
             wechat_url: "http://127.0.0.1:9".to_owned(),
             secret: [7; 32],
@@ -136,27 +137,11 @@ impl Yard {
     }
 
     fn process_over(&self, client: Client) -> App {
-        let parts = self.model.parts();
         let (settings, transport) = &self.wechat;
         App::new(Parts {
             table: Table::new(client, self.names.clone()),
-            queue: parts.queue.clone(),
-            dispatch_queue: parts.dispatch_queue.clone(),
-            send_queue: parts.send_queue.clone(),
-            senders: parts.senders.clone(),
-            clock: Arc::clone(&parts.clock),
-            entropy: Arc::clone(&parts.entropy),
-            master: Arc::clone(&parts.master),
-            lookup: parts.lookup.clone(),
-            objects: Arc::clone(&parts.objects),
-            wechat: WeChat::new(settings.clone(), Arc::clone(transport)),
-            tokens: parts.tokens.clone(),
-            systems: parts.systems.clone(),
-            cursors: parts.cursors.clone(),
-            bearer_systems: parts.bearer_systems,
-            settings_fresh_for: parts.settings_fresh_for,
-            instances_follow_within: parts.instances_follow_within,
-            own_name: parts.own_name.clone(),
+            wechat: Arc::new(WeChat::new(settings.clone(), Arc::clone(transport))),
+            ..self.model.parts().clone()
         })
     }
 

@@ -4,16 +4,23 @@
 //! [`Outbox`].
 
 mod outbox;
+mod providers;
+mod recipients;
 mod tokens;
 mod wechat;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use huitou::channels::settings::{
+    Aliyun, Hook, Keys, ProviderSecrets, ProviderSettings, PushSecret, SesSettings, Wecom,
+};
+use huitou::entropy::{self, Entropy};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use outbox::{Outbox, Sent};
+pub use recipients::{Mode, Modes};
 
 use crate::stop::Stop;
 
@@ -22,6 +29,25 @@ pub const WECHAT_APP_ID: &str = "wx0000000000000000";
 /// The secret that goes with [`WECHAT_APP_ID`]; it opens nothing but the stand-in.
 pub const WECHAT_SECRET: &str = "stand-in-secret";
 
+/// What the stand-ins know the brand by, and it them; drawn, because receipts come by a path that nobody guesses.
+pub(crate) fn secrets(entropy: &dyn Entropy) -> ProviderSecrets {
+    let random = || format!("{:032x}", u128::from_be_bytes(entropy::bytes(entropy)));
+    let keys = || Keys { id: "stand-in".to_owned(), secret: "stand-in".to_owned() };
+    ProviderSecrets {
+        wecom: Some("stand-in".to_owned()),
+        sms: Some(keys()),
+        mail: Some(keys()),
+        webhook: Some("stand-in".to_owned()),
+        push: Some(PushSecret { token: PUSH_TOKEN.to_owned(), aes_key: PUSH_KEY.to_owned() }),
+        receipts: Some(random()),
+    }
+}
+
+/// The token by which the stand-in WeChat signs its pushes.
+pub const PUSH_TOKEN: &str = "standin";
+/// The key with which it encrypts them.
+pub const PUSH_KEY: &str = "c3RhbmQtaW4gc3RhbmQtaW4gc3RhbmQtaW4gc3RhbmE";
+
 /// The stand-ins, listening.
 #[derive(Debug)]
 pub struct StandIns {
@@ -29,6 +55,8 @@ pub struct StandIns {
     pub address: SocketAddr,
     /// What they were asked to send.
     pub outbox: Outbox,
+    /// How they treat everybody.
+    pub modes: Modes,
     task: JoinHandle<()>,
 }
 
@@ -37,21 +65,45 @@ impl StandIns {
     pub async fn start(stop: Stop) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let outbox = Outbox::default();
-        let router = wechat::router(Arc::new(wechat::WeChat::new(outbox.clone())));
+        let (outbox, modes) = (Outbox::default(), Modes::default());
+        let providers = providers::Providers { outbox: outbox.clone(), modes: modes.clone() };
+        let router = wechat::router(Arc::new(wechat::WeChat::new(outbox.clone(), modes.clone())))
+            .merge(providers::router(providers));
         let task = tokio::spawn(async move {
             let serving = axum::serve(listener, router).with_graceful_shutdown(stop.asked());
             if let Err(error) = serving.await {
                 tracing::error!(%error, "the stand-ins ended");
             }
         });
-        Ok(Self { address, outbox, task })
+        Ok(Self { address, outbox, modes, task })
     }
 
     /// What stands for `https://api.weixin.qq.com`.
     #[must_use]
     pub fn wechat_url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The settings of a brand that has a provider on every channel, all of them here.
+    #[must_use]
+    pub fn providers(&self, own_url: &str) -> ProviderSettings {
+        let at = |provider: &str| format!("http://{}/{provider}", self.address);
+        ProviderSettings {
+            own_url: Some(own_url.to_owned()),
+            edition: Some("developer".to_owned()),
+            plain_pushes: true,
+            wecom: Some(Wecom { base_url: at("wecom"), company: WECHAT_APP_ID.to_owned() }),
+            aliyun_sms: Some(Aliyun { base_url: at("aliyun") }),
+            tencent_sms: None,
+            ses: Some(SesSettings {
+                base_url: Some(at("ses")),
+                region: "local".to_owned(),
+                from: "dev@example.com".to_owned(),
+                configuration_set: "receipts".to_owned(),
+            }),
+            aliyun_mail: None,
+            webhook: Some(Hook { url: at("webhook") }),
+        }
     }
 
     /// Ends them without waiting for calls that hang on purpose.

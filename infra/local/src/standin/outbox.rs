@@ -25,6 +25,8 @@ pub struct Sent {
     pub template: String,
     /// The request, as the provider got it.
     pub request: Value,
+    /// Whether staff have confirmed it, where staff have to.
+    pub confirmed: bool,
 }
 
 /// The shared list of messages sent.
@@ -54,8 +56,24 @@ impl Outbox {
             to: to.to_owned(),
             template: template.to_owned(),
             request,
+            confirmed: false,
         });
         number
+    }
+
+    /// The message with this number, as long as it is kept.
+    #[must_use]
+    pub fn find(&self, number: u64) -> Option<Sent> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.messages.iter().find(|sent| sent.number == number).cloned()
+    }
+
+    /// Staff confirm a message; false when there is none with this number.
+    #[must_use]
+    pub fn confirm(&self, number: u64) -> bool {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = kept.messages.iter_mut().find(|sent| sent.number == number);
+        found.map(|sent| sent.confirmed = true).is_some()
     }
 
     /// How many were sent in all.

@@ -9,7 +9,7 @@ use super::*;
 
 fn wechat() -> (Router, Outbox) {
     let outbox = Outbox::default();
-    (wechat::router(Arc::new(wechat::WeChat::new(outbox.clone()))), outbox)
+    (wechat::router(Arc::new(wechat::WeChat::new(outbox.clone(), Modes::default()))), outbox)
 }
 
 async fn ask(router: &Router, request: Request<Body>) -> Value {

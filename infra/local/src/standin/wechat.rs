@@ -24,6 +24,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::recipients::{Fate, Modes, hang};
 use super::tokens::Tokens;
 use super::{Outbox, WECHAT_APP_ID, WECHAT_SECRET};
 
@@ -44,6 +45,7 @@ const BAD_SECRET: Trouble = Trouble(40125, "invalid appsecret");
 const USED_CODE: Trouble = Trouble(40163, "code been used");
 const BLOCKED: Trouble = Trouble(40226, "code blocked");
 const REFUSED: Trouble = Trouble(43101, "user refuse to accept the msg");
+const BANNED: Trouble = Trouble(43107, "subscribe message capability is banned");
 const TOO_OFTEN: Trouble = Trouble(45011, "api minute-quota reach limit, must slower, retry next minute");
 const BAD_DATA: Trouble = Trouble(47003, "argument invalid! data is empty");
 
@@ -55,11 +57,12 @@ pub(super) struct WeChat {
     used_codes: Mutex<HashSet<String>>,
     tokens: Mutex<Tokens>,
     outbox: Outbox,
+    modes: Modes,
 }
 
 impl WeChat {
-    pub(super) fn new(outbox: Outbox) -> Self {
-        Self { used_codes: Mutex::default(), tokens: Mutex::default(), outbox }
+    pub(super) fn new(outbox: Outbox, modes: Modes) -> Self {
+        Self { used_codes: Mutex::default(), tokens: Mutex::default(), outbox, modes }
     }
 
     fn tokens(&self) -> MutexGuard<'_, Tokens> {
@@ -215,11 +218,14 @@ async fn send_subscribed(
     Query(credential): Query<Credential>,
     Json(asked): Json<Value>,
 ) -> Json<Value> {
-    written(wechat.check_token(&credential).and_then(|()| send(&wechat, asked)))
+    written(match wechat.check_token(&credential) {
+        Ok(()) => send(&wechat, asked).await,
+        Err(trouble) => Err(trouble),
+    })
 }
 
-/// An openid that begins with `refuses` has no quota left.
-fn send(wechat: &WeChat, asked: Value) -> Answer {
+/// Whom it refuses stands in [`super::recipients`].
+async fn send(wechat: &WeChat, asked: Value) -> Answer {
     let field = |name: &str| asked.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (to, template) = (field("touser"), field("template_id"));
     let has_data = asked.get("data").and_then(Value::as_object).is_some_and(|data| !data.is_empty());
@@ -232,9 +238,19 @@ fn send(wechat: &WeChat, asked: Value) -> Answer {
     if !has_data {
         return Err(BAD_DATA);
     }
-    if to.starts_with("refuses") {
-        return Err(REFUSED);
+    let fate = wechat.modes.fate("wechat", &to).await;
+    match fate {
+        Fate::Gone => return Err(BAD_OPENID),
+        Fate::Refuses => return Err(REFUSED),
+        Fate::Limited => return Err(TOO_OFTEN),
+        Fate::Busy => return Err(BUSY),
+        Fate::Content => return Err(BAD_DATA),
+        Fate::Account => return Err(BANNED),
+        Fate::Taken | Fate::Hangs => {}
     }
     let number = wechat.outbox.note("wechat", &to, &template, asked);
+    if fate == Fate::Hangs {
+        hang().await;
+    }
     Ok(json!({ "errcode": 0, "errmsg": "ok", "msgid": number }))
 }

@@ -22,6 +22,10 @@ pub struct Count {
 impl Count {
     /// Members whose copies were put into the queue.
     pub const AUDIENCE: &'static str = "audience";
+    /// Messages that were opened.
+    pub const OPENED: &'static str = "opened";
+    /// Messages whose link was followed.
+    pub const CLICKED: &'static str = "clicked";
     /// What messages cost, in fen.
     pub const COST: &'static str = "cost";
 

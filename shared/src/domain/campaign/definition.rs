@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::content::Content;
+use super::content::{Content, Prices, Setting};
 use crate::domain::flaw::{Flaw, Flaws};
 use crate::domain::playbook::Way;
 use crate::domain::reach::TOUCH_DAYS;
@@ -166,6 +166,9 @@ pub struct Definition {
     /// What may be used up; without end when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
+    /// What messages cost.
+    #[serde(default)]
+    pub prices: Prices,
     /// The coupon that the messages name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coupon: Option<Code>,
@@ -177,6 +180,12 @@ pub struct Definition {
 }
 
 impl Definition {
+    /// The most that one message with this content costs on a channel.
+    #[must_use]
+    pub fn most_cost(&self, content: &Content, channel: Channel) -> Fen {
+        content.cost(channel, self.coupon.as_ref().map(Code::as_str), &self.prices)
+    }
+
     /// The variant with this code.
     #[must_use]
     pub fn variant(&self, id: &Code) -> Option<&Variant> {
@@ -240,12 +249,17 @@ impl Definition {
         let sum: u64 = self.variants.iter().map(|variant| u64::from(variant.weight)).sum();
         let detail = format!("must have weights that add up to 100; these add up to {sum}");
         flaws.note(count > 0 && sum != 100, "/variants", &detail);
+        let setting = Setting {
+            channels: &self.plan,
+            marketing: self.purpose == Purpose::Marketing,
+            coupon: self.coupon.as_ref().map(Code::as_str),
+        };
         let mut ids = BTreeSet::new();
         for (n, variant) in self.variants.iter().enumerate() {
             flaws.note(variant.weight == 0, format!("/variants/{n}/weight"), "must be at least 1");
             let again = !ids.insert(&variant.id);
             flaws.note(again, format!("/variants/{n}/id"), "must differ from the ids before it");
-            for flaw in variant.content.flaws(&self.plan) {
+            for flaw in variant.content.flaws(&setting) {
                 flaws.note(true, format!("/variants/{n}/content{}", flaw.pointer), &flaw.detail);
             }
         }

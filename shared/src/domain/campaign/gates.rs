@@ -183,7 +183,7 @@ fn ask(channel: Channel, send: &Send, member: &Facing<'_>, conditions: &Conditio
         return Said::No(Gate::Capped);
     }
     let content = send.variant.as_ref().and_then(|id| definition.variant(id)).map(|variant| &variant.content);
-    if !room.fits(content.map_or_else(Fen::default, |content| content.cost(channel))) {
+    if !room.fits(content.map_or(Fen::ZERO, |content| definition.most_cost(content, channel))) {
         return Said::No(Gate::Budget);
     }
     if content.and_then(|content| content.credit(channel)).is_some_and(|template| member.reach.credit(template) == 0) {

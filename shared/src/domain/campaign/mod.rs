@@ -5,6 +5,7 @@
 //! decisions are here, pure: whether something may go ([`gates`]), to whom which wording goes ([`assign`]), when it may
 //! arrive ([`quiet`]), and when a provider is left alone ([`circuit`]).
 
+pub mod answer;
 pub mod assign;
 pub mod circuit;
 pub mod content;
