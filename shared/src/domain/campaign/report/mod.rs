@@ -28,10 +28,6 @@ const ATTRIBUTED: &str = "attributed.orders";
 const PAID: &str = "attributed.paid";
 /// What of that was given back, in fen.
 const REFUNDED: &str = "attributed.refunded";
-/// Members who opened their message.
-const OPENED: &str = "opened";
-/// Members who followed a link.
-const CLICKED: &str = "clicked";
 
 impl Conversion {
     fn count(&self, what: &str) -> Count {
@@ -309,8 +305,8 @@ impl Figures<'_> {
             awaiting_staff: number("sent.awaiting_staff"),
             bounced: number("sent.bounced"),
             unknown: number("sent.unknown"),
-            opened: tells_of_opening(channel).then(|| number(OPENED)),
-            clicked: number(CLICKED),
+            opened: tells_of_opening(channel).then(|| number(Count::OPENED)),
+            clicked: number(Count::CLICKED),
             bought: number(BUYERS),
             cost: Fen::computed(number(Count::COST)),
             revenue: self.revenue(here),

@@ -9,7 +9,8 @@ fn now() -> Moment {
 }
 
 fn campaign() -> Campaign {
-    let text = |id: &str| serde_json::json!({ "id": id, "weight": 50, "content": { "text": "好久不见" } });
+    let content = serde_json::json!({ "webhook": { "topic": "t", "fields": {} } });
+    let text = |id: &str| serde_json::json!({ "id": id, "weight": 50, "content": content });
     let definition: Definition = serde_json::from_value(serde_json::json!({
         "name": "老客唤醒", "scene": "dormant_wake_up", "purpose": "marketing",
         "audience": { "segment": "dormant" }, "plan": ["webhook", "sms"],
@@ -59,7 +60,7 @@ fn a_campaign_that_went_well() -> Vec<(Count, i64)> {
         (count(ATTRIBUTED, "a", hook), 190),
         (count(PAID, "a", hook), 19_000_00),
         (count(REFUNDED, "a", hook), 1_000_00),
-        (count(CLICKED, "a", hook), 400),
+        (count(Count::CLICKED, "a", hook), 400),
     ]
 }
 
