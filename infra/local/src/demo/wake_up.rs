@@ -33,7 +33,10 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The wake-up: two wordings, one in ten held out, by the brand's own webhook.
 fn definition(from: Moment) -> Value {
-    let variant = |id: &str, text: &str| json!({ "id": id, "weight": 50, "content": { "text": text } });
+    let variant = |id: &str, text: &str| {
+        let content = json!({ "webhook": { "topic": "wake-up", "fields": { "text": text } } });
+        json!({ "id": id, "weight": 50, "content": content })
+    };
     let day = Duration::from_hours(24);
     json!({
         "name": "沉睡唤醒", "scene": "dormant_wake_up", "purpose": "marketing",

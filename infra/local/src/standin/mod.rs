@@ -12,6 +12,8 @@ mod wechat;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use huitou::channels::settings::{
     Aliyun, Hook, Keys, ProviderSecrets, ProviderSettings, PushSecret, SesSettings, Wecom,
 };
@@ -31,7 +33,7 @@ pub const WECHAT_SECRET: &str = "stand-in-secret";
 
 /// What the stand-ins know the brand by, and it them; drawn, because receipts come by a path that nobody guesses.
 pub(crate) fn secrets(entropy: &dyn Entropy) -> ProviderSecrets {
-    let random = || format!("{:032x}", u128::from_be_bytes(entropy::bytes(entropy)));
+    let random = || URL_SAFE_NO_PAD.encode(entropy::bytes::<16>(entropy));
     let keys = || Keys { id: "stand-in".to_owned(), secret: "stand-in".to_owned() };
     ProviderSecrets {
         wecom: Some("stand-in".to_owned()),

@@ -47,7 +47,8 @@ mod tests {
     use super::*;
 
     fn campaign(weights: &[u32], holdout_percent: u32) -> Definition {
-        let variant = |(n, weight): (usize, &u32)| serde_json::json!({ "id": format!("v{n}"), "weight": weight, "content": { "text": "好久不见" } });
+        let content = serde_json::json!({ "webhook": { "topic": "t", "fields": {} } });
+        let variant = |(n, weight): (usize, &u32)| serde_json::json!({ "id": format!("v{n}"), "weight": weight, "content": content });
         serde_json::from_value(serde_json::json!({
             "name": "test", "scene": "other", "purpose": "marketing", "audience": { "segment": "dormant" },
             "plan": ["webhook"], "attribution_days": 7, "holdout_percent": holdout_percent,
