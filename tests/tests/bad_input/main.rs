@@ -350,7 +350,7 @@ async fn routes_of_campaigns(house: &House) -> Vec<Route> {
     vec![
         route_of("POST", "/v1/campaigns"),
         route_of("PUT", &format!("/v1/campaigns/{draft}")),
-        route("manager", "PUT", "/v1/sending-limits", limits),
+        Route { optional: &["attribution"], ..route("manager", "PUT", "/v1/sending-limits", limits) },
     ]
 }
 
