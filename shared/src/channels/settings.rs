@@ -197,7 +197,10 @@ impl Workshop {
 impl ProviderSettings {
     /// Reads the settings; nothing is an empty object.
     pub fn read(json: &str) -> Result<Self, String> {
-        let settings: Self = serde_json::from_str(json).map_err(|e| format!("PROVIDERS can't be read: {e}"))?;
+        // An object first: by position a list would be read, too.
+        let object: serde_json::Result<serde_json::Map<_, _>> = serde_json::from_str(json);
+        let settings = object.and_then(|object| serde_json::from_value(object.into()));
+        let settings: Self = settings.map_err(|e| format!("PROVIDERS can't be read: {e}"))?;
         if settings.own_url.as_ref().is_some_and(|url| url.len() > LONGEST_OWN || url.ends_with('/')) {
             return Err(format!(
                 "own_url in PROVIDERS must have at most {LONGEST_OWN} characters and no slash at its end"

@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     pub(super) fn a_definition() -> Definition {
-        let variant = |id: &str| json!({ "id": id, "weight": 50, "content": { "text": "好久不见" } });
+        let variant = |id: &str| json!({ "id": id, "weight": 50, "content": { "sms": { "sign": "回头客", "template": "SMS_1", "text": "好久不见" } } });
         let definition = json!({
             "name": "唤醒", "scene": "dormant_wake_up", "purpose": "marketing", "audience": { "segment": "dormant" },
             "plan": ["sms"], "variants": [variant("a"), variant("b")], "attribution_days": 7,
