@@ -66,14 +66,19 @@ async fn anna(house: &House, purposes: &[&str]) -> Member {
     house.buys(&anna, 100_00).await;
     let _ =
         house.as_member(&anna, "PUT", "/v1/me").json(&json!({ "email": "anna@example.com" })).send().await.expect(200);
-    let statements = house.as_member(&anna, "GET", "/v1/me/consents").send().await.expect(200);
     for purpose in purposes {
-        let asked = statements["items"].as_array().unwrap().iter().find(|item| item["purpose"] == *purpose).unwrap();
-        let agreed = json!({ "granted": true, "policy_version": asked["statement"]["version"] });
-        let path = format!("/v1/me/consents/{purpose}");
-        let _ = house.as_member(&anna, "PUT", &path).json(&agreed).send().await.expect(200);
+        agree(house, &anna, purpose).await;
     }
     anna
+}
+
+/// Lets a member agree to what is asked of them.
+async fn agree(house: &House, member: &Member, purpose: &str) {
+    let statements = house.as_member(member, "GET", "/v1/me/consents").send().await.expect(200);
+    let asked = statements["items"].as_array().unwrap().iter().find(|item| item["purpose"] == purpose).unwrap();
+    let agreed = json!({ "granted": true, "policy_version": asked["statement"]["version"] });
+    let path = format!("/v1/me/consents/{purpose}");
+    let _ = house.as_member(member, "PUT", &path).json(&agreed).send().await.expect(200);
 }
 
 async fn agrees(house: &House, member: &Member, purpose: &str) -> bool {
@@ -221,6 +226,9 @@ async fn a_word_sent_back_ends_text_messages_at_once_and_nothing_else() {
     let campaign = launches(&house, &by_sms()).await;
     until(&house, &campaign, |counts| counts["refused"] == 1).await;
     assert_eq!(house.host.outbox.total(), 0);
+    agree(&house, &anna, "marketing.sms").await;
+    let anew = launches(&house, &by_sms()).await;
+    until(&house, &anew, |counts| counts["sent"] == 1).await;
     let stranger = json!([{ "phone_number": "13900139000", "content": "TD" }]);
     let _ = reports(&house, "aliyun", &stranger).await.expect(200);
 }

@@ -127,7 +127,10 @@ impl Consents<'_> {
         let mut patience = Patience::new(self.0);
         loop {
             let policy = self.policy_for(wish).await?;
-            let hot = self.0.ledger().open(who, Freshness::Latest).await?;
+            let mut hot = self.0.ledger().open(who, Freshness::Latest).await?;
+            if let Some(channel) = wish.purpose.channel().filter(|_| wish.agrees_to.is_some()) {
+                hot.reach.readmit(channel);
+            }
             let (before, transaction) = self.prepared(&hot, wish).await?;
             let (rules, now) = (self.0.rulebook().await?, self.0.now());
             let decided = consent::decide(&before, wish, &policy.policy, &rules, now, &who.by)?;

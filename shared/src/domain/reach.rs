@@ -245,9 +245,10 @@ impl Reach {
         }
     }
 
-    /// Something may go again, because the member has asked for it anew.
+    /// Something may go again, because the member has asked for it anew. An address that does not exist comes to life by
+    /// nobody's will.
     pub fn readmit(&mut self, channel: Channel) {
-        self.suppressions.retain(|known| known.channel != channel);
+        self.suppressions.retain(|known| known.channel != channel || known.by == SuppressedBy::Bounce);
     }
 
     /// What two accounts of one person know together: whatever forbids goes on forbidding.

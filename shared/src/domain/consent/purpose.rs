@@ -135,6 +135,12 @@ impl Purpose {
         }
     }
 
+    /// The channel whose commercial messages it is about, if it is about one.
+    #[must_use]
+    pub fn channel(self) -> Option<Channel> {
+        Channel::ALL.into_iter().find(|channel| Self::of_channel(*channel) == self)
+    }
+
     /// Whether nobody under 14 can have it: marketing, and being judged by what is known (儿童规定 13, 14).
     #[must_use]
     pub const fn is_for_grown_ups(self) -> bool {
