@@ -19,9 +19,10 @@ use local::template::Template;
 const FILES: &str = "Attachments/*";
 
 /// What functions need and no test over HTTP makes them use: function (or any), action, resource, why.
-const UNSEEN: [(&str, &str, &str, &str); 8] = [
+const UNSEEN: [(&str, &str, &str, &str); 9] = [
     // On one machine all functions share a process that starts once.
     (ANY, "dynamodb:Query", "Settings", "whoever asks first reads the settings for all"),
+    (ANY, "dynamodb:Query", "CampaignTable", "the same with a campaign, which is kept for two seconds"),
     (ANY, "dynamodb:GetItem", "Members", "a function that starts warms its connection by a read of nobody"),
     ("Playbooks", "sqs:SendMessage", "MovesDeadLetters", "the event source tells of what it gave up, by the role"),
     ("Playbooks", "dynamodb:GetItem", "Sends", "a move that is told twice at once finds the other one's send"),
