@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command against DynamoDB Local, Amazon's own stand-in for DynamoDB.
 #
-#   tests/judges/dynamodb-local.sh cargo test --workspace --test second_table -- --include-ignored
+#   tests/judges/dynamodb-local.sh cargo test --workspace --test guarantees second_table -- --include-ignored
 #
 # Installs it once into .tools/, starts it in memory on a free port, gives the command its address as
 # HUITOU_TABLE_ENDPOINT, and stops it afterwards. Answers with the command's own exit code.
@@ -17,7 +17,7 @@ home="$root/.tools/dynamodb-local-$version"
 say() { echo "dynamodb-local: $*" >&2; }
 give_up() { say "$*"; exit 1; }
 
-[ $# -gt 0 ] || give_up "which command? for example: $0 cargo test --workspace --test second_table -- --include-ignored"
+[ $# -gt 0 ] || give_up "which command? for example: $0 cargo test --workspace --test guarantees second_table -- --include-ignored"
 command -v java >/dev/null || give_up "needs Java 17 or newer (Debian: openjdk-17-jre-headless)"
 
 fetch() { # one chain: a step that fails ends it

@@ -15,6 +15,7 @@
 #![allow(clippy::print_stdout, reason = "a measurement is told, not only held to its limit")]
 #![allow(clippy::large_futures, reason = "a test holds few of them, and not for long")]
 
+#[path = "guarantees/yard/mod.rs"]
 mod yard;
 
 use std::sync::Arc;

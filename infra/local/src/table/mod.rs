@@ -2,6 +2,8 @@
 
 mod needs;
 mod operations;
+mod parts;
+mod past;
 mod replays;
 mod streams;
 
@@ -15,6 +17,8 @@ use dynoxide::Database;
 use huitou::values::Moment;
 use serde_json::{Value, json};
 
+use self::parts::Parts;
+use self::past::Past;
 use self::replays::Replays;
 use self::streams::Streams;
 use crate::data_dir::{DataError, check_sqlite};
@@ -29,6 +33,8 @@ const SWEEP_PAGE: u32 = 200;
 pub struct Embedded {
     database: Database,
     replays: Replays,
+    past: Past,
+    parts: Parts,
     streams: Streams,
 }
 
@@ -52,8 +58,9 @@ impl Embedded {
             Some(path) => DataError::damaged(path, &e),
             None => DataError::engine("table", &e),
         })?;
-        let streams = Streams::open(&name, tables)?;
-        let embedded = Self { database, replays: Replays::default(), streams };
+        let past = Past::open(&name)?;
+        let streams = Streams::open(&past, tables)?;
+        let embedded = Self { database, replays: Replays::default(), past, parts: Parts::default(), streams };
         embedded.create_missing(tables)?;
         Ok(embedded)
     }
@@ -61,7 +68,10 @@ impl Embedded {
     /// Answers one operation, as `GetItem`, with its JSON body.
     #[must_use]
     pub fn dispatch(&self, operation: &str, body: &[u8]) -> Answer {
-        match self.streams.beside(|| operations::run(&self.database, &self.replays, operation, body)) {
+        if operation == "Scan" {
+            self.parts.prepare(&self.past, body);
+        }
+        match self.past.beside(|| operations::run(&self.database, &self.replays, operation, body)) {
             Ok(json) => {
                 self.streams.note(operation, body);
                 Answer::ok(json)

@@ -6,18 +6,18 @@
 //! no place in the stream has to be remembered beside it, and a process that is killed goes on where it was.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
 
 use dynoxide::Database;
 use dynoxide::actions::get_records::GetRecordsRequest;
 use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
 use dynoxide::streams::shard_id;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use serde_json::Value;
 use tokio::sync::Notify;
 
+use super::past::Past;
 use crate::data_dir::DataError;
 use crate::template::{Table, stream_arn};
 
@@ -31,10 +31,7 @@ const TRIM: &str = "DELETE FROM _stream_records WHERE table_name = ? AND CAST(se
 pub(super) struct Streams {
     /// Each table with a stream: its name as requests write it, and the wish to look.
     written: Arc<Vec<(String, Notify)>>,
-    connection: Arc<Mutex<Connection>>,
-    /// Held by everything that uses the engine, and alone by what goes past it: two connections that wrote at once
-    /// would have to wait for each other by chance.
-    engine: Arc<RwLock<()>>,
+    past: Past,
 }
 
 impl fmt::Debug for Streams {
@@ -50,27 +47,11 @@ pub(super) fn name_in_memory() -> String {
 }
 
 impl Streams {
-    /// The streams of the database of this name, once the engine has made it.
-    pub(super) fn open(name: &str, tables: &[Table]) -> Result<Self, DataError> {
-        let open = || {
-            let connection = Connection::open(name)?;
-            connection.busy_timeout(Duration::from_secs(5))?;
-            connection.execute_batch(INDEX)?;
-            Ok::<_, rusqlite::Error>(connection)
-        };
-        let connection = open().map_err(|e| DataError::engine("table", &e))?;
+    /// The streams of a database.
+    pub(super) fn open(past: &Past, tables: &[Table]) -> Result<Self, DataError> {
+        past.alone(|connection| connection.execute_batch(INDEX)).map_err(|e| DataError::engine("table", &e))?;
         let written = tables.iter().filter(|t| t.stream.is_some()).map(|t| (format!("\"{}\"", t.name), Notify::new()));
-        Ok(Self {
-            written: Arc::new(written.collect()),
-            connection: Arc::new(Mutex::new(connection)),
-            engine: Arc::new(RwLock::new(())),
-        })
-    }
-
-    /// Uses the engine.
-    pub(super) fn beside<T>(&self, run: impl FnOnce() -> T) -> T {
-        let _beside = self.engine.read().unwrap_or_else(PoisonError::into_inner);
-        run()
+        Ok(Self { written: Arc::new(written.collect()), past: past.clone() })
     }
 
     /// Notes a write that was done: who waits for a table that it names may look.
@@ -105,7 +86,7 @@ impl Streams {
             let iterator = database.get_shard_iterator(from_the_first)?.shard_iterator.unwrap_or_default();
             database.get_records(GetRecordsRequest { shard_iterator: iterator, limit: Some(most) })
         };
-        let answer = self.beside(read).map_err(|e| DataError::running("table", &e))?;
+        let answer = self.past.beside(read).map_err(|e| DataError::running("table", &e))?;
         let records = serde_json::to_value(answer.records).map_err(|e| DataError::running("table", &e))?;
         let Value::Array(mut records) = records else { return Ok(Vec::new()) };
         for record in records.iter_mut().filter_map(Value::as_object_mut) {
@@ -120,9 +101,9 @@ impl Streams {
         // In its answers the engine writes a record's number with a 1 before it and zeros between.
         let number = through.get(1..).and_then(|digits| digits.parse::<i64>().ok());
         let number = number.ok_or_else(|| DataError::running("table", &format!("{through} numbers no record")))?;
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let _alone = self.engine.write().unwrap_or_else(PoisonError::into_inner);
-        let trimmed = connection.prepare_cached(TRIM).and_then(|mut trim| trim.execute(params![table, number]));
+        let trimmed = (self.past).alone(|connection| {
+            connection.prepare_cached(TRIM).and_then(|mut trim| trim.execute(params![table, number]))
+        });
         trimmed.map(|_| ()).map_err(|e| DataError::running("table", &e))
     }
 }

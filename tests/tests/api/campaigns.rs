@@ -1,0 +1,408 @@
+//! Campaigns: written, launched, sent once to everybody who may get them, held up and ended.
+
+use std::time::Duration;
+
+use huitou::cases::sending::Went;
+use huitou::domain::campaign::Act;
+use huitou::table::{SendKey, metered};
+use huitou::values::{CampaignId, MemberId, Moment};
+use serde_json::{Value, json};
+use tests::{House, Member, a_house};
+
+/// A campaign for everybody who is new, by the brand's own webhook.
+fn a_campaign() -> Value {
+    json!({
+        "name": "老客唤醒", "scene": "dormant_wake_up", "purpose": "marketing",
+        "audience": { "segment": "stage.new" }, "plan": ["webhook"],
+        "variants": [{ "id": "a", "weight": 100, "content": { "webhook": { "topic": "wake-up", "fields": { "text": "好久不见，回来看看" } } } }],
+        "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
+        "attribution_days": 7,
+    })
+}
+
+async fn drafts(house: &House, definition: &Value) -> Value {
+    let call = house.as_role("operator", "POST", "/v1/campaigns").key(&house.a_key()).json(definition);
+    call.send().await.expect(201)
+}
+
+async fn acts(house: &House, campaign: &Value, act: &str) -> Value {
+    let path = format!("/v1/campaigns/{}/{act}", campaign["id"].as_str().unwrap());
+    house.as_role("operator", "POST", &path).send().await.expect(200)
+}
+
+async fn reads(house: &House, campaign: &Value) -> Value {
+    let path = format!("/v1/campaigns/{}", campaign["id"].as_str().unwrap());
+    house.as_role("operator", "GET", &path).send().await.expect(200)
+}
+
+async fn launches(house: &House, definition: &Value) -> Value {
+    let campaign = drafts(house, definition).await;
+    acts(house, &campaign, "launch").await
+}
+
+/// Lets a member agree to marketing on a channel.
+async fn consents(house: &House, member: &Member, purpose: &str) {
+    let statements = house.as_member(member, "GET", "/v1/me/consents").send().await.expect(200);
+    let asked = statements["items"].as_array().unwrap().iter().find(|item| item["purpose"] == purpose).unwrap();
+    let agreed = json!({ "granted": true, "policy_version": asked["statement"]["version"] });
+    let _ =
+        house.as_member(member, "PUT", &format!("/v1/me/consents/{purpose}")).json(&agreed).send().await.expect(200);
+}
+
+/// Waits until a campaign's counts are as wanted.
+async fn until(house: &House, campaign: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
+    for _ in 0..400 {
+        let counts = reads(house, campaign).await["counts"].clone();
+        if wanted(&counts) {
+            return counts;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("{}", reads(house, campaign).await["counts"]);
+}
+
+#[tokio::test]
+async fn a_launched_campaign_goes_once_to_everybody_who_agreed() {
+    let house = a_house().await;
+    let members = house.members(30).await;
+    for member in &members[..20] {
+        consents(&house, member, "marketing.webhook").await;
+    }
+    let campaign = launches(&house, &a_campaign()).await;
+    assert_eq!(campaign["state"], "running");
+    let counts = until(&house, &campaign, |c| c["sent"] == 20 && c["refused"] == 10).await;
+    assert_eq!(counts["audience"], 30);
+    assert_eq!(counts["refused.consent"], 10);
+    let mut to: Vec<String> = house.host.outbox.newest(None, 1_000).into_iter().map(|sent| sent.to).collect();
+    to.sort();
+    let mut wanted: Vec<String> = members[..20].iter().map(|member| member.id.clone()).collect();
+    wanted.sort();
+    assert_eq!(to, wanted);
+}
+
+/// What the stand-in for all providers was asked to send, by address.
+fn sent_to(house: &House) -> Vec<String> {
+    let mut to: Vec<String> = house.host.outbox.newest(None, 1_000).into_iter().map(|sent| sent.to).collect();
+    to.sort();
+    to
+}
+
+/// Members who agreed to marketing by the brand's own webhook.
+async fn agreed(house: &House, count: u32) -> Vec<Member> {
+    let members = house.members(count).await;
+    for member in &members {
+        consents(house, member, "marketing.webhook").await;
+    }
+    members
+}
+
+fn with(changes: &[(&str, Value)]) -> Value {
+    let mut campaign = a_campaign();
+    for (name, value) in changes {
+        campaign[*name] = value.clone();
+    }
+    campaign
+}
+
+/// Lets the minute's look at the clocks happen.
+async fn a_minute_passes(house: &House) {
+    house.host.app.dispatch().look().await.unwrap();
+    let _ = house.host.app.sending().drain(Duration::from_secs(20)).await.unwrap();
+}
+
+fn is(counts: &Value, word: &str, count: i64) -> bool {
+    counts[word].as_i64().unwrap_or(0) == count
+}
+
+#[tokio::test]
+async fn marketing_that_comes_up_at_night_waits_for_the_morning_and_goes_then() {
+    let house = a_house().await;
+    let _ = agreed(&house, 5).await;
+    for (launched, goes) in [("20:59:59", true), ("21:00:00", false)] {
+        house.host.clock.set(Moment::parse(&format!("2026-03-02T{launched}+08:00")).unwrap());
+        let campaign = launches(&house, &a_campaign()).await;
+        if goes {
+            let counts = until(&house, &campaign, |c| is(c, "sent", 5)).await;
+            assert_eq!(counts["audience"], 5);
+            continue;
+        }
+        let held = until(&house, &campaign, |c| is(c, "held.quiet_hours", 5)).await;
+        assert_eq!(held["held"], 5);
+        house.host.clock.set(Moment::parse("2026-03-03T07:59:59+08:00").unwrap());
+        a_minute_passes(&house).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(is(&reads(&house, &campaign).await["counts"], "held", 5));
+        house.host.clock.set(Moment::parse("2026-03-03T08:00:00+08:00").unwrap());
+        a_minute_passes(&house).await;
+        let counts = until(&house, &campaign, |c| is(c, "sent", 5)).await;
+        assert!(is(&counts, "held", 0), "{counts}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_message_needs_no_consent_and_keeps_no_hours() {
+    let house = a_house().await;
+    let _ = house.members(3).await;
+    house.host.clock.set(Moment::parse("2026-03-02T23:00:00+08:00").unwrap());
+    let campaign = launches(&house, &with(&[("purpose", json!("service"))])).await;
+    let _ = until(&house, &campaign, |c| is(c, "sent", 3)).await;
+}
+
+#[tokio::test]
+async fn a_consent_that_is_withdrawn_between_queue_and_send_stops_the_send() {
+    let house = a_house().await;
+    let members = agreed(&house, 2).await;
+    house.host.clock.set(Moment::parse("2026-03-02T22:00:00+08:00").unwrap());
+    let campaign = launches(&house, &a_campaign()).await;
+    let _ = until(&house, &campaign, |c| is(c, "held.quiet_hours", 2)).await;
+    let withdraw = house.as_member(&members[0], "PUT", "/v1/me/consents/marketing.webhook");
+    let _ = withdraw.json(&json!({ "granted": false })).send().await.expect(200);
+    house.host.clock.set(Moment::parse("2026-03-03T08:00:00+08:00").unwrap());
+    a_minute_passes(&house).await;
+    let _ = until(&house, &campaign, |c| is(c, "sent", 1) && is(c, "refused.consent", 1)).await;
+    assert_eq!(sent_to(&house), [members[1].id.clone()]);
+}
+
+#[tokio::test]
+async fn the_second_campaign_of_a_day_is_kept_from_who_had_the_first() {
+    let house = a_house().await;
+    let _ = agreed(&house, 4).await;
+    let first = launches(&house, &a_campaign()).await;
+    let _ = until(&house, &first, |c| is(c, "sent", 4)).await;
+    let second = launches(&house, &a_campaign()).await;
+    let _ = until(&house, &second, |c| is(c, "refused.capped", 4)).await;
+    assert_eq!(sent_to(&house).len(), 4);
+}
+
+#[tokio::test]
+async fn a_paused_campaign_holds_what_is_queued_and_goes_on_when_it_is_resumed() {
+    let house = a_house().await;
+    let _ = agreed(&house, 12).await;
+    let definition =
+        with(&[("window", json!({ "from": "2026-03-02T12:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" }))]);
+    let campaign = launches(&house, &definition).await;
+    assert_eq!(campaign["state"], "scheduled");
+    assert_eq!(acts(&house, &campaign, "pause").await["state"], "paused");
+    house.host.clock.set(Moment::parse("2026-03-02T12:00:00+08:00").unwrap());
+    a_minute_passes(&house).await;
+    assert_eq!(sent_to(&house), Vec::<String>::new());
+    assert_eq!(acts(&house, &campaign, "resume").await["state"], "running");
+    let _ = until(&house, &campaign, |c| is(c, "sent", 12)).await;
+
+    let second = drafts(&house, &with(&[("purpose", json!("service"))])).await;
+    let id = CampaignId::parse(second["id"].as_str().unwrap()).unwrap();
+    let _ = acts(&house, &second, "launch").await;
+    let _ = acts(&house, &second, "pause").await;
+    // What was queued before the pause is parked; what is in nobody's queue yet is not even counted.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = reads(&house, &second).await["counts"].clone();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(reads(&house, &second).await["counts"], before, "nothing goes while it is paused");
+    let _ = acts(&house, &second, "resume").await;
+    let counts = until(&house, &second, |c| is(c, "sent", 12)).await;
+    assert_eq!(counts["audience"], 12);
+    assert!(house.host.app.table().parked_sends(id, None, 10).await.unwrap().0.is_empty());
+}
+
+#[tokio::test]
+async fn a_stopped_campaign_sends_nothing_more_and_says_what_did_not_go() {
+    let house = a_house().await;
+    let _ = agreed(&house, 6).await;
+    house.host.clock.set(Moment::parse("2026-03-02T22:00:00+08:00").unwrap());
+    let campaign = launches(&house, &a_campaign()).await;
+    let _ = until(&house, &campaign, |c| is(c, "held.quiet_hours", 6)).await;
+    assert_eq!(acts(&house, &campaign, "stop").await["state"], "stopped");
+    assert_eq!(acts(&house, &campaign, "stop").await["state"], "stopped", "doing it again changes nothing");
+    house.host.clock.set(Moment::parse("2026-03-03T08:00:00+08:00").unwrap());
+    a_minute_passes(&house).await;
+    let counts = until(&house, &campaign, |c| is(c, "expired.stopped", 6)).await;
+    assert!(is(&counts, "held", 0));
+    assert_eq!(sent_to(&house), Vec::<String>::new());
+    let path = format!("/v1/campaigns/{}/launch", campaign["id"].as_str().unwrap());
+    house.as_role("operator", "POST", &path).send().await.refuses(409, "campaign_state");
+}
+
+#[tokio::test]
+async fn launching_twice_sends_once() {
+    let house = a_house().await;
+    let _ = agreed(&house, 7).await;
+    let campaign = drafts(&house, &a_campaign()).await;
+    for _ in 0..3 {
+        assert_eq!(acts(&house, &campaign, "launch").await["state"], "running");
+    }
+    let counts = until(&house, &campaign, |c| is(c, "sent", 7)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(counts["audience"], 7);
+    assert_eq!(sent_to(&house).len(), 7);
+}
+
+#[tokio::test]
+async fn an_audience_may_be_a_rule_and_may_leave_segments_out() {
+    let house = a_house().await;
+    let members = agreed(&house, 9).await;
+    let _ = house.buys(&members[0], 500_00).await;
+    consents(&house, &members[0], "marketing.webhook").await;
+    let by_rule = with(&[("audience", json!({ "rule": "frequency <= 1" })), ("purpose", json!("service"))]);
+    let campaign = launches(&house, &by_rule).await;
+    let counts = until(&house, &campaign, |c| c["sent"].as_i64().unwrap_or(0) > 0 && c["sent"] == c["audience"]).await;
+    let audience = counts["audience"].as_i64().unwrap();
+    assert!((8..=9).contains(&audience), "{counts}");
+    let left_out = json!({ "name": "已买", "rule": "frequency >= 1 and money >= 400 yuan" });
+    let saved = house.as_role("operator", "PUT", "/v1/segments/spent").json(&left_out).send().await;
+    let _ = saved.expect(200);
+    let _ = house.buys(&members[0], 10_00).await;
+    let minus = json!({ "segment": "stage.new", "exclude": ["spent"] });
+    let campaign = launches(&house, &with(&[("audience", minus), ("purpose", json!("service"))])).await;
+    let counts = until(&house, &campaign, |c| is(c, "sent", 8)).await;
+    assert_eq!(counts["audience"], 8, "who is left out is not counted");
+}
+
+#[tokio::test]
+async fn a_campaign_that_cant_be_used_is_refused_with_the_place_of_every_flaw() {
+    let house = a_house().await;
+    let wrong = [
+        (
+            "/window/until",
+            ("window", json!({ "from": "2026-01-01T00:00:00+08:00", "until": "2026-01-02T00:00:00+08:00" })),
+        ),
+        ("/audience/segment", ("audience", json!({ "segment": "nobody-knows" }))),
+        ("/audience", ("audience", json!({}))),
+        ("/audience/rule", ("audience", json!({ "rule": "recency >>> 1" }))),
+        ("/audience/exclude/0", ("audience", json!({ "segment": "stage.new", "exclude": ["stage.new"] }))),
+        ("/plan", ("plan", json!([]))),
+        ("/plan/1", ("plan", json!(["webhook", "webhook"]))),
+        (
+            "/variants",
+            (
+                "variants",
+                json!([{ "id": "a", "weight": 90, "content": { "webhook": { "topic": "t", "fields": {} } } }]),
+            ),
+        ),
+        ("/variants/0/content/sms", ("plan", json!(["sms"]))),
+        ("/holdout_percent", ("holdout_percent", json!(91))),
+        ("/per_minute", ("per_minute", json!(0))),
+        ("/budget", ("budget", json!({}))),
+        ("/budget/sends", ("budget", json!({ "sends": 0 }))),
+        ("/attribution_days", ("attribution_days", json!(32))),
+        ("/trigger/offer_minutes", ("trigger", json!({ "on": "entered", "offer_minutes": 0 }))),
+    ];
+    for (pointer, change) in wrong {
+        let call = house.as_role("operator", "POST", "/v1/campaigns").key(&house.a_key()).json(&with(&[change]));
+        let answer = call.send().await;
+        answer.refuses(422, "settings_flawed");
+        let errors = answer.json()["errors"].clone();
+        assert!(errors.as_array().unwrap().iter().any(|error| error["pointer"] == pointer), "{pointer}: {errors}");
+    }
+}
+
+#[tokio::test]
+async fn a_draft_is_made_once_for_a_key_and_changed_over_the_version_that_was_read() {
+    let house = a_house().await;
+    let key = house.a_key();
+    let make =
+        |definition: Value| house.as_role("operator", "POST", "/v1/campaigns").key(&key).json(&definition).send();
+    let draft = make(a_campaign()).await.expect(201);
+    assert_eq!(make(a_campaign()).await.expect(201)["id"], draft["id"]);
+    make(with(&[("name", json!("另一个"))])).await.refuses(422, "key_reused");
+    let path = format!("/v1/campaigns/{}", draft["id"].as_str().unwrap());
+    let put = |tag: &str| {
+        let call = house.as_role("operator", "PUT", &path).header("if-match", tag);
+        call.json(&with(&[("holdout_percent", json!(10))])).send()
+    };
+    let read = house.as_role("operator", "GET", &path).send().await;
+    assert_eq!(put(read.header("etag")).await.expect(200)["definition"]["holdout_percent"], 10);
+    put(read.header("etag")).await.refuses(412, "version_moved");
+    let listed = house.as_role("operator", "GET", "/v1/campaigns").send().await.expect(200);
+    assert_eq!((listed["items"].as_array().unwrap().len(), &listed["items"][0]["id"]), (1, &draft["id"]));
+    let _ = acts(&house, &draft, "launch").await;
+    let launched = house.as_role("operator", "GET", &path).send().await;
+    put(launched.header("etag")).await.refuses(409, "campaign_state");
+}
+
+#[tokio::test]
+async fn a_segment_stays_while_a_campaign_on_its_way_addresses_it() {
+    let house = a_house().await;
+    let rule = json!({ "name": "试点", "rule": "frequency >= 1" });
+    let saved = house.as_role("operator", "PUT", "/v1/segments/pilot").json(&rule).send().await;
+    let tag = saved.header("etag").to_owned();
+    let _ = saved.expect(200);
+    let campaign = launches(&house, &with(&[("audience", json!({ "segment": "pilot" }))])).await;
+    let delete = || house.as_role("operator", "DELETE", "/v1/segments/pilot").header("if-match", &tag).send();
+    delete().await.refuses(409, "segment_in_use");
+    let _ = acts(&house, &campaign, "stop").await;
+    assert_eq!(delete().await.status, 204);
+}
+
+#[tokio::test]
+async fn a_copy_for_a_member_who_was_merged_goes_to_the_survivor_once() {
+    let house = a_house().await;
+    let members = agreed(&house, 3).await;
+    house.host.clock.set(Moment::parse("2026-03-02T22:00:00+08:00").unwrap());
+    let campaign = launches(&house, &a_campaign()).await;
+    let _ = until(&house, &campaign, |c| is(c, "held.quiet_hours", 3)).await;
+    let merge = json!({ "other": members[1].id, "reason": "同一人" });
+    let path = format!("/v1/members/{}/merges", members[0].id);
+    let _ = house.as_manager("POST", &path).json(&merge).send().await;
+    house.host.clock.set(Moment::parse("2026-03-03T08:00:00+08:00").unwrap());
+    a_minute_passes(&house).await;
+    let counts = until(&house, &campaign, |c| is(c, "sent", 2) && is(c, "moved", 1)).await;
+    assert_eq!(counts["audience"], 3);
+    let mut wanted = vec![members[0].id.clone(), members[2].id.clone()];
+    wanted.sort();
+    assert_eq!(sent_to(&house), wanted);
+}
+
+#[tokio::test]
+async fn a_message_costs_three_table_calls_and_one_that_may_not_go_two() {
+    let house = a_house().await;
+    let members = agreed(&house, 3).await;
+    let stranger = house.a_member("90001").await;
+    let campaign = drafts(&house, &with(&[("budget", json!({ "sends": 10 }))])).await;
+    house.host.clock.set(Moment::parse("2026-03-02T11:00:00+08:00").unwrap());
+    let id = CampaignId::parse(campaign["id"].as_str().unwrap()).unwrap();
+    let _ = house.host.app.campaigns().act(id, Act::Launch).await.unwrap();
+    let _ = until(&house, &campaign, |c| is(c, "sent", 3) && is(c, "refused.consent", 1)).await;
+    let newcomer = house.a_member("90002").await;
+    consents(&house, &newcomer, "marketing.webhook").await;
+    let late = house.a_member("90003").await;
+    for (member, calls, went) in
+        [(&newcomer, 3, Went::Asked), (&late, 2, Went::Decided), (&members[0], 1, Went::Nothing)]
+    {
+        let key = SendKey { campaign: id, member: MemberId::parse(&member.id).unwrap(), occasion: None, paged: true };
+        // What is kept for two seconds is read before.
+        let _ = house.host.app.sending().work(SendKey { member: MemberId::parse(&stranger.id).unwrap(), ..key }).await;
+        let (done, cost) = Box::pin(metered(house.host.app.sending().work(key))).await;
+        assert_eq!((done.unwrap(), cost.calls), (went, calls), "{cost:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_due_during_an_outage_goes_if_its_offer_still_holds_and_else_expires() {
+    for (back, word) in [("2026-03-03T10:00:00+08:00", "sent"), ("2026-03-31T09:00:00+08:00", "expired.offer")] {
+        let house = a_house().await;
+        let _ = agreed(&house, 5).await;
+        house.host.clock.set(Moment::parse("2026-03-02T22:00:00+08:00").unwrap());
+        let campaign = launches(&house, &a_campaign()).await;
+        let _ = until(&house, &campaign, |c| is(c, "held.quiet_hours", 5)).await;
+        house.host.clock.set(Moment::parse(back).unwrap());
+        a_minute_passes(&house).await;
+        let _ = until(&house, &campaign, |c| is(c, word, 5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_preview_says_who_would_get_it_what_holds_the_others_back_and_changes_nothing() {
+    let house = a_house().await;
+    let _ = (agreed(&house, 5).await, house.a_member("90001").await);
+    let campaign = drafts(&house, &a_campaign()).await;
+    let path = format!("/v1/campaigns/{}/preview", campaign["id"].as_str().unwrap());
+    let preview = house.as_role("operator", "POST", &path).send().await.expect(200);
+    assert_eq!((&preview["audience"], &preview["looked_at"]), (&json!(6), &json!(6)));
+    assert_eq!((&preview["goes"], &preview["refused"]), (&json!({ "webhook": 5 }), &json!({ "consent": 1 })));
+    assert_eq!(preview["samples"][0]["text"], "好久不见，回来看看");
+    assert_eq!(sent_to(&house), Vec::<String>::new());
+    let by_rule = drafts(&house, &with(&[("audience", json!({ "rule": "everyone" }))])).await;
+    let path = format!("/v1/campaigns/{}/preview", by_rule["id"].as_str().unwrap());
+    let preview = house.as_role("operator", "POST", &path).send().await.expect(200);
+    assert_eq!((&preview["audience"], &preview["goes"]), (&json!(6), &json!({ "webhook": 5 })));
+}

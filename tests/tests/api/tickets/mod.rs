@@ -1,0 +1,10 @@
+//! Tickets over HTTP: from a member's problem to an answer, and to knowing how it was.
+
+mod attachments;
+mod board;
+mod clocks;
+mod desk;
+mod doings;
+mod members;
+mod self_service;
+mod surveys;

@@ -1,0 +1,292 @@
+//! What comes back of messages: pushes, receipts, opt-outs, clicks.
+
+use std::time::Duration;
+
+use huitou::channels::settings::ProviderSecrets;
+use huitou::wechat::push::PushKeys;
+use local::standin::{PUSH_KEY, PUSH_TOKEN, WECHAT_APP_ID};
+use serde_json::{Value, json};
+use tests::{Answer, House, Member, a_house};
+
+/// Late enough that no cap counts what went before.
+const A_WEEK_LATER: &str = "2026-03-20T12:00:00+08:00";
+
+fn a_campaign(plan: &str, content: &Value) -> Value {
+    json!({
+        "name": "老客唤醒", "scene": "dormant_wake_up", "purpose": "marketing",
+        "audience": { "segment": "stage.new" }, "plan": [plan],
+        "variants": [{ "id": "a", "weight": 100, "content": content }],
+        "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
+        "attribution_days": 7,
+    })
+}
+
+fn by_sms() -> Value {
+    let sms = json!({ "sign": "回头客", "template": "SMS_1", "text": "{name|会员}，好久不见，拒收请回复R" });
+    a_campaign("sms", &json!({ "sms": sms }))
+}
+
+fn by_subscription() -> Value {
+    let message = json!({ "template": "wake-up", "data": { "thing1": "好久不见" } });
+    a_campaign("subscribe", &json!({ "subscribe": message }))
+}
+
+fn by_email() -> Value {
+    let mail = json!({
+        "subject": "好久不见", "text": "{link} {unsubscribe}", "html": "<a href=\"{link}\">x</a> {unsubscribe}",
+    });
+    a_campaign("email", &json!({ "link": "https://shop.example.cn/back?from=mail", "email": mail }))
+}
+
+async fn launches(house: &House, definition: &Value) -> Value {
+    let call = house.as_role("operator", "POST", "/v1/campaigns").key(&house.a_key()).json(definition);
+    let campaign = call.send().await.expect(201);
+    let path = format!("/v1/campaigns/{}/launch", campaign["id"].as_str().unwrap());
+    house.as_role("operator", "POST", &path).send().await.expect(200)
+}
+
+/// Waits until a campaign's counts are as wanted.
+async fn until(house: &House, campaign: &Value, wanted: impl Fn(&Value) -> bool) {
+    let path = format!("/v1/campaigns/{}", campaign["id"].as_str().unwrap());
+    let mut counts = Value::Null;
+    for _ in 0..400 {
+        counts = house.as_role("operator", "GET", &path).send().await.expect(200)["counts"].clone();
+        if wanted(&counts) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("{counts}");
+}
+
+/// Somebody new who can be reached in every way, and agrees to marketing by all of these.
+async fn anna(house: &House, purposes: &[&str]) -> Member {
+    let anna = house.signs_up("anna", &json!({ "phone_code": "dev:13800138000" })).await;
+    house.buys(&anna, 100_00).await;
+    let _ =
+        house.as_member(&anna, "PUT", "/v1/me").json(&json!({ "email": "anna@example.com" })).send().await.expect(200);
+    for purpose in purposes {
+        agree(house, &anna, purpose).await;
+    }
+    anna
+}
+
+/// Lets a member agree to what is asked of them.
+async fn agree(house: &House, member: &Member, purpose: &str) {
+    let statements = house.as_member(member, "GET", "/v1/me/consents").send().await.expect(200);
+    let asked = statements["items"].as_array().unwrap().iter().find(|item| item["purpose"] == purpose).unwrap();
+    let agreed = json!({ "granted": true, "policy_version": asked["statement"]["version"] });
+    let path = format!("/v1/me/consents/{purpose}");
+    let _ = house.as_member(member, "PUT", &path).json(&agreed).send().await.expect(200);
+}
+
+async fn agrees(house: &House, member: &Member, purpose: &str) -> bool {
+    let held = house.as_member(member, "GET", "/v1/me/consents").send().await.expect(200);
+    held["items"].as_array().unwrap().iter().any(|item| item["purpose"] == purpose && item["live"] == true)
+}
+
+/// WeChat pushes in secure mode.
+async fn pushes(house: &House, message: &Value) -> Answer {
+    let keys = PushKeys::new(PUSH_TOKEN, PUSH_KEY, WECHAT_APP_ID, false).unwrap();
+    let timestamp = house.host.app.wall().seconds().to_string();
+    let sealed = keys.seal(message.to_string().as_bytes(), [7; 16], &timestamp, "nonce");
+    let query = format!("timestamp={timestamp}&nonce=nonce&encrypt_type=aes&msg_signature={}", sealed.signature);
+    let body = json!({ "ToUserName": "gh_1", "Encrypt": sealed.encrypt });
+    house.call("POST", &format!("/v1/wechat/push?{query}")).text("application/json", body.to_string()).send().await
+}
+
+/// WeChat pushes, and has to be told so.
+async fn takes(house: &House, message: &Value) {
+    let answer = pushes(house, message).await;
+    assert_eq!((answer.status, answer.text.as_ref()), (200, b"success".as_slice()), "{message}");
+}
+
+fn popup(openid: &str, status: &str, at: u64) -> Value {
+    json!({ "ToUserName": "gh_1", "FromUserName": openid, "CreateTime": at.to_string(), "MsgType": "event",
+        "Event": "subscribe_msg_popup_event",
+        "List": { "TemplateId": "wake-up", "SubscribeStatusString": status, "PopupScene": "0" } })
+}
+
+fn secrets(house: &House) -> ProviderSecrets {
+    local::wire::secrets(&house.host.surroundings.secret).unwrap().providers
+}
+
+async fn reports(house: &House, provider: &str, body: &Value) -> Answer {
+    let path = format!("/v1/receipts/{provider}/{}", secrets(house).receipts.unwrap());
+    house.call("POST", &path).text("application/json", body.to_string()).send().await
+}
+
+/// The text of the last message to somebody, as the provider got it.
+fn last_to(house: &House, to: &str) -> Value {
+    house.host.outbox.newest(Some(to), 1).pop().unwrap().request
+}
+
+#[tokio::test]
+async fn one_accept_is_one_message_however_often_it_is_pushed() {
+    let house = a_house().await;
+    anna(&house, &["marketing.subscribe"]).await;
+    for _ in 0..3 {
+        takes(&house, &popup("anna", "accept", 1_900_000_000)).await;
+    }
+    let first = launches(&house, &by_subscription()).await;
+    until(&house, &first, |counts| counts["sent"] == 1).await;
+    house.it_is(A_WEEK_LATER).await;
+    let second = launches(&house, &by_subscription()).await;
+    until(&house, &second, |counts| counts["refused.credit"] == 1).await;
+    assert_eq!(house.host.outbox.total(), 1);
+
+    // WeChat tells of the message by its own id.
+    let sent = json!({ "ToUserName": "gh_1", "FromUserName": "anna", "CreateTime": "1900000001", "MsgType": "event",
+        "Event": "subscribe_msg_sent_event",
+        "List": [{ "TemplateId": "wake-up", "MsgID": "1", "ErrorCode": "0", "ErrorStatus": "success" }] });
+    takes(&house, &sent).await;
+    until(&house, &first, |counts| counts["sent.delivered"] == 1).await;
+}
+
+#[tokio::test]
+async fn switching_a_template_off_takes_what_was_accepted_and_saying_no_when_asked_does_not() {
+    let house = a_house().await;
+    anna(&house, &["marketing.subscribe"]).await;
+    takes(&house, &popup("anna", "accept", 1_900_000_000)).await;
+    takes(&house, &popup("anna", "reject", 1_900_000_001)).await;
+    let first = launches(&house, &by_subscription()).await;
+    until(&house, &first, |counts| counts["sent"] == 1).await;
+    takes(&house, &popup("anna", "accept", 1_900_000_002)).await;
+    let mut off = popup("anna", "reject", 1_900_000_003);
+    off["Event"] = json!("subscribe_msg_change_event");
+    takes(&house, &off).await;
+    house.it_is(A_WEEK_LATER).await;
+    let second = launches(&house, &by_subscription()).await;
+    until(&house, &second, |counts| counts["refused.credit"] == 1).await;
+}
+
+#[tokio::test]
+async fn a_forged_push_is_refused_and_a_strange_one_ignored() {
+    let house = a_house().await;
+    for query in ["", "?signature=x&timestamp=1&nonce=n", "?encrypt_type=aes&msg_signature=00&timestamp=1&nonce=n"] {
+        let call =
+            house.call("POST", &format!("/v1/wechat/push{query}")).text("application/json", r#"{"Encrypt":"eA=="}"#);
+        call.send().await.refuses(400, "push_forged");
+        let greeting = house.call("GET", &format!("/v1/wechat/push{query}")).send().await;
+        greeting.refuses(400, "push_forged");
+    }
+    let call = house.call("POST", "/v1/wechat/push?encrypt_type=aes").text("application/json", "<xml>");
+    call.send().await.refuses(400, "push_unreadable");
+    for strange in [json!({}), json!([1]), popup("nobody-known", "accept", 1), popup("no openid", "accept", 1)] {
+        takes(&house, &strange).await;
+    }
+    let keys = PushKeys::new(PUSH_TOKEN, PUSH_KEY, WECHAT_APP_ID, true).unwrap();
+    for (ago, status) in [(0, 200), (299, 200), (302, 400)] {
+        let timestamp = (house.host.app.wall().seconds() - ago).to_string();
+        let signature = keys.plain_signature(&timestamp, "n");
+        let path = format!("/v1/wechat/push?signature={signature}&timestamp={timestamp}&nonce=n&echostr=hello");
+        let answer = house.call("GET", &path).send().await;
+        assert_eq!(answer.status, status, "{ago}");
+        assert!(status != 200 || answer.text.as_ref() == b"hello");
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_moves_its_message_and_says_nothing_about_any_other() {
+    let house = a_house().await;
+    anna(&house, &["marketing.sms"]).await;
+    let campaign = launches(&house, &by_sms()).await;
+    until(&house, &campaign, |counts| counts["sent"] == 1).await;
+    let id = last_to(&house, "8613800138000")["OutId"].clone();
+    let report =
+        |id: &Value| json!({ "phone_number": "13800138000", "success": true, "err_code": "DELIVERED", "out_id": id });
+    let body =
+        json!([report(&id), report(&id), report(&json!("0123456789abcdef0123456789abcdef")), report(&json!("x"))]);
+    for _ in 0..2 {
+        assert_eq!(reports(&house, "aliyun", &body).await.expect(200), json!({ "code": 0, "msg": "OK" }));
+    }
+    until(&house, &campaign, |counts| counts["sent.delivered"] == 1 && counts["sent"] == 1).await;
+
+    reports(&house, "aliyun", &json!(7)).await.refuses(400, "receipts_unreadable");
+    reports(&house, "nobody", &json!([])).await.refuses(404, "not_found");
+    let call = house.call("POST", "/v1/receipts/aliyun/guess").text("application/json", "[]");
+    call.send().await.refuses(404, "not_found");
+    let many: Vec<Value> = (0..501).map(|_| report(&id)).collect();
+    reports(&house, "aliyun", &json!(many)).await.refuses(413, "receipts_too_many");
+}
+
+#[tokio::test]
+async fn a_word_sent_back_ends_text_messages_at_once_and_nothing_else() {
+    let house = a_house().await;
+    let anna = anna(&house, &["marketing.sms", "marketing.email"]).await;
+    let reply = |text: &str| json!([{ "phone_number": "13800138000", "content": text, "sign_name": "回头客" }]);
+    let _ = reports(&house, "aliyun", &reply("好的")).await.expect(200);
+    assert!(agrees(&house, &anna, "marketing.sms").await);
+    for _ in 0..2 {
+        let _ = reports(&house, "aliyun", &reply(" ｔｄ ")).await.expect(200);
+        assert!(!agrees(&house, &anna, "marketing.sms").await);
+    }
+    assert!(agrees(&house, &anna, "marketing.email").await);
+    let campaign = launches(&house, &by_sms()).await;
+    until(&house, &campaign, |counts| counts["refused"] == 1).await;
+    assert_eq!(house.host.outbox.total(), 0);
+    agree(&house, &anna, "marketing.sms").await;
+    let anew = launches(&house, &by_sms()).await;
+    until(&house, &anew, |counts| counts["sent"] == 1).await;
+    let stranger = json!([{ "phone_number": "13900139000", "content": "TD" }]);
+    let _ = reports(&house, "aliyun", &stranger).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_bounce_for_good_ends_mail_to_an_address_but_is_no_no_of_the_members() {
+    let house = a_house().await;
+    let anna = anna(&house, &["marketing.email"]).await;
+    let campaign = launches(&house, &by_email()).await;
+    until(&house, &campaign, |counts| counts["sent"] == 1).await;
+    let send = last_to(&house, "anna@example.com")["EmailTags"][0]["Value"].clone();
+    let event = json!({ "eventType": "Bounce", "mail": { "messageId": "0100-1", "tags": { "send": [send] } },
+        "bounce": { "bounceType": "Permanent", "bounceSubType": "General" } });
+    let body = json!({ "Type": "Notification", "Message": event.to_string() });
+    let _ = reports(&house, "ses", &body).await.expect(200);
+    until(&house, &campaign, |counts| counts["sent.bounced"] == 1).await;
+    assert!(agrees(&house, &anna, "marketing.email").await);
+    house.it_is(A_WEEK_LATER).await;
+    let again = launches(&house, &by_email()).await;
+    until(&house, &again, |counts| counts["refused.suppressed"] == 1).await;
+}
+
+#[tokio::test]
+async fn a_link_leads_to_the_campaigns_page_and_a_click_counts_once() {
+    let house = a_house().await;
+    let anna = anna(&house, &["marketing.email"]).await;
+    let campaign = launches(&house, &by_email()).await;
+    until(&house, &campaign, |counts| counts["sent"] == 1).await;
+    let mail = last_to(&house, "anna@example.com");
+    let body = &mail["Content"]["Simple"]["Body"];
+    let text = body["Text"]["Data"].as_str().unwrap();
+    let own = house.host.url();
+    let (click, way_out) = text.split_once(' ').unwrap();
+    let (click, way_out) = (click.strip_prefix(&own).unwrap(), way_out.strip_prefix(&own).unwrap());
+    for _ in 0..2 {
+        let answer = house.call("GET", click).send().await;
+        assert_eq!((answer.status, answer.header("location")), (302, "https://shop.example.cn/back?from=mail"));
+    }
+    until(&house, &campaign, |counts| counts["clicked"] == 1).await;
+    let html = body["Html"]["Data"].as_str().unwrap();
+    let pixel = html.split_once("<img src=\"").unwrap().1.split('"').next().unwrap();
+    for _ in 0..2 {
+        let answer = house.call("GET", pixel.strip_prefix(&own).unwrap()).send().await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, "image/gif"));
+    }
+    until(&house, &campaign, |counts| counts["opened"] == 1 && counts["clicked"] == 1).await;
+
+    // A link is good for its own purpose only, and one that is made up leads nowhere.
+    let token = click.strip_prefix("/r/").unwrap();
+    for bad in ["/r/https:%2F%2Fevil.example", "/r/x", &format!("/u/{token}"), &format!("/r/{}", "A".repeat(32))] {
+        house.call("GET", bad).send().await.refuses(404, "not_found");
+    }
+
+    // Looking at the way out ends nothing; one click does.
+    assert_eq!(house.call("GET", way_out).send().await.status, 200);
+    assert!(agrees(&house, &anna, "marketing.email").await);
+    for _ in 0..2 {
+        let click = house.call("POST", way_out).text("application/x-www-form-urlencoded", "List-Unsubscribe=One-Click");
+        assert_eq!(click.send().await.status, 200);
+        assert!(!agrees(&house, &anna, "marketing.email").await);
+    }
+}

@@ -1,0 +1,15 @@
+//! What holds whatever happens: crashes between any two calls, lost answers, races, second deliveries, another table.
+#![cfg(test)]
+#![allow(clippy::large_futures, reason = "a test holds few of them, and not for long")]
+
+mod campaign_races;
+mod crashes;
+mod full_pass;
+mod lost_answers;
+mod playbooks;
+mod races;
+mod real_purchases;
+mod replay;
+mod second_table;
+mod ticket_crashes;
+mod yard;
