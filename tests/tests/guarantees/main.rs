@@ -4,6 +4,7 @@
 
 mod campaign_races;
 mod crashes;
+mod erasure_crashes;
 mod full_pass;
 mod lost_answers;
 mod playbooks;
