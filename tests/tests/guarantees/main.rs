@@ -11,6 +11,7 @@ mod playbooks;
 mod races;
 mod real_purchases;
 mod replay;
+mod restore_drill;
 mod second_table;
 mod ticket_crashes;
 mod yard;
