@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use huitou::clock::Clock as _;
 use huitou::values::Moment;
 use local::host::{Host, Options, Store};
+use local::template::Template;
 use local::wire::{self, Bearer};
 use serde_json::{Value, json};
 
@@ -37,7 +38,13 @@ pub async fn a_house() -> House {
 /// A house at another time.
 pub async fn a_house_at(moment: &str) -> House {
     let clock = Some(Moment::parse(moment).unwrap());
-    let host = Host::start(&Options { port: 0, store: Store::Memory, clock }).await.unwrap();
+    let template = Template::shipped().unwrap();
+    a_house_of(template, &Options { port: 0, store: Store::Memory, clock, binaries: None }).await
+}
+
+/// A house of another template, started in another way.
+pub async fn a_house_of(template: Template, options: &Options) -> House {
+    let host = Host::start_of(template, options).await.unwrap();
     House { host, counted: AtomicU32::new(0) }
 }
 
@@ -135,6 +142,16 @@ impl House {
     #[must_use]
     pub fn signs(&self, call: Call) -> Call {
         call.signed(wire::SYSTEM, &self.till_secret(), self.host.clock.wall().seconds())
+    }
+
+    /// Signed as the till signs, at a second of its own: the same signature does not count twice.
+    #[must_use]
+    pub fn signs_anew(&self, call: Call) -> Call {
+        call.signed(
+            wire::SYSTEM,
+            &self.till_secret(),
+            self.host.clock.wall().seconds() - i64::from(self.number() % 240),
+        )
     }
 
     /// The secret of the till's key.

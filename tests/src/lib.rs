@@ -13,4 +13,4 @@ mod call;
 mod house;
 
 pub use call::{Answer, Call, assert_problem};
-pub use house::{House, Member, a_house, a_house_at, order};
+pub use house::{House, Member, a_house, a_house_at, a_house_of, order};

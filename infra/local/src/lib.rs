@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod cloud;
 pub mod commands;
 pub mod data_dir;
 pub mod demo;
@@ -13,6 +14,7 @@ pub mod gateway;
 pub mod handler;
 pub mod host;
 pub mod in_process;
+pub mod lambda;
 pub mod objects;
 pub mod pump;
 pub mod queue;
