@@ -144,16 +144,6 @@ impl House {
         call.signed(wire::SYSTEM, &self.till_secret(), self.host.clock.wall().seconds())
     }
 
-    /// Signed as the till signs, at a second of its own: the same signature does not count twice.
-    #[must_use]
-    pub fn signs_anew(&self, call: Call) -> Call {
-        call.signed(
-            wire::SYSTEM,
-            &self.till_secret(),
-            self.host.clock.wall().seconds() - i64::from(self.number() % 240),
-        )
-    }
-
     /// The secret of the till's key.
     #[must_use]
     pub fn till_secret(&self) -> String {

@@ -60,7 +60,9 @@ async fn a_house_of_processes(template: Template, aws: Option<String>) -> House 
 
 /// Orders of the till, signed, as a deployed function wants them.
 async fn sells(house: &House, orders: &[Value]) -> Answer {
-    house.signs_anew(house.call("POST", "/v1/orders").json(&json!({ "orders": orders }))).send().await
+    // A signature counts once, and the same orders may come again within the second.
+    let body = json!({ "orders": orders }).to_string() + &" ".repeat(house.number() as usize);
+    house.signs(house.call("POST", "/v1/orders").text("application/json", body)).send().await
 }
 
 /// A member who has come by an order of nothing.
