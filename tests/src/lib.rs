@@ -11,6 +11,7 @@
 
 mod call;
 mod house;
+pub mod marketing;
 
 pub use call::{Answer, Call, assert_problem};
 pub use house::{House, Member, a_house, a_house_at, order};
