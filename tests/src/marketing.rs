@@ -1,15 +1,8 @@
 //! Campaigns, consents and providers, in the words of the domain.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::house::{House, Member, order};
-
-/// How often something is looked at that other hands are at work on, and how long between two looks: a minute together,
-/// however slow the machine is.
-const LOOKS: u32 = 2_400;
-const PAUSE: Duration = Duration::from_millis(25);
 
 impl House {
     /// A campaign is written.
@@ -38,25 +31,7 @@ impl House {
 
     /// Waits until a campaign's counts are as wanted.
     pub async fn until(&self, campaign: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..LOOKS {
-            let counts = self.counts(campaign).await;
-            if wanted(&counts) {
-                return counts;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        panic!("{}", self.counts(campaign).await);
-    }
-
-    /// Returns when every move between segments that has been made is worked on: until then the stream holds it.
-    pub async fn works_on_every_move(&self) {
-        for _ in 0..LOOKS {
-            if self.host.table.oldest_in_stream("Memberships", 1).unwrap().is_empty() {
-                return;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        panic!("moves are left in the stream");
+        self.counts_until(campaign["id"].as_str().unwrap(), wanted).await
     }
 
     /// A member agrees to what is asked of them.

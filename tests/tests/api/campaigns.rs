@@ -83,7 +83,7 @@ async fn marketing_that_comes_up_at_night_waits_for_the_morning_and_goes_then() 
         assert_eq!(held["held"], 5);
         house.host.clock.set(Moment::parse("2026-03-03T07:59:59+08:00").unwrap());
         a_minute_passes(&house).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        house.all_queues_are_worked_off().await;
         assert!(is(&house.counts(&campaign).await, "held", 5));
         house.host.clock.set(Moment::parse("2026-03-03T08:00:00+08:00").unwrap());
         a_minute_passes(&house).await;
@@ -147,9 +147,10 @@ async fn a_paused_campaign_holds_what_is_queued_and_goes_on_when_it_is_resumed()
     let _ = house.acts(&second, "launch").await;
     let _ = house.acts(&second, "pause").await;
     // What was queued before the pause is parked; what is in nobody's queue yet is not even counted.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    house.all_queues_are_worked_off().await;
     let before = house.counts(&second).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    a_minute_passes(&house).await;
+    house.all_queues_are_worked_off().await;
     assert_eq!(house.counts(&second).await, before, "nothing goes while it is paused");
     let _ = house.acts(&second, "resume").await;
     let counts = house.until(&second, |c| is(c, "sent", 12)).await;
@@ -184,7 +185,7 @@ async fn launching_twice_sends_once() {
         assert_eq!(house.acts(&campaign, "launch").await["state"], "running");
     }
     let counts = house.until(&campaign, |c| is(c, "sent", 7)).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    house.all_queues_are_worked_off().await;
     assert_eq!(counts["audience"], 7);
     assert_eq!(sent_to(&house).len(), 7);
 }
@@ -396,7 +397,7 @@ async fn who_searches_for_a_school_bag_is_written_to_once_an_hour_later() {
     let _ = searches(&members[2], "S-3", "帽子").await.expect(200);
     assert_eq!(house.picture(&members[0].id).await["tags"], json!(["开学季"]));
     assert_eq!(house.picture(&members[2].id).await["tags"], json!([]));
-    house.works_on_every_move().await;
+    house.all_moves_are_worked_on().await;
     let _ = house.buys(&members[1], 10_00).await;
     house.it_is("2026-03-10T11:01:00+08:00").await;
     let counts = house.until(&campaign, |c| is(c, "sent", 1) && is(c, "refused.audience", 1)).await;

@@ -32,14 +32,12 @@ async fn phones(house: &House, count: u32) -> Vec<Member> {
 /// Lets the clock go on, minute by minute, until a campaign's counts are as wanted.
 async fn in_time(house: &House, campaign: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
     for _ in 0..60 {
-        // What the minute before has put into the queue is worked on.
-        let _ = house.until(campaign, |c| c["audience"].as_i64().is_some()).await;
+        house.all_queues_are_worked_off().await;
         let counts = house.counts(campaign).await;
         if wanted(&counts) {
             return counts;
         }
         house.passes(1).await;
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     panic!("{}", house.counts(campaign).await);
 }
@@ -62,6 +60,7 @@ async fn messages_wait_while_a_provider_is_down_and_go_once_when_it_is_well_agai
     // Minutes later nothing has gone, and nothing is lost.
     for _ in 0..3 {
         house.passes(1).await;
+        house.all_queues_are_worked_off().await;
     }
     let counts = house.until(&campaign, |c| all_stand(c, 8)).await;
     assert!(is(&counts, "held", 8), "{counts}");
@@ -184,6 +183,7 @@ async fn a_message_by_wecom_is_delivered_when_staff_have_confirmed_it_and_not_be
     let campaign = house.launches(&a_campaign("wecom", &json!({ "wecom": { "text": "{name|您}好，好久不见" } }))).await;
     let _ = house.until(&campaign, |c| is(c, "sent.awaiting_staff", 1)).await;
     house.passes(61).await;
+    house.all_queues_are_worked_off().await;
     let counts = house.counts(&campaign).await;
     assert!(is(&counts, "sent.awaiting_staff", 1), "nobody has confirmed it: {counts}");
     let number = house.outbox(Some("wm-anna")).await[0]["number"].clone();
@@ -197,7 +197,7 @@ async fn a_message_by_wecom_is_delivered_when_staff_have_confirmed_it_and_not_be
 
 /// Whether somebody is in a segment.
 async fn is_in(house: &House, member: &Member, segment: &str) -> bool {
-    house.works_on_every_move().await;
+    house.all_moves_are_worked_on().await;
     let path = format!("/v1/segments/{segment}/members");
     let page = house.as_manager("GET", &path).send().await.expect(200);
     page["items"].as_array().unwrap().iter().any(|known| known["member_id"] == member.id)
