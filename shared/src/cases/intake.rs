@@ -13,6 +13,7 @@ use crate::domain::campaign::conversion::Conversion;
 use crate::domain::campaign::counts::Counts;
 use crate::domain::earning::{self, Event};
 use crate::domain::entry::{Entry, What};
+use crate::domain::occasion;
 use crate::domain::order::Order;
 use crate::domain::posting::Posted;
 use crate::domain::purchase::{self, Refund, Rules};
@@ -55,6 +56,8 @@ impl App {
 struct Known {
     customer: Customer,
     hot: Option<Hot>,
+    /// Why nothing can be booked for them.
+    barred: Option<Refusal>,
 }
 
 impl Intake<'_> {
@@ -130,13 +133,26 @@ impl Intake<'_> {
         let mut known = Vec::with_capacity(customers.len());
         for (customer, member) in customers.iter().zip(members) {
             let hot = hots.iter().find(|hot| Some(hot.account.member) == member).cloned();
-            let hot = match hot {
-                Some(hot) => Some(self.0.ledger().follow(hot, Freshness::Latest).await?),
-                None => None,
+            let followed = match hot {
+                Some(hot) => self.0.ledger().follow(hot, Freshness::Latest).await.map(Some),
+                None => Ok(None),
             };
-            known.push(Known { customer: Customer::clone(customer), hot });
+            let (hot, barred) = match followed {
+                Ok(hot) => (hot, None),
+                // One customer's bar is no reason to refuse the others of the batch.
+                Err(Error::Refused(refusal)) => (None, Some(refusal)),
+                Err(error) => return Err(error),
+            };
+            known.push(Known { customer: Customer::clone(customer), hot, barred });
         }
         Ok(known)
+    }
+
+    async fn look_up_again(&self, known: &mut Known) -> Result<(), Error> {
+        if let Some(fresh) = self.look_up(&[&known.customer]).await?.pop() {
+            *known = fresh;
+        }
+        Ok(())
     }
 
     async fn order(&self, known: &mut Known, order: &Order, by: &Actor) -> Result<Accepted, Error> {
@@ -144,6 +160,9 @@ impl Intake<'_> {
         let rules = Rules { now: &now, then: &then };
         let mut patience = Patience::new(self.0);
         loop {
+            if let Some(refusal) = &known.barred {
+                return Err(refusal.clone().into());
+            }
             let tried = match &known.hot {
                 Some(hot) => self.book_order(hot, order, rules, by).await,
                 None => self.book_first_order(&known.customer, order, rules, by).await,
@@ -165,10 +184,10 @@ impl Intake<'_> {
                 return self.replayed(known, *entry, order).await;
             }
             patience.wait().await?;
-            known.hot = match lost {
-                Lost::Stale(_, Some(hot)) => Some(self.0.ledger().follow(*hot, Freshness::Latest).await?),
-                _ => self.look_up(&[&known.customer]).await?.pop().and_then(|k| k.hot),
-            };
+            match lost {
+                Lost::Stale(_, Some(hot)) => known.hot = Some(self.0.ledger().follow(*hot, Freshness::Latest).await?),
+                _ => self.look_up_again(known).await?,
+            }
         }
     }
 
@@ -236,8 +255,7 @@ impl Intake<'_> {
         if !same {
             return Err(Error::ReusedKey);
         }
-        let fresh = self.look_up(&[&known.customer]).await?.pop().and_then(|k| k.hot);
-        known.hot = fresh;
+        self.look_up_again(known).await?;
         let member = known.hot.as_ref().map(|hot| hot.account.member);
         if member == Some(entry.member) || member == Some(self.survivor(entry.member).await?) {
             Ok(Accepted { entry, created: false })
@@ -269,8 +287,7 @@ impl Intake<'_> {
         let same = |what: &What| matches!(what, What::Refund { id, amount, reason, .. } if *id == refund.id && *amount == refund.amount && *reason == refund.reason);
         let mut patience = Patience::new(self.0);
         loop {
-            let who = Who { member: entry.member, session: None, by: by.clone() };
-            let hot = self.0.ledger().open(&who, Freshness::Latest).await?;
+            let hot = self.0.ledger().books(entry.member).await?;
             let tally = self.0.table().refund_tally(&order.source, &order.id).await?;
             let decided = purchase::refund(
                 &hot.account,
@@ -299,7 +316,8 @@ impl Intake<'_> {
         }
     }
 
-    /// Something that a member did. Two calls; one more when the member is named by a handle.
+    /// Something that a member did. Two calls; one more when the member is named by a handle, and two more for a search
+    /// that shows a need.
     pub async fn event(
         &self,
         customer: &Customer,
@@ -321,7 +339,30 @@ impl Intake<'_> {
         let same = |what: &What| matches!(what, What::Event { event: topic, about, .. } if *topic == event.topic && *about == event.about);
         let decide =
             |account: &Account, rules: &Rulebook| earning::event(account, event, row, rules, now, who.by.clone());
-        self.0.ledger().book(&who, row, same, decide).await
+        let entry = self.0.ledger().book(&who, row, same, decide).await?;
+        self.notice(&who, &entry).await?;
+        Ok(entry)
+    }
+
+    /// Puts on the tags of the occasions that a search shows, once for the search; also when it is sent again, because
+    /// the first delivery may have died between the two rows. No call for anything else.
+    async fn notice(&self, who: &Who, entry: &Entry) -> Result<(), Error> {
+        let rules = self.0.rulebook().await?;
+        let tags = rules.program().tags_for(&entry.what, entry.at);
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let row = RowKey::of("occasion", &[&entry.row.to_string()]);
+        let mut patience = Patience::new(self.0);
+        loop {
+            let hot = self.0.ledger().open(who, Freshness::Latest).await?;
+            let noticed = occasion::noticed(&hot.account, &tags, row, &rules, self.0.now(), self.0.own_name())?;
+            let Some(posted) = noticed else { return Ok(()) };
+            match self.0.table().transaction().movement(&hot, &posted)?.commit().await? {
+                Outcome::Done | Outcome::Lost(Lost::RowExists(_)) => return Ok(()),
+                Outcome::Lost(_) => patience.wait().await?,
+            }
+        }
     }
 }
 

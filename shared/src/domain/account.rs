@@ -7,15 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::age::{ChildAge, Own};
 use super::book::{Broken, Hold, Holdings};
-use super::consent::Decision;
+use super::campaign::conversion::Arm;
+use super::consent::{Decision, Via};
 use super::days::PurchaseDays;
 use super::entry::{Change, Counted, Entry, LINKS, What};
 use super::facts::Facts;
 use super::order::RefundReason;
 use super::program::Period;
+use super::refusal::Refusal;
 use super::rulebook::Rulebook;
 use super::tier::Standing;
-use super::traits::Traits;
+use super::traits::{ChannelAnswer, Reply, Traits};
 use crate::values::{Code, LocalDay, MemberId, RowKey};
 
 /// Periods of one limit whose counts are kept: the running one and the one before, for orders that come late.
@@ -34,6 +36,31 @@ pub enum Membership {
     Claimed,
     /// Taken over by another account.
     MergedInto(MemberId),
+    /// Nobody's any more: the person was erased, and what the books need stays under an id that leads to no one.
+    Erased,
+    /// Under a legal hold: nothing but keeping it is allowed.
+    OnHold {
+        /// Whether the person has signed up.
+        claimed: bool,
+    },
+}
+
+impl Membership {
+    /// Why nothing may be done with the account; none when something may, here or where it lives on.
+    #[must_use]
+    pub const fn bar(self) -> Option<Refusal> {
+        match self {
+            Self::Unclaimed | Self::Claimed | Self::MergedInto(_) => None,
+            Self::Erased => Some(Refusal::MemberErased),
+            Self::OnHold { .. } => Some(Refusal::LegalHold),
+        }
+    }
+
+    /// Whether a person stands behind the account who may be judged, addressed and served.
+    #[must_use]
+    pub const fn is_in_use(self) -> bool {
+        matches!(self, Self::Unclaimed | Self::Claimed)
+    }
 }
 
 /// Daily check-ins in a row.
@@ -191,10 +218,15 @@ impl Account {
                     self.traits.source.clone_from(source);
                 }
             }
-            What::Order { order, .. } => {
+            What::Order { order, conversions, .. } => {
                 let day = order.paid_at.day();
                 self.days.buy(day, order.amount);
                 self.traits.baskets.buy(day, &order.lines);
+                for conversion in conversions.iter().filter(|conversion| conversion.attributed) {
+                    if let Arm::Copy { channel, .. } = conversion.arm {
+                        self.traits.answered(ChannelAnswer { channel, reply: Reply::Converted, day });
+                    }
+                }
                 if self.chain.length == 0 {
                     self.traits.source = Code::parse(WON_BY_AN_ORDER).ok();
                 }
@@ -214,8 +246,15 @@ impl Account {
             What::Tagged { added, removed } | What::Playbook { added, removed, .. } => {
                 self.traits.retag(added, removed);
             }
-            What::Consent { purpose, granted, policy, .. } => {
+            What::Answered { channel, reply, .. } => {
+                self.traits.answered(ChannelAnswer { channel: *channel, reply: *reply, day: today });
+            }
+            What::Consent { purpose, granted, policy, via } => {
                 self.traits.decide(Decision { purpose: *purpose, granted: *granted, policy: *policy, on: today });
+                // A no to a message is an answer to it; one in the mini program is about no message.
+                if let (Some(channel), Via::SmsReply | Via::MessageLink | Via::Provider) = (purpose.channel(), via) {
+                    self.traits.answered(ChannelAnswer { channel, reply: Reply::Refused, day: today });
+                }
             }
             What::MergedIn { days, baskets, tags, refusals, .. } => {
                 self.days.absorb(days);
@@ -233,6 +272,20 @@ impl Account {
             }
             What::MergeReturned { claimed, .. } => {
                 self.membership = if *claimed { Membership::Claimed } else { Membership::Unclaimed };
+            }
+            What::LegalHold { set: true, .. } => {
+                self.membership = Membership::OnHold { claimed: self.membership == Membership::Claimed };
+            }
+            What::LegalHold { set: false, .. } => {
+                let claimed = matches!(self.membership, Membership::OnHold { claimed: true });
+                self.membership = if claimed { Membership::Claimed } else { Membership::Unclaimed };
+            }
+            // Money, days and points are the books'; everything else was the person's.
+            What::Erased => {
+                self.membership = Membership::Erased;
+                self.traits = Traits { source: self.traits.source.take(), ..Traits::default() };
+                self.streak = None;
+                self.used.clear();
             }
             What::Redemption { .. }
             | What::Donation { .. }

@@ -15,8 +15,10 @@ use super::order::{Line, Order, RefundReason, Topic};
 use super::playbook::Way;
 use super::program::Period;
 use super::tier::Standing;
-use super::traits::{Baskets, Tag};
-use crate::values::{Actor, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Name, Points, Reason, RowKey, Source};
+use super::traits::{Baskets, Channel, Reply, Tag};
+use crate::values::{
+    Actor, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Name, Points, Reason, RowKey, SendId, Source,
+};
 
 /// How many earlier rows a row (and the account) names.
 ///
@@ -173,6 +175,15 @@ pub enum What {
         /// How it reached us.
         via: Via,
     },
+    /// The member did something with a message, or got one and did nothing with it so far.
+    Answered {
+        /// The message.
+        send: SendId,
+        /// On which channel it came.
+        channel: Channel,
+        /// What the member did.
+        reply: Reply,
+    },
     /// A segment's playbook acted, because the member had entered or left the segment.
     Playbook {
         /// The segment.
@@ -247,6 +258,15 @@ pub enum What {
         /// Whether the account was claimed before the merge.
         claimed: bool,
     },
+    /// A legal hold was set or lifted.
+    LegalHold {
+        /// Set, or lifted.
+        set: bool,
+        /// Why.
+        reason: Reason,
+    },
+    /// The person was erased. What happened before stays, under an id that leads to nobody.
+    Erased,
 }
 
 /// How much of a per-period limit is used.

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod age;
+pub mod answering;
 pub mod attachment;
 pub mod board;
 pub mod book;
@@ -18,10 +19,12 @@ pub mod days;
 pub mod desk;
 pub mod earning;
 pub mod entry;
+pub mod erasure;
 pub mod facts;
 pub mod faq;
 pub mod flaw;
 pub mod merge;
+pub mod occasion;
 pub mod order;
 pub mod playbook;
 pub mod posting;
@@ -31,6 +34,7 @@ pub mod proof;
 pub mod purchase;
 pub mod reach;
 pub mod refusal;
+pub mod rights_request;
 pub mod rule;
 pub mod rulebook;
 pub mod segmentation;

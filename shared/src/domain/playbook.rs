@@ -283,10 +283,11 @@ pub fn depth(cause: &What) -> Option<u8> {
     (somebody_moved(cause) && depth <= MOST_DEEP).then_some(depth)
 }
 
-/// Whether somebody has moved by this: merging accounts and undoing it leave the person where they were.
+/// Whether somebody has moved by this: merging accounts and undoing it leave the person where they were, and who is erased
+/// or kept under a legal hold is nobody to act on.
 #[must_use]
 pub const fn somebody_moved(cause: &What) -> bool {
-    !matches!(cause, What::MergedOut { .. } | What::MergeReturned { .. })
+    !matches!(cause, What::MergedOut { .. } | What::MergeReturned { .. } | What::LegalHold { .. } | What::Erased)
 }
 
 /// A playbook acts on a move: one movement, whatever its actions.
@@ -315,15 +316,9 @@ fn tags(traits: &Traits, actions: &[Action], today: LocalDay) -> (Vec<Tag>, Vec<
     for action in actions {
         match action {
             Action::PutTag { tag, days } => {
-                let until = days.map(|days| today.plus(days));
-                let known = traits.tags.iter().find(|known| known.name == *tag);
-                let longer = known.is_some_and(|known| match (known.until, until) {
-                    (None, _) => true,
-                    (Some(known), Some(new)) => known >= new,
-                    (Some(_), None) => false,
-                });
-                if !longer {
-                    add.push(Tag { name: tag.clone(), until });
+                let tag = Tag { name: tag.clone(), until: days.map(|days| today.plus(days)) };
+                if !traits.holds(&tag) {
+                    add.push(tag);
                 }
             }
             Action::TakeTag { tag } => remove.push(tag.clone()),

@@ -2,14 +2,16 @@
 #![cfg(test)]
 #![allow(clippy::large_futures, reason = "a test holds few of them, and not for long")]
 
-mod campaign_races;
+mod campaigns;
 mod crashes;
+mod erasure_crashes;
 mod full_pass;
 mod lost_answers;
 mod playbooks;
 mod races;
 mod real_purchases;
 mod replay;
+mod restore_drill;
 mod second_table;
 mod ticket_crashes;
 mod yard;
