@@ -19,7 +19,7 @@ use local::template::Template;
 const FILES: &str = "Attachments/*";
 
 /// What functions need and no test over HTTP makes them use: function (or any), action, resource, why.
-const UNSEEN: [(&str, &str, &str, &str); 11] = [
+const UNSEEN: [(&str, &str, &str, &str); 9] = [
     // On one machine all functions share a process that starts once.
     (ANY, "dynamodb:Query", "Settings", "whoever asks first reads the settings for all"),
     (ANY, "dynamodb:Query", "CampaignTable", "the same with a campaign, which is kept for two seconds"),
@@ -28,11 +28,9 @@ const UNSEEN: [(&str, &str, &str, &str); 11] = [
     ("Playbooks", "dynamodb:GetItem", "Sends", "a move that is told twice at once finds the other one's send"),
     ("Privacy", "dynamodb:BatchGetItem", "Identities", "a member with more ids than one transaction gives up"),
     ("Privacy", "dynamodb:GetItem", "TicketTable", "a ticket by which the desk followed another one up"),
-    // Outages and races of senders are played beside the host, on the app alone.
-    ("CampaignSend", "dynamodb:PutItem", "CampaignTable", "a circuit opens"),
+    // Races of senders are played beside the host, on the app alone.
     ("CampaignSend", "sqs:SendMessage", "DispatchQueue", "a page whose message was lost is asked for again"),
     ("CampaignSend", "sqs:SendMessage", "RecomputeQueue", "the same for an audience that is a rule"),
-    ("Tracking", ANY, "Memberships", "a consent withdrawn by a reply moves a member out of a segment that asks for it"),
 ];
 const ANY: &str = "any";
 
