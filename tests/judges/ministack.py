@@ -77,7 +77,7 @@ def routes() -> list:
     for line in (ROOT / "template.yaml").read_text().splitlines():
         if name := re.fullmatch(r"  (\w+):", line):
             function = name[1]
-        if route := re.search(r"Type: HttpApi, .*Method: (\w+), Path: \"?(/[^\"} ]*(?:\{[^}]*\}[^\"} ]*)*)\"?", line):
+        if route := re.search(r"Type: HttpApi, .*Method: (\w+), Path: \"?(/[^\"{} ]*(?:\{[^}]*\}[^\"{} ]*)*)", line):
             found.append((function, route[1], route[2]))
     return found
 

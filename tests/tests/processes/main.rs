@@ -6,6 +6,7 @@
 #![cfg(all(test, target_os = "linux"))]
 
 mod between;
+mod events;
 mod mishaps;
 mod murders;
 mod ordinary;
