@@ -37,9 +37,13 @@ pub async fn a_house() -> House {
 
 /// A house at another time.
 pub async fn a_house_at(moment: &str) -> House {
+    a_house_in(Store::Memory, moment).await
+}
+
+/// A house that keeps its data there.
+pub async fn a_house_in(store: Store, moment: &str) -> House {
     let clock = Some(Moment::parse(moment).unwrap());
-    let template = Template::shipped().unwrap();
-    a_house_of(template, &Options { port: 0, store: Store::Memory, clock, binaries: None }).await
+    a_house_of(Template::shipped().unwrap(), &Options { port: 0, store, clock, binaries: None }).await
 }
 
 /// A house of another template, started in another way.

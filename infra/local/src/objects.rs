@@ -82,7 +82,7 @@ impl LocalObjects {
     /// machine.
     pub fn s3_router(&self) -> Router {
         Router::new()
-            .route(&format!("{S3_PATH}/{{*key}}"), get(s3_fetch).put(s3_store))
+            .route(&format!("{S3_PATH}/{{*key}}"), get(s3_fetch).put(s3_store).delete(s3_remove))
             .layer(DefaultBodyLimit::max(MOST_BYTES))
             .with_state(self.clone())
     }
@@ -147,6 +147,19 @@ impl LocalObjects {
         }
     }
 
+    fn remove(&self, key: &str) -> io::Result<()> {
+        match &self.kept {
+            Kept::Memory(files) => {
+                files.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+                Ok(())
+            }
+            Kept::Folder(folder) => match fs::remove_file(folder.join(key)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+        }
+    }
+
     /// Removes uploads of a day ago that no message has named, as the bucket's rule does.
     fn sweep(&self, now: Moment) -> io::Result<()> {
         let until = now.minus(UPLOADS_LAST);
@@ -206,6 +219,13 @@ impl Objects for LocalObjects {
         let copy = || self.copy_file(from, to).map_err(|error| Trouble::Unavailable(error.to_string()));
         let copied = may.and_then(|()| copy());
         Box::pin(async move { copied })
+    }
+
+    fn delete<'a>(&'a self, key: &'a str, _: Moment) -> BoxFuture<'a, Result<(), Trouble>> {
+        let may = may("s3:DeleteObject");
+        let delete = || self.remove(key).map_err(|error| Trouble::Unavailable(error.to_string()));
+        let deleted = may.and_then(|()| delete());
+        Box::pin(async move { deleted })
     }
 }
 
@@ -277,6 +297,16 @@ async fn s3_fetch(State(objects): State<LocalObjects>, Path(key): Path<String>, 
     let part = file.slice(..file.len().min(last.saturating_add(1)));
     let range = format!("bytes 0-{}/{}", part.len() - 1, file.len());
     (StatusCode::PARTIAL_CONTENT, [(header::CONTENT_RANGE, range)], part).into_response()
+}
+
+async fn s3_remove(State(objects): State<LocalObjects>, Path(key): Path<String>) -> Response {
+    match tokio::task::spawn_blocking(move || objects.remove(&key)).await {
+        Ok(Ok(())) => StatusCode::NO_CONTENT.into_response(),
+        failed => {
+            tracing::error!(?failed, "a file was not removed");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
 }
 
 /// Takes a file once, or copies one.
