@@ -28,6 +28,7 @@ use crate::objects::LocalObjects;
 use crate::pump::Pump;
 use crate::queue::Queues;
 use crate::schedule::Scheduler;
+use crate::standin::play::{self, Play};
 use crate::standin::{Outbox, StandIns};
 use crate::stop::{Stop, StopSource};
 use crate::stream::Streaming;
@@ -205,9 +206,18 @@ impl Host {
             processes: self.lambda.is_some(),
             environments: Arc::new(self.environments()?),
         };
+        let secrets = wire::secrets(&self.surroundings.secret).map_err(StartError)?;
+        let play = Play {
+            outbox: self.outbox.clone(),
+            modes: self.standins.modes.clone(),
+            receipts: secrets.providers.receipts.unwrap_or_default(),
+            gateway: gateway.clone(),
+            clock: Arc::clone(&self.clock),
+        };
         let sweeping = remove_expired(self.table.clone(), template.tables.clone(), Arc::clone(&self.clock));
         let app = workbench::router(bench)
             .merge(cloud.router())
+            .merge(play::router(play))
             .merge(self.surroundings.objects.router())
             .merge(self.surroundings.objects.s3_router())
             .fallback(move |request: Request| gateway.clone().answer(request));

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod age;
+pub mod answering;
 pub mod attachment;
 pub mod board;
 pub mod book;
@@ -23,6 +24,7 @@ pub mod facts;
 pub mod faq;
 pub mod flaw;
 pub mod merge;
+pub mod occasion;
 pub mod order;
 pub mod playbook;
 pub mod posting;

@@ -3,7 +3,8 @@
 //! Everything else in these tests runs the functions in one process. Here they run as on Lambda, and what a process
 //! does to itself, or what is done to it, must leave nothing half done: asked again, the same is done once, and whoever
 //! comes next finds a process that works.
-#![cfg(all(test, target_os = "linux"))]
+#![cfg(test)]
+#![cfg(target_os = "linux")]
 
 mod between;
 mod events;
