@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod lifetime_values;
 pub mod limits;
 pub mod merges;
+pub mod notices;
 pub mod passes;
 pub mod people;
 pub mod playbooks;

@@ -22,6 +22,7 @@ pub mod facts;
 pub mod faq;
 pub mod flaw;
 pub mod merge;
+pub mod notice;
 pub mod order;
 pub mod playbook;
 pub mod posting;

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 
+use super::members::and_then;
 use super::meter::{Kind, count};
 use super::profiles::{StoredKeys, key_key, profile_key, read_profile};
 use super::{
@@ -16,10 +17,10 @@ use super::{
     number, put_over, text, update_in_transaction,
 };
 use crate::domain::campaign::send::Send;
-use crate::values::{CampaignId, MemberId, Moment, RowKey, SendId};
+use crate::values::{CampaignId, MemberId, Moment, RowKey, SendId, TicketId};
 
 /// The layout of a stored send; older layouts stay readable.
-const SCHEMA: u8 = 1;
+const SCHEMA: u8 = 2;
 
 /// Partitions of the due index, drained side by side.
 pub const SEND_SHARDS: u8 = 16;
@@ -122,15 +123,14 @@ impl StoredSend {
     }
 
     fn read(item: &Item) -> Result<Self, Trouble> {
-        let stored = get_number::<u8>(item, "schema");
-        if stored != Some(SCHEMA) {
-            return Err(Trouble::Defect(format!("a send has the unknown schema {stored:?}")));
-        }
         let content = get_binary(item, "content").ok_or_else(|| Trouble::defect("a send has no content"))?;
-        Ok(Self {
-            send: postcard::from_bytes(content).map_err(Trouble::defect)?,
-            version: get_number(item, "version").ok_or_else(|| Trouble::defect("a send has no version"))?,
-        })
+        let send = match get_number::<u8>(item, "schema") {
+            Some(SCHEMA) => postcard::from_bytes(content).map_err(Trouble::defect)?,
+            // The first layout ended before the ticket; no send was about one.
+            Some(1) => and_then(content, &None::<TicketId>)?,
+            other => return Err(Trouble::Defect(format!("a send has the unknown schema {other:?}"))),
+        };
+        Ok(Self { send, version: get_number(item, "version").ok_or_else(|| Trouble::defect("a send has no version"))? })
     }
 
     pub(super) fn write(&self, table: &Table) -> Result<TransactWriteItem, Trouble> {

@@ -7,22 +7,26 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 
+use super::members::and_then;
 use super::{
     Freshness, Item, Table, Trouble, ask, ask_all, binary, get_binary, get_number, get_text, in_transaction, number,
     put_over, text, update_in_transaction,
 };
 use crate::domain::tally::Figures;
-use crate::domain::ticket::{Record, State, Ticket};
+use crate::domain::ticket::{Record, State, Ticket, Untold};
 use crate::values::{Actor, Category, Code, LocalDay, MemberId, Moment, RowKey, TicketId};
 
 /// The layout of a stored ticket; older layouts stay readable.
-const SCHEMA: u8 = 1;
+const SCHEMA: u8 = 2;
 
 /// Partitions of the due index, drained in turn every minute.
 pub const TICKET_SHARDS: u8 = 4;
 
 /// Counters of one day: enough that tickets opened at once rarely meet, few enough to be added up.
 pub const TALLY_SHARDS: u8 = 8;
+
+/// Days for which a member's counter of a day is kept.
+const KEPT_DAYS: u32 = 3;
 
 /// The sort key of the ticket itself; after all records in the order of keys.
 const TICKET: &str = "ticket";
@@ -153,13 +157,15 @@ impl StoredTicket {
     }
 
     fn read(item: &Item) -> Result<Self, Trouble> {
-        let stored = get_number::<u8>(item, "schema");
-        if stored != Some(SCHEMA) {
-            return Err(Trouble::Defect(format!("a ticket has the unknown schema {stored:?}")));
-        }
         let content = get_binary(item, "content").ok_or_else(|| Trouble::defect("a ticket has no content"))?;
+        let ticket = match get_number::<u8>(item, "schema") {
+            Some(SCHEMA) => postcard::from_bytes(content).map_err(Trouble::defect)?,
+            // The first layout ended before the alarms that are to be told; nobody was told of any.
+            Some(1) => and_then(content, &Vec::<Untold>::new())?,
+            other => return Err(Trouble::Defect(format!("a ticket has the unknown schema {other:?}"))),
+        };
         Ok(Self {
-            ticket: postcard::from_bytes(content).map_err(Trouble::defect)?,
+            ticket,
             version: get_number(item, "version").ok_or_else(|| Trouble::defect("a ticket has no version"))?,
         })
     }
@@ -201,6 +207,42 @@ pub(super) fn write_asked(
         .expression_attribute_values(":now", number(now.millis()))
         .expression_attribute_values(":since", number(not_since.millis()));
     update_in_transaction(update)
+}
+
+/// Changes how many open tickets a member has, where a limit is given on condition that it is not reached.
+pub(super) fn write_open(
+    table: &Table,
+    member: MemberId,
+    change: i8,
+    most: Option<u32>,
+) -> Result<TransactWriteItem, Trouble> {
+    let counter = update(table, &member.to_string(), "open").update_expression("ADD #n :change");
+    counted(counter, change, most)
+}
+
+/// Counts a message of a member on a day, on condition that the limit of the day is not reached. The counter outlives
+/// its day by a few.
+pub(super) fn write_said(
+    table: &Table,
+    member: MemberId,
+    day: LocalDay,
+    most: u32,
+) -> Result<TransactWriteItem, Trouble> {
+    let counter = update(table, &member.to_string(), &format!("said#{day}"))
+        .update_expression("SET gone_at = :gone_at ADD #n :change")
+        .expression_attribute_values(":gone_at", number(Moment::start_of(day.plus(KEPT_DAYS)).seconds()));
+    counted(counter, 1, Some(most))
+}
+
+fn counted(counter: UpdateBuilder, change: i8, most: Option<u32>) -> Result<TransactWriteItem, Trouble> {
+    let mut counter =
+        counter.expression_attribute_names("#n", "count").expression_attribute_values(":change", number(change));
+    if let Some(most) = most {
+        counter = counter
+            .condition_expression("attribute_not_exists(#n) OR #n < :most")
+            .expression_attribute_values(":most", number(most));
+    }
+    update_in_transaction(counter)
 }
 
 /// Raises the figures of a day.

@@ -14,7 +14,9 @@ use super::gates::Gate;
 use super::outcome::{Busy, Failure, Fault, Known, Outcome, Scope};
 use crate::domain::reach::{HeldOut, Reach, Touch};
 use crate::domain::traits::Channel;
-use crate::values::{CampaignId, Code, Fen, LocalDay, MemberId, MessageId, Moment, RowKey, SendId, TemplateId};
+use crate::values::{
+    CampaignId, Code, Fen, LocalDay, MemberId, MessageId, Moment, RowKey, SendId, TemplateId, TicketId,
+};
 
 /// How long a claim counts: longer than a process takes to call a provider and to write what came of it.
 pub const LEASE: Duration = Duration::from_mins(5);
@@ -235,6 +237,8 @@ pub struct Send {
     pub since: Moment,
     /// What became of it afterwards.
     pub answers: Answers,
+    /// The ticket that it is about, for a notice of the desk.
+    pub about: Option<TicketId>,
 }
 
 /// The id of a campaign's copy for a member.
@@ -268,6 +272,7 @@ impl Send {
             state: State::Held { until: now, why: Wait::Delay },
             since: now,
             answers: Answers::default(),
+            about: None,
         }
     }
 
@@ -320,6 +325,12 @@ impl Send {
     #[must_use]
     pub const fn is_parked(&self) -> bool {
         matches!(self.state, State::Held { why: Wait::Paused, .. })
+    }
+
+    /// Where it stands, as counts name it.
+    #[must_use]
+    pub fn standing(&self) -> String {
+        self.counted().map_or_else(|| "claimed".to_owned(), |count| count.what)
     }
 
     /// What counts it where it stands; nothing while somebody is calling the provider.
