@@ -36,8 +36,13 @@ pub async fn a_house() -> House {
 
 /// A house at another time.
 pub async fn a_house_at(moment: &str) -> House {
+    a_house_in(Store::Memory, moment).await
+}
+
+/// A house that keeps its data there.
+pub async fn a_house_in(store: Store, moment: &str) -> House {
     let clock = Some(Moment::parse(moment).unwrap());
-    let host = Host::start(&Options { port: 0, store: Store::Memory, clock }).await.unwrap();
+    let host = Host::start(&Options { port: 0, store, clock }).await.unwrap();
     House { host, counted: AtomicU32::new(0) }
 }
 

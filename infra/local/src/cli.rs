@@ -17,6 +17,8 @@ Usage: local [run] [options]      start everything and print where it answers
        local demo [options]       load a real purchase log through the API, then show what became of it
        local token --role ROLE    print a token for the API
        local redrive QUEUE        put a queue's dead letters back, while no host runs
+       local backup FILE          copy all data into one file; a host may run meanwhile
+       local restore FILE         put it back into an empty directory that has the keys
 
 Options of run and demo:
   --port N           answer on 127.0.0.1:N (3000; 0 takes a free port)
@@ -30,6 +32,9 @@ Options of demo:
   --json             print the summary as one JSON object on stdout, and everything else on stderr
   --campaign         write to the dormant a month before the log's end, and report what became of it
   --exit             end after the summary
+
+Options of redrive, backup and restore:
+  --data DIR         where the data is, or is to be (.data)
 
 Options of token:
   --role ROLE        member, system, guide, agent, operator or manager
@@ -60,6 +65,20 @@ pub enum Command {
     Redrive {
         /// The queue of dead letters, as `SendDeadLetters`.
         queue: String,
+        /// The data directory.
+        data: PathBuf,
+    },
+    /// Copy all data into a file.
+    Backup {
+        /// The file.
+        file: PathBuf,
+        /// The data directory.
+        data: PathBuf,
+    },
+    /// Put the data of a file back.
+    Restore {
+        /// The file.
+        file: PathBuf,
         /// The data directory.
         data: PathBuf,
     },
@@ -96,7 +115,8 @@ pub struct Demo {
 #[expect(clippy::struct_excessive_bools, reason = "one for each switch of the command line")]
 struct Given {
     command: Option<String>,
-    queue: Option<String>,
+    /// What a command is about: a queue, or a file.
+    about: Option<OsString>,
     port: Option<u16>,
     data: Option<PathBuf>,
     memory: bool,
@@ -126,9 +146,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
                 given.named.push(name);
             }
             Arg::Value(word) if given.command.is_none() => given.command = Some(word.to_string_lossy().into_owned()),
-            Arg::Value(word) if given.command.as_deref() == Some("redrive") && given.queue.is_none() => {
-                given.queue = Some(word.to_string_lossy().into_owned());
-            }
+            Arg::Value(word) if given.is_about_something() && given.about.is_none() => given.about = Some(word),
             other => return Err(said(&other.unexpected())),
         }
     }
@@ -142,7 +160,17 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         }
         Some("token") => given.allow("token", &["role", "member", "subject", "data"]).and_then(|()| given.token()),
         Some("redrive") => given.allow("redrive", &["data"]).and_then(|()| given.redrive()),
-        Some(other) => Err(format!("There is no command {other}: it is run, demo, token or redrive; see --help.")),
+        Some("backup") => given
+            .allow("backup", &["data"])
+            .and_then(|()| given.kept())
+            .map(|(file, data)| Command::Backup { file, data }),
+        Some("restore") => given
+            .allow("restore", &["data"])
+            .and_then(|()| given.kept())
+            .map(|(file, data)| Command::Restore { file, data }),
+        Some(other) => {
+            Err(format!("There is no command {other}: it is run, demo, token, redrive, backup or restore; see --help."))
+        }
     }
 }
 
@@ -205,8 +233,23 @@ impl Given {
     }
 
     fn redrive(&self) -> Result<Command, String> {
-        let queue = self.queue.clone().ok_or("A redrive needs the queue of dead letters, as SendDeadLetters.")?;
-        Ok(Command::Redrive { queue, data: self.data.clone().unwrap_or_else(|| DEFAULT_DATA.into()) })
+        let queue = self.about.clone().ok_or("A redrive needs the queue of dead letters, as SendDeadLetters.")?;
+        Ok(Command::Redrive { queue: queue.to_string_lossy().into_owned(), data: self.directory() })
+    }
+
+    fn is_about_something(&self) -> bool {
+        self.command.as_deref().is_some_and(|command| ["redrive", "backup", "restore"].contains(&command))
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| DEFAULT_DATA.into())
+    }
+
+    /// The file of a backup, and the data directory.
+    fn kept(&self) -> Result<(PathBuf, PathBuf), String> {
+        let command = self.command.as_deref().unwrap_or_default();
+        let file = self.about.clone().ok_or_else(|| format!("A {command} needs the file, as huitou.backup."))?;
+        Ok((file.into(), self.directory()))
     }
 
     fn token(&self) -> Result<Command, String> {
@@ -269,8 +312,10 @@ mod tests {
     fn what_is_not_understood_is_said_in_a_sentence() {
         for (line, sentence) in [
             ("--colour", "There is no option --colour: see --help."),
-            ("dance", "There is no command dance: it is run, demo, token or redrive; see --help."),
+            ("dance", "There is no command dance: it is run, demo, token, redrive, backup or restore; see --help."),
             ("redrive", "A redrive needs the queue of dead letters, as SendDeadLetters."),
+            ("backup", "A backup needs the file, as huitou.backup."),
+            ("restore --memory f", "The command restore has no option --memory: see --help."),
             ("--port high", "high is no port: it is a number from 0 to 65535."),
             ("--port", "--port needs a port: see --help."),
             ("--data d --memory", "--data and --memory can't go together: leave one out."),

@@ -3,6 +3,7 @@
 //! What `template.yaml` names is mounted here and nothing else: its routes behind one port, its tables on an embedded
 //! engine, its queues on an SQS-compatible server, its schedules on a clock that can be moved.
 
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod commands;

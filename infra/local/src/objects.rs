@@ -135,6 +135,19 @@ impl LocalObjects {
         }
     }
 
+    fn remove(&self, key: &str) -> io::Result<()> {
+        match &self.kept {
+            Kept::Memory(files) => {
+                files.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+                Ok(())
+            }
+            Kept::Folder(folder) => match fs::remove_file(folder.join(key)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+        }
+    }
+
     /// Removes uploads of a day ago that no message has named, as the bucket's rule does.
     fn sweep(&self, now: Moment) -> io::Result<()> {
         let until = now.minus(UPLOADS_LAST);
@@ -194,6 +207,13 @@ impl Objects for LocalObjects {
         let copy = || self.copy_file(from, to).map_err(|error| Trouble::Unavailable(error.to_string()));
         let copied = may.and_then(|()| copy());
         Box::pin(async move { copied })
+    }
+
+    fn delete<'a>(&'a self, key: &'a str, _: Moment) -> BoxFuture<'a, Result<(), Trouble>> {
+        let may = may("s3:DeleteObject");
+        let delete = || self.remove(key).map_err(|error| Trouble::Unavailable(error.to_string()));
+        let deleted = may.and_then(|()| delete());
+        Box::pin(async move { deleted })
     }
 }
 

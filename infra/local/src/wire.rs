@@ -184,6 +184,10 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
         let app = app.clone();
         Arc::new(move |event| Box::pin(playbooks::handle(app.clone(), event)))
     };
+    let requests: Handler = {
+        let app = app.clone();
+        Arc::new(move |event| Box::pin(privacy::handle(app.clone(), event)))
+    };
     let clocks = {
         let app = app.clone();
         let handler: Handler = Arc::new(move |event| Box::pin(tickets::handle(app.clone(), event)));
@@ -210,6 +214,7 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
             ("SegmentRecompute".to_owned(), recompute),
             ("Playbooks".to_owned(), playbooks),
             ("Tickets".to_owned(), clocks),
+            ("Privacy".to_owned(), requests),
             ("Campaigns".to_owned(), dispatch),
             ("CampaignSend".to_owned(), sender),
         ]),

@@ -180,10 +180,9 @@ impl Notice {
     #[must_use]
     pub fn sense(self, ticket: &Ticket, now: Moment) -> Sense {
         match self {
-            Self::Invitation => Sense::Goes,
             Self::Survey if !ticket.survey.as_ref().is_some_and(|survey| survey.is_open(now)) => Sense::Gone,
             Self::Survey if ticket.closed.is_none() => Sense::Waits,
-            Self::Survey => Sense::Goes,
+            Self::Survey | Self::Invitation => Sense::Goes,
         }
     }
 }

@@ -5,10 +5,12 @@
 //! send. Writes that belong together go into one [`Transaction`]; every write is conditional, so repeating one can't do
 //! harm.
 
+mod belongings;
 mod budgets;
 mod call;
 mod campaigns;
 mod identities;
+mod inventory;
 mod journal;
 mod members;
 mod memberships;
@@ -16,6 +18,7 @@ mod meter;
 mod pass;
 mod profiles;
 mod receipts;
+mod requests;
 mod sends;
 mod settings;
 mod tickets;
@@ -32,15 +35,18 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem};
 
+pub use belongings::{Belonging, TicketItem};
 pub use call::Trouble;
 pub use campaigns::{BUDGET_SHARDS, CampaignPosition, Checkpoint, StoredCampaign, StoredCheckpoint, count_shard};
 pub use identities::Identity;
+pub use inventory::{INVENTORY, Left, Shown, Stored};
 pub use journal::{Page, RefundTally};
 pub use members::{DUE_SHARDS, Due, DuePosition, Freshness, Hot};
 pub use memberships::{InSegment, SEGMENT_SHARDS, SegmentPosition, read_move};
 pub use meter::{Cost, metered};
 pub use pass::{MembersPage, ScanShard};
 pub use profiles::{ChildKeys, Part, StoredKeys, StoredPart};
+pub use requests::{OpenRequests, RequestPosition, StoredRequest};
 pub use sends::{BeforeSending, DueSend, SEND_SHARDS, SendKey, StoredSend};
 pub(crate) use settings::Kept;
 pub use settings::StoredVersion;
@@ -78,6 +84,8 @@ pub struct Names {
     /// What became of every campaign's copy for every member. A table of their own: they are many, and nothing else is
     /// looked for by the time at which it is due to go.
     pub sends: String,
+    /// Requests under the law. A table of their own: they outlive the members whom they are about.
+    pub requests: String,
 }
 
 impl Names {
@@ -95,6 +103,7 @@ impl Names {
             tickets: name("TICKETS_TABLE")?,
             campaigns: name("CAMPAIGNS_TABLE")?,
             sends: name("SENDS_TABLE")?,
+            requests: name("REQUESTS_TABLE")?,
         })
     }
 }

@@ -228,7 +228,7 @@ pub(super) fn write_said(
     day: LocalDay,
     most: u32,
 ) -> Result<TransactWriteItem, Trouble> {
-    let counter = update(table, &member.to_string(), &format!("said#{day}"))
+    let counter = update(table, &member.to_string(), &format!("wrote#{day}"))
         .update_expression("SET gone_at = :gone_at ADD #n :change")
         .expression_attribute_values(":gone_at", number(Moment::start_of(day.plus(KEPT_DAYS)).seconds()));
     counted(counter, 1, Some(most))

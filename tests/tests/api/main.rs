@@ -12,6 +12,7 @@ mod campaigns;
 mod children;
 mod consents;
 mod customers;
+mod leaving;
 mod ledger;
 mod lifetime_value;
 mod model_fit;

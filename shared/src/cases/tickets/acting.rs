@@ -124,7 +124,7 @@ impl Tickets<'_> {
             }
             let transaction = write(self.0.table().transaction(), &[(stored.version, &step)], None)?;
             let mut transaction = self.with_closed_tag(transaction, &stored.ticket, &step, &version.desk).await?;
-            let (limits, now) = (&version.desk.limits, self.0.now());
+            let (limits, now) = (version.desk.limits, self.0.now());
             if doing.writer.is_some() {
                 transaction = transaction.said(whose, now.day(), limits.messages_a_day)?;
             }
@@ -161,7 +161,12 @@ impl Tickets<'_> {
     ) -> Result<Transaction<'t>, Error> {
         let Some(closed) = desk.closed_tag.as_ref().filter(|_| step.solves(before)) else { return Ok(transaction) };
         let Some(hot) = self.0.table().member(before.member, Freshness::Latest).await? else { return Ok(transaction) };
-        let hot = self.0.ledger().follow(hot, Freshness::Latest).await?;
+        let hot = match self.0.ledger().follow(hot, Freshness::Latest).await {
+            Ok(hot) => hot,
+            // Nobody is tagged who was erased, or whose data is only kept.
+            Err(Error::Refused(_)) => return Ok(transaction),
+            Err(error) => return Err(error),
+        };
         let (rules, now) = (self.0.rulebook().await?, self.0.now());
         let tag = [Tag { name: closed.tag.clone(), until: Some(now.day().plus(closed.days)) }];
         let row = RowKey::of("ticket-closed", &[&before.id.to_string(), &step.ticket.closings.to_string()]);

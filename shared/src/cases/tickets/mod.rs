@@ -98,7 +98,7 @@ impl Tickets<'_> {
     pub(crate) async fn key_of(&self, member: MemberId) -> Result<Option<Opened>, Error> {
         match self.0.people().open(member, Freshness::Recent).await {
             Ok(opened) => Ok(Some(opened)),
-            Err(Error::NotFound) => Ok(None),
+            Err(Error::NotFound | Error::Refused(Refusal::MemberErased)) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -110,7 +110,7 @@ fn owned(ticket: &Ticket, accounts: &[MemberId]) -> Result<(), Error> {
 }
 
 /// A limit that a member has reached is told; whatever else came between is tried again.
-fn refused(lost: &Lost, limits: &TicketLimits, now: Moment) -> Result<(), Refusal> {
+fn refused(lost: &Lost, limits: TicketLimits, now: Moment) -> Result<(), Refusal> {
     match lost {
         Lost::TooManyOpen => Err(Refusal::TooManyOpenTickets { most: limits.open }),
         Lost::SaidEnough => {
@@ -175,7 +175,7 @@ pub(crate) fn write<'t>(
 }
 
 /// A ticket with its records in clear.
-fn whole(stored: StoredTicket, records: Vec<Record>, opened: Option<&Opened>) -> Result<Whole, Error> {
+pub(crate) fn whole(stored: StoredTicket, records: Vec<Record>, opened: Option<&Opened>) -> Result<Whole, Error> {
     let id = stored.ticket.id;
     let read = |record: Record| {
         let sealed = opened.zip(record.sealed.as_deref());

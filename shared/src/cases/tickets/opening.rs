@@ -52,7 +52,7 @@ impl Tickets<'_> {
                     && is_about(&whole.stored, &matter);
                 return if same { Ok(whole) } else { Err(Error::ReusedKey) };
             }
-            refused(&lost, &desk.limits, now)?;
+            refused(&lost, desk.limits, now)?;
             patience.wait().await?;
         }
     }

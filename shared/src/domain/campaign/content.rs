@@ -268,7 +268,7 @@ impl Rendered {
     pub fn about(mut self, ticket: TicketId) -> Self {
         if let Self::Subscribe { page: Some(page), .. } = &mut self {
             let joint = if page.contains('?') { '&' } else { '?' };
-            page.push_str(&format!("{joint}ticket={ticket}"));
+            *page = format!("{page}{joint}ticket={ticket}");
         }
         self
     }
