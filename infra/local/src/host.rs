@@ -1,5 +1,6 @@
 //! The host itself: everything that the template names, started together and stopped together.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,11 +19,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::clock::DevClock;
-use crate::cloud::Cloud;
+use crate::cloud::{self, Cloud};
 use crate::data_dir::{DataDir, DataError, random_secret, secret};
 use crate::gateway::Gateway;
 use crate::in_process::Service as _;
-use crate::lambda::{Binaries, Lambda};
+use crate::lambda::{self, Binaries, Lambda};
 use crate::objects::LocalObjects;
 use crate::pump::Pump;
 use crate::queue::Queues;
@@ -32,7 +33,7 @@ use crate::standin::{Outbox, StandIns};
 use crate::stop::{Stop, StopSource};
 use crate::stream::Streaming;
 use crate::table::Embedded;
-use crate::template::{Table, Template, TemplateError};
+use crate::template::{Function, Table, Template, TemplateError};
 use crate::wire::{self, Product, Surroundings};
 use crate::workbench::{self, Workbench};
 
@@ -203,6 +204,7 @@ impl Host {
             outbox: self.outbox.clone(),
             queues: self.queues.clone(),
             processes: self.lambda.is_some(),
+            environments: Arc::new(self.environments()?),
         };
         let secrets = wire::secrets(&self.surroundings.secret).map_err(StartError)?;
         let play = Play {
@@ -217,6 +219,7 @@ impl Host {
             .merge(cloud.router())
             .merge(play::router(play))
             .merge(self.surroundings.objects.router())
+            .merge(self.surroundings.objects.s3_router())
             .fallback(move |request: Request| gateway.clone().answer(request));
         self.tasks.spawn(serve(listener, app, self.stop.listen()));
         self.tasks.spawn(pump.run(self.stop.listen()));
@@ -231,6 +234,16 @@ impl Host {
             }
         });
         Ok(())
+    }
+
+    fn environments(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>, StartError> {
+        let aws = format!("{}{}", self.url(), cloud::PATH);
+        let of = |function: &Function| {
+            let variables =
+                lambda::environment(function, &self.surroundings, &aws, self.address).map_err(StartError)?;
+            Ok((function.logical.clone(), variables))
+        };
+        self.surroundings.template.functions.iter().map(of).collect()
     }
 
     /// Where it answers, as `http://127.0.0.1:3000`.
