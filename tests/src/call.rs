@@ -24,7 +24,9 @@ pub struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(address: SocketAddr, method: &str, path: &str) -> Self {
+    /// A request to whoever listens there.
+    #[must_use]
+    pub fn new(address: SocketAddr, method: &str, path: &str) -> Self {
         let (method, path) = (method.to_owned(), path.to_owned());
         Self { address, method, path, headers: Vec::new(), body: Bytes::new() }
     }

@@ -19,13 +19,15 @@ use local::template::Template;
 const FILES: &str = "Attachments/*";
 
 /// What functions need and no test over HTTP makes them use: function (or any), action, resource, why.
-const UNSEEN: [(&str, &str, &str, &str); 7] = [
+const UNSEEN: [(&str, &str, &str, &str); 9] = [
     // On one machine all functions share a process that starts once.
     (ANY, "dynamodb:Query", "Settings", "whoever asks first reads the settings for all"),
     (ANY, "dynamodb:Query", "CampaignTable", "the same with a campaign, which is kept for two seconds"),
     (ANY, "dynamodb:GetItem", "Members", "a function that starts warms its connection by a read of nobody"),
     ("Playbooks", "sqs:SendMessage", "MovesDeadLetters", "the event source tells of what it gave up, by the role"),
     ("Playbooks", "dynamodb:GetItem", "Sends", "a move that is told twice at once finds the other one's send"),
+    ("Privacy", "dynamodb:BatchGetItem", "Identities", "a member with more ids than one transaction gives up"),
+    ("Privacy", "dynamodb:GetItem", "TicketTable", "a ticket by which the desk followed another one up"),
     // Races of senders are played beside the host, on the app alone.
     ("CampaignSend", "sqs:SendMessage", "DispatchQueue", "a page whose message was lost is asked for again"),
     ("CampaignSend", "sqs:SendMessage", "RecomputeQueue", "the same for an audience that is a rule"),

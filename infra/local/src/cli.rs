@@ -7,6 +7,7 @@ use huitou::values::Moment;
 use lexopt::{Arg, Parser, ValueExt as _};
 
 use crate::host::{Options, Store};
+use crate::lambda::Binaries;
 use crate::wire::{Bearer, ROLES};
 
 /// What `--help` prints.
@@ -26,6 +27,9 @@ Options of run and demo:
   --memory           keep no data
   --clock TIME       start with this business time, as 1998-06-30T12:00:00+08:00
   --programme FILE   start with the points programme in this JSON file
+
+Options of run:
+  --binaries DIR     run the functions' own binaries in DIR, as target/release, in processes as on Lambda
 
 Options of demo:
   --file CSV         load this file instead: columns customer, order, date, fen, with a header line
@@ -122,6 +126,7 @@ struct Given {
     memory: bool,
     clock: Option<Moment>,
     programme: Option<PathBuf>,
+    binaries: Option<PathBuf>,
     file: Option<PathBuf>,
     json: bool,
     campaign: bool,
@@ -151,9 +156,13 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         }
     }
     match given.command.as_deref() {
-        None | Some("run") => given.allow("run", &RUN).and_then(|()| given.run()).map(Command::Run),
+        None | Some("run") => {
+            given.allow("run", &[COMMON.as_slice(), &["binaries"]].concat())?;
+            given.run()
+        }
+        .map(Command::Run),
         Some("demo") => {
-            given.allow("demo", &[RUN.as_slice(), &["file", "json", "campaign", "exit"]].concat())?;
+            given.allow("demo", &[COMMON.as_slice(), &["file", "json", "campaign", "exit"]].concat())?;
             let (file, json) = (given.file.clone(), given.json);
             let (campaign, exit) = (given.campaign, given.exit);
             Ok(Command::Demo(Demo { run: given.run()?, file, json, campaign, exit }))
@@ -174,7 +183,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
     }
 }
 
-const RUN: [&str; 5] = ["port", "data", "memory", "clock", "programme"];
+/// What run and demo have in common: the demo replays years, and binaries go by real time.
+const COMMON: [&str; 5] = ["port", "data", "memory", "clock", "programme"];
 
 fn said(error: &lexopt::Error) -> String {
     let text = error.to_string();
@@ -203,6 +213,7 @@ impl Given {
                 self.clock = Some(read.map_err(|e| format!("{time} is no time for --clock: {e}."))?);
             }
             "programme" => self.programme = Some(text("a file")?.into()),
+            "binaries" => self.binaries = Some(text("a directory")?.into()),
             "file" => self.file = Some(text("a file")?.into()),
             "json" => self.json = true,
             "campaign" => self.campaign = true,
@@ -228,7 +239,8 @@ impl Given {
             (None, true) => Store::Memory,
             (data, false) => Store::Directory(data.clone().unwrap_or_else(|| DEFAULT_DATA.into())),
         };
-        let host = Options { port: self.port.unwrap_or(DEFAULT_PORT), store, clock: self.clock };
+        let binaries = self.binaries.clone().map(|directory| Binaries { directory, aws: None });
+        let host = Options { port: self.port.unwrap_or(DEFAULT_PORT), store, clock: self.clock, binaries };
         Ok(Run { host, programme: self.programme.clone() })
     }
 
@@ -276,7 +288,7 @@ mod tests {
 
     #[test]
     fn without_arguments_the_host_runs_on_port_3000_with_its_data_in_the_directory() {
-        let host = Options { port: 3000, store: Store::Directory(".data".into()), clock: None };
+        let host = Options { port: 3000, store: Store::Directory(".data".into()), clock: None, binaries: None };
         let expected = Command::Run(Run { host, programme: None });
         assert_eq!(parsed("").unwrap(), expected);
         assert_eq!(parsed("run").unwrap(), expected);

@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod cli;
 pub mod clock;
+pub mod cloud;
 pub mod commands;
 pub mod data_dir;
 pub mod demo;
@@ -14,6 +15,7 @@ pub mod gateway;
 pub mod handler;
 pub mod host;
 pub mod in_process;
+pub mod lambda;
 pub mod objects;
 pub mod pump;
 pub mod queue;

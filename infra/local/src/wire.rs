@@ -143,6 +143,11 @@ pub fn secrets(secret: &[u8; 32]) -> Result<Secrets, String> {
     Ok(Secrets { providers: standin::secrets(&derived), ..secrets })
 }
 
+/// The same as the text that Secrets Manager keeps on AWS.
+pub fn secrets_text(secret: &[u8; 32]) -> Result<String, String> {
+    serde_json::to_string(&secrets(secret)?).map_err(|error| format!("The host's secrets can't be written: {error}."))
+}
+
 /// The key with which the local system signs its requests.
 pub fn system_key(secret: &[u8; 32]) -> Result<String, String> {
     let mut keys = secrets(secret)?.system_keys;

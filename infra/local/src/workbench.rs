@@ -1,31 +1,25 @@
 //! What only a developer's machine has: the clock to move, the outbox to read, the queues to look into.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
-use bytes::Bytes;
-use http::HeaderMap;
 use huitou::clock::Clock as _;
 use huitou::manners::problem::Problem;
 use huitou::values::Moment;
 use serde::Deserialize;
 use serde_json::{Map, json};
-use tower::ServiceExt as _;
 
 use crate::clock::DevClock;
-use crate::in_process::Service as _;
 use crate::queue::Queues;
 use crate::schedule::Scheduler;
 use crate::standin::Outbox;
-use crate::table::Embedded;
-
-/// The largest request that an AWS tool sends.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// What the developer's routes show and move.
 #[derive(Debug, Clone)]
@@ -38,8 +32,10 @@ pub struct Workbench {
     pub outbox: Outbox,
     /// The queues.
     pub queues: Queues,
-    /// The table.
-    pub table: Embedded,
+    /// Whether the functions run as processes, which go by real time.
+    pub processes: bool,
+    /// What a process of each function needs in its environment to work with this host.
+    pub environments: Arc<BTreeMap<String, BTreeMap<String, String>>>,
 }
 
 /// The routes under `/dev`.
@@ -48,9 +44,7 @@ pub fn router(bench: Workbench) -> Router {
         .route("/dev/clock", get(show_clock).post(move_clock))
         .route("/dev/outbox", get(show_outbox))
         .route("/dev/queues", get(show_queues))
-        .route("/dev/aws", post(aws))
-        .route("/dev/aws/", post(aws))
-        .layer(DefaultBodyLimit::max(MOST_BYTES))
+        .route("/dev/environment/{function}", get(show_environment))
         .with_state(bench)
 }
 
@@ -67,6 +61,9 @@ struct Move {
 
 /// Moves the clock, and answers when the schedules that became due by it are done.
 async fn move_clock(State(bench): State<Workbench>, asked: Result<Json<Move>, JsonRejection>) -> Response {
+    if bench.processes {
+        return malformed("The functions run as processes of their own, which go by real time: it can't be moved.");
+    }
     match asked {
         Ok(Json(Move { now: Some(now), advance_seconds: None })) => bench.clock.set(now),
         Ok(Json(Move { now: None, advance_seconds: Some(seconds) })) => {
@@ -106,16 +103,15 @@ async fn show_queues(State(bench): State<Workbench>) -> Response {
     }
 }
 
-/// One endpoint for AWS tools and for functions in other processes: the request's target says which service it means.
-async fn aws(State(bench): State<Workbench>, headers: HeaderMap, body: Bytes) -> Response {
-    let target = headers.get("x-amz-target").and_then(|t| t.to_str().ok()).unwrap_or_default();
-    let service = match target.split_once('.') {
-        Some(("DynamoDB_20120810", _)) => bench.table.router(),
-        Some(("AmazonSQS", _)) => bench.queues.router(),
-        _ => return malformed("The header X-Amz-Target has to name an operation of DynamoDB or SQS."),
+/// For `--env-file` of `cargo lambda watch` and for whoever else runs a function's binary.
+async fn show_environment(State(bench): State<Workbench>, Path(function): Path<String>) -> Response {
+    let Some(variables) = bench.environments.get(&function) else {
+        return Problem::not_found().into_response();
     };
-    let mut request = http::Request::new(axum::body::Body::from(body));
-    *request.method_mut() = http::Method::POST;
-    *request.headers_mut() = headers;
-    service.oneshot(request).await.into_response()
+    let mut text = String::new();
+    for (name, value) in variables {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "{name}={value}");
+    }
+    text.into_response()
 }
