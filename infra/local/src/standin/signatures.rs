@@ -1,7 +1,7 @@
 //! Signatures as the providers check them: written after their documents and not after our clients, so that a client
 //! that signs something else is refused here, too.
 //!
-//! Aliyun (ACS3), Tencent Cloud (TC3) and AWS (SigV4) sign the same canonical request; they differ in what stands before
+//! Aliyun (ACS3), Tencent Cloud (TC3) and AWS (`SigV4`) sign the same canonical request; they differ in what stands before
 //! its hash and in how the key is derived.
 
 use std::fmt::Write as _;

@@ -86,6 +86,7 @@ fn percentile(times: &[Duration], percent: usize) -> Duration {
 
 #[tokio::test]
 #[ignore = "a bench: takes a minute, and prints figures for tests/README.md"]
+#[expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 async fn bench_of_one_consumer() {
     let (yard, app, campaign, all) = a_campaign_for(MANY).await;
     let answered: Arc<Mutex<HashMap<SendId, Instant>>> = Arc::default();
