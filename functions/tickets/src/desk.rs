@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use huitou::app::App;
 use huitou::cases::tickets::{QueuePosition, Said, Whole};
-use huitou::domain::ticket::{Channel, Handling, Kind, Priority, State as Standing};
+use huitou::domain::ticket::{Channel, Handling, Kind, Matter, Priority, State as Standing};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, IfMatch, Json, Key, Query};
 use huitou::manners::problem::Problem;
@@ -16,7 +16,7 @@ use huitou::trust::token::Role;
 use huitou::values::{Actor, Code, MemberId, Note, Reason, TicketId};
 use serde::{Deserialize, Serialize};
 
-use crate::matter::{OrderOf, Product, matter};
+use crate::matter::{OrderOf, Product, subject};
 use crate::shown::{DeskTicket, DeskWholeTicket, ShownRecord};
 
 /// The lists of this file, as cursors name them.
@@ -67,7 +67,8 @@ pub(crate) async fn open(
         Role::System => Channel::Shop,
         Role::Member | Role::Agent | Role::Operator | Role::Manager => Channel::Phone,
     };
-    let matter = matter(kind, channel.unwrap_or(usual), priority, order, product, return_reason);
+    let subject = subject(order, product, return_reason);
+    let matter = Matter { priority, subject, ..Matter::new(kind, channel.unwrap_or(usual)) };
     let who = caller.on(member_id);
     let whole = app.tickets().open(&who, &caller.sight(), key.as_str(), matter, Said::from(&text)).await?;
     Ok((StatusCode::CREATED, whole_shown(&app, whole)?))

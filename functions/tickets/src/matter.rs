@@ -1,6 +1,6 @@
 //! What a ticket is about, as requests say it.
 
-use huitou::domain::ticket::{Channel, Kind, Matter, Priority};
+use huitou::domain::ticket::Subject;
 use huitou::values::{Category, Code, ForeignId, Sku, Source};
 use serde::{Deserialize, Serialize};
 
@@ -35,22 +35,15 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    pub(crate) fn of(sku: Option<Sku>, category: Option<Category>) -> Option<Self> {
+    pub(crate) fn of(subject: &Subject) -> Option<Self> {
+        let (sku, category) = (subject.sku.clone(), subject.line.clone());
         let named = sku.is_some() || category.is_some();
         named.then_some(Self { sku, category })
     }
 }
 
 /// What it is about, as members and staff alike say it.
-pub(crate) fn matter(
-    kind: Kind,
-    channel: Channel,
-    priority: Option<Priority>,
-    order: Option<OrderOf>,
-    product: Option<Product>,
-    return_reason: Option<Code>,
-) -> Matter {
+pub(crate) fn subject(order: Option<OrderOf>, product: Option<Product>, return_reason: Option<Code>) -> Subject {
     let (sku, line) = product.map_or((None, None), |product| (product.sku, product.category));
-    let order = order.map(|order| (order.source, order.id));
-    Matter { priority, order, sku, line, return_reason, ..Matter::new(kind, channel) }
+    Subject { order: order.map(|order| (order.source, order.id)), sku, line, return_reason }
 }

@@ -6,14 +6,14 @@ use http::StatusCode;
 use huitou::app::App;
 use huitou::cases::customers::Sight;
 use huitou::cases::tickets::{MinePosition, Said};
-use huitou::domain::ticket::{Channel, Kind};
+use huitou::domain::ticket::{Channel, Kind, Matter};
 use huitou::manners::caller::Me;
 use huitou::manners::extract::{Ids, Json, Key, Query};
 use huitou::manners::problem::Problem;
 use huitou::values::{Code, Note, TicketId};
 use serde::{Deserialize, Serialize};
 
-use crate::matter::{OrderOf, Product, matter};
+use crate::matter::{OrderOf, Product, subject};
 use crate::shown::{MyMessage, MyTicket, MyWholeTicket};
 
 const LIST: &str = "my-tickets";
@@ -49,7 +49,8 @@ pub(crate) async fn open(
     let OpenTicket { kind, text, order, product, return_reason, attachments } = asked;
     let attachments = app.attachments().accept(me.member, &attachments).await?;
     let said = Said { text: &text, attachments };
-    let matter = matter(kind, Channel::MiniProgram, None, order, product, return_reason);
+    let subject = subject(order, product, return_reason);
+    let matter = Matter { subject, ..Matter::new(kind, Channel::MiniProgram) };
     let whole = app.tickets().open(&me, &Sight::All, key.as_str(), matter, said).await?;
     Ok((StatusCode::CREATED, Answer(MyWholeTicket::of(&app, whole)?)))
 }

@@ -4,12 +4,15 @@ use huitou::app::App;
 use huitou::cases::Error;
 use huitou::cases::tickets::{Read, Whole};
 use huitou::domain::attachment::{Attachment, Media};
+use huitou::domain::campaign::send::Send;
+use huitou::domain::notice::{Notice, Noticed};
 use huitou::domain::sla::{Alarm, ClockName, Fired, SlaClock};
 use huitou::domain::survey::Scores;
-use huitou::domain::ticket::{Channel, Ending, Kind, Priority, State, Ticket, What};
+use huitou::domain::ticket::{Channel, Ending, Kind, Priority, State, Telling, Ticket, What};
+use huitou::domain::traits::Channel as Via;
 use huitou::objects::Link;
 use huitou::table::StoredTicket;
-use huitou::values::{Actor, Code, MemberId, Moment, Reason, TicketId};
+use huitou::values::{Actor, Code, MemberId, Moment, Reason, SendId, TicketId};
 use serde::Serialize;
 
 use crate::matter::{OrderOf, Product};
@@ -41,8 +44,8 @@ impl From<&Ticket> for MyTicket {
             id: ticket.id,
             kind: ticket.kind,
             state: ticket.state,
-            order: ticket.order.clone().map(OrderOf::from),
-            product: Product::of(ticket.sku.clone(), ticket.line.clone()),
+            order: ticket.subject.order.clone().map(OrderOf::from),
+            product: Product::of(&ticket.subject),
             opened_at: ticket.opened_at,
             changed_at: ticket.changed_at,
             reopen_until: ticket.reopen_until.filter(|_| ticket.merged_into().is_none()),
@@ -246,9 +249,9 @@ impl From<&StoredTicket> for DeskTicket {
             state: ticket.state,
             assignee: ticket.assignee.clone(),
             escalated_at: ticket.escalated_at,
-            order: ticket.order.clone().map(OrderOf::from),
-            product: Product::of(ticket.sku.clone(), ticket.line.clone()),
-            return_reason: ticket.return_reason.clone(),
+            order: ticket.subject.order.clone().map(OrderOf::from),
+            product: Product::of(&ticket.subject),
+            return_reason: ticket.subject.return_reason.clone(),
             opened_at: ticket.opened_at,
             changed_at: ticket.changed_at,
             clocks: ticket.clocks().map(ShownClock::of).collect(),
@@ -274,9 +277,11 @@ pub(crate) struct DeskWholeTicket {
 impl DeskWholeTicket {
     pub(crate) fn of(app: &App, whole: Whole) -> Result<Self, Error> {
         let (ticket, member) = (DeskTicket::from(&whole.stored), whole.stored.ticket.member);
+        let sends = whole.sends;
         let shown = |read: Read| {
             let attachments = files(app, member, &read)?;
-            Ok(ShownRecord { attachments, ..ShownRecord::from(read) })
+            let notice = read.record.notice.map(|notice| ShownNotice::of(notice, &sends));
+            Ok(ShownRecord { attachments, notice, ..ShownRecord::from(read) })
         };
         Ok(Self { ticket, records: whole.records.into_iter().map(shown).collect::<Result<_, Error>>()? })
     }
@@ -306,6 +311,15 @@ pub(crate) struct ShownRecord {
     /// What clocks fired.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fired: Vec<Fired>,
+    /// What the member was sent because of it, and what became of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<ShownNotice>,
+    /// The record of what clocks had fired, of which the manager was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<u32>,
+    /// Why the manager was not told: a code of the provider's, or of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<Reason>,
@@ -330,6 +344,37 @@ pub(crate) struct ShownRecord {
     /// The recommendation that was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     nps: Option<u8>,
+}
+
+/// Something that the member was sent about the ticket.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = TicketNoticeSent)]
+pub(crate) struct ShownNotice {
+    about: Notice,
+    /// Its id, as providers and receipts know it.
+    send: SendId,
+    /// Where it stands, in the words of a campaign's counts: `held.quiet_hours`, `sent.accepted`, `refused.consent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standing: Option<String>,
+    /// The channel, once a provider was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<Via>,
+    /// Since when it stands there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Moment>,
+}
+
+impl ShownNotice {
+    fn of(Noticed { about, send: id }: Noticed, sends: &[Send]) -> Self {
+        let send = sends.iter().find(|send| send.id == id);
+        Self {
+            about,
+            send: id,
+            standing: send.map(Send::standing),
+            channel: send.and_then(Send::call).map(|call| call.channel),
+            since: send.map(|send| send.since),
+        }
+    }
 }
 
 /// What happened.
@@ -365,6 +410,12 @@ pub(crate) enum Happened {
     AdvocateNotTagged,
     /// Clocks fired, or it closed by itself.
     TimePassed,
+    /// The manager was told of what clocks had fired.
+    ManagerTold,
+    /// The manager may have been told: nobody heard the provider's answer.
+    ManagerPerhapsTold,
+    /// The manager could not be told.
+    ManagerNotTold,
 }
 
 impl From<Read> for ShownRecord {
@@ -381,6 +432,9 @@ impl From<Read> for ShownRecord {
             moved_from: record.moved.map(|(from, _)| from),
             moved_to: record.moved.map(|(_, to)| to),
             fired: record.fired,
+            notice: record.notice.map(|notice| ShownNotice::of(notice, &[])),
+            of: None,
+            failure: None,
             why: record.why,
             assignee: None,
             department: None,
@@ -421,6 +475,17 @@ impl From<Read> for ShownRecord {
             What::AdvocateTagged(true) => Happened::AdvocateTagged,
             What::AdvocateTagged(false) => Happened::AdvocateNotTagged,
             What::TimePassed => Happened::TimePassed,
+            What::ManagerTold { of, telling } => {
+                shown.of = Some(of);
+                match telling {
+                    Telling::Told => Happened::ManagerTold,
+                    Telling::Unknown => Happened::ManagerPerhapsTold,
+                    Telling::Failed(code) => {
+                        shown.failure = Some(code);
+                        Happened::ManagerNotTold
+                    }
+                }
+            }
         };
         shown
     }

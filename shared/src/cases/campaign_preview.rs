@@ -18,7 +18,7 @@ use crate::domain::campaign::content::Values;
 use crate::domain::campaign::gates::{Conditions, Facing, Room, Verdict, judge};
 use crate::domain::traits::Channel;
 use crate::table::{Hot, SEGMENT_SHARDS, SegmentPosition};
-use crate::values::{Actor, CampaignId, Code, Fen, MemberId, Points, share};
+use crate::values::{Actor, CampaignId, Code, Fen, InviteCode, MemberId, Points, share};
 
 /// Members of each shard who are looked at.
 const OF_EACH_SHARD: usize = 6;
@@ -125,7 +125,9 @@ impl Campaigns<'_> {
             definition.plan.iter().copied().filter(|channel| known(channel) && provided(channel)).collect();
         let facing =
             Facing { bars: &stance.bars, reach: &hot.reach, in_audience: stance.in_audience, reachable: &reachable };
-        let conditions = Conditions { definition, limits: &limits.limits, room: live.limited(), circuits: &[], now };
+        let room = live.limited();
+        let conditions =
+            Conditions { definition, limits: &limits.limits, room, circuits: &[], keeps_hours: false, now };
         match judge(&send, Some(&facing), &conditions) {
             Verdict::No(gate) => raise(&mut preview.refused, gate.word()),
             Verdict::Wait { why, .. } => raise(&mut preview.waits, why.word()),
@@ -149,7 +151,7 @@ impl Campaigns<'_> {
             Some(rule) => Some(self.0.segments().rules().await?.parse(rule).map_err(|e| Error::Defect(e.to_string()))?),
             None => None,
         };
-        Ok(Live { campaign, rule, room: Mutex::new(Vec::<(u8, Room)>::new()) })
+        Ok(Live { campaign, rule, notice: None, room: Mutex::new(Vec::<(u8, Room)>::new()) })
     }
 
     /// The first members of every shard of a segment. A call for each shard.
@@ -193,6 +195,7 @@ fn somebodys(live: &Live) -> Values {
         offer_until: Some(day),
         link: link(),
         unsubscribe: link(),
+        invite: InviteCode::parse("H8K3M5T2").ok(),
         pixel: link(),
     }
 }

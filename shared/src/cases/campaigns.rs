@@ -15,6 +15,7 @@ use crate::domain::campaign::gates::Room;
 use crate::domain::campaign::scene::{self, Scene, SceneDraft, SceneTemplate};
 use crate::domain::campaign::{Act, Campaign, State};
 use crate::domain::consent::Bar;
+use crate::domain::notice::Notice;
 use crate::domain::rule::Rule;
 use crate::domain::segmentation::Segmentation;
 use crate::domain::traits::Channel;
@@ -34,6 +35,8 @@ pub struct Live {
     pub campaign: Campaign,
     /// The rule of its audience, if that is one.
     pub rule: Option<Rule>,
+    /// The notice about tickets that it is, where it is none of staff's.
+    pub notice: Option<Notice>,
     /// What was left of its budget, by shard.
     pub(super) room: Mutex<Vec<(u8, Room)>>,
 }
@@ -240,8 +243,17 @@ impl Campaigns<'_> {
         }
     }
 
-    /// Pauses a campaign whose content a provider has refused. Two calls, none when it is paused already.
+    /// Pauses a campaign whose content a provider has refused. Two calls, none when it is paused already. What a notice
+    /// says stands in the settings of the desk: it is told, and tried again until its time is over.
     pub(crate) async fn fault(&self, id: CampaignId, said: &str) -> Result<(), Error> {
+        if let Some((notice, _)) = Notice::of_campaign(id) {
+            tracing::error!(
+                notice = notice.as_str(),
+                said,
+                "a provider refused what a notice says; mend the desk's settings"
+            );
+            return Ok(());
+        }
         let stored = self.read(id).await?;
         if let Some(paused) = stored.campaign.faulted(said, self.0.now()) {
             tracing::error!(campaign = %id, said, "a provider refused a campaign's content; it is paused");
@@ -314,12 +326,17 @@ impl Campaigns<'_> {
         if let Some(live) = self.0.kept_campaigns().get(id, self.0.wall()) {
             return Ok(live);
         }
+        if let Some(live) = self.0.notices().live(id).await? {
+            let live = Arc::new(live);
+            self.0.kept_campaigns().put(id, self.0.wall(), &live);
+            return Ok(live);
+        }
         let (stored, room) = self.0.table().campaign(id).await?.ok_or(Error::NotFound)?;
         let rule = match &stored.campaign.definition.audience.rule {
             Some(rule) => Some(self.0.segments().rules().await?.parse(rule).map_err(|e| Error::Defect(e.to_string()))?),
             None => None,
         };
-        let live = Arc::new(Live { campaign: stored.campaign, rule, room: Mutex::new(room) });
+        let live = Arc::new(Live { campaign: stored.campaign, rule, notice: None, room: Mutex::new(room) });
         self.0.kept_campaigns().put(id, self.0.wall(), &live);
         Ok(live)
     }
@@ -358,6 +375,10 @@ impl Campaigns<'_> {
     async fn in_audience(self, live: &Live, account: &Account) -> Result<bool, Error> {
         let definition = &live.campaign.definition;
         let audience = &definition.audience;
+        if live.notice.is_some() {
+            // Its ticket names the one whom it is for.
+            return Ok(true);
+        }
         if audience.exclude.iter().any(|segment| account.segments.contains(segment)) {
             return Ok(false);
         }

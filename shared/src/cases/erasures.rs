@@ -332,7 +332,7 @@ impl Erasures<'_> {
         for stored in self.tickets(account).await? {
             self.clear_ticket(account, stored).await?;
         }
-        table.erase_asked(account).await?;
+        table.erase_beside_tickets(account).await?;
         let sends = self.sends(account).await?;
         let cleared =
             stream::iter(sends).map(|send| async move { self.clear_send(send).await }).buffer_unordered(SIDE_BY_SIDE);

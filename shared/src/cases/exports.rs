@@ -324,8 +324,8 @@ impl Exports<'_> {
             pieces.push((
                 "tickets",
                 json!({ "id": ticket.id, "type": ticket.kind, "channel": ticket.channel, "opened_at": ticket.opened_at,
-                    "status": ticket.state, "order": ticket.order, "sku": ticket.sku, "line": ticket.line,
-                    "return_reason": ticket.return_reason, "survey": scores, "messages": messages }),
+                    "status": ticket.state, "order": ticket.subject.order, "sku": ticket.subject.sku, "line": ticket.subject.line,
+                    "return_reason": ticket.subject.return_reason, "survey": scores, "messages": messages }),
             ));
         }
         Ok((pieces, page.next))

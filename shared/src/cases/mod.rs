@@ -23,6 +23,7 @@ pub mod legal_holds;
 pub mod lifetime_values;
 pub mod limits;
 pub mod merges;
+pub mod notices;
 pub mod passes;
 pub mod people;
 pub mod playbooks;

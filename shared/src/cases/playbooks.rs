@@ -152,9 +152,8 @@ impl PlaybookCases<'_> {
             match self.write(&hot, &posted, playbook, on).await? {
                 Outcome::Done | Outcome::Lost(Lost::RowExists(_)) => return Ok(Acted::Done),
                 Outcome::Lost(Lost::Spent) => return Ok(Acted::Spent),
-                Outcome::Lost(Lost::Stale(..) | Lost::Crossed | Lost::AskedLately | Lost::AddressedLately) => {
-                    patience.wait().await?;
-                }
+                // Stale or crossed; what limits other things is no part of this.
+                Outcome::Lost(_) => patience.wait().await?,
             }
         }
     }

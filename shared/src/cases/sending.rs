@@ -19,7 +19,7 @@ use crate::domain::account::{Account, Membership};
 use crate::domain::campaign::Turn;
 use crate::domain::campaign::assign::{Assigned, assign};
 use crate::domain::campaign::circuit::Circuit;
-use crate::domain::campaign::content::Values;
+use crate::domain::campaign::content::{Rendered, Values};
 use crate::domain::campaign::counts::{Count, Counts};
 use crate::domain::campaign::gates::{Conditions, Facing, Gate, Verdict, judge};
 use crate::domain::campaign::send::{
@@ -28,7 +28,7 @@ use crate::domain::campaign::send::{
 use crate::domain::traits::Channel;
 use crate::seal::SealError;
 use crate::table::{BUDGET_SHARDS, BeforeSending, Freshness, Hot, Lost, Outcome, SendKey, StoredKeys, StoredSend};
-use crate::values::{MemberId, MessageId};
+use crate::values::{InviteCode, MemberId, MessageId};
 
 /// What came of one message of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +116,9 @@ impl Sending<'_> {
             Turn::Takes(state) => return self.decided(&send, before.as_ref(), state).await,
             Turn::Goes => {}
         }
+        if let Some(state) = self.0.notices().holds(live, &send).await? {
+            return self.decided(&send, before.as_ref(), state).await;
+        }
         if let Some(Hot { account: Account { membership: Membership::MergedInto(into), .. }, .. }) = &read.hot {
             return self.moved(&send, before.as_ref(), *into).await;
         }
@@ -166,7 +169,8 @@ impl Sending<'_> {
                 in_audience: stance.in_audience,
                 reachable: &reachable,
             });
-            let conditions = Conditions { definition, limits: &limits.limits, room: live.room(), circuits: &open, now };
+            let (limits, room, keeps_hours) = (&limits.limits, live.room(), live.notice.is_some());
+            let conditions = Conditions { definition, limits, room, circuits: &open, keeps_hours, now };
             judge(&scene.send, facing.as_ref(), &conditions)
         };
         match verdict {
@@ -226,7 +230,8 @@ impl Sending<'_> {
         let moved = send.moved_to(State::Moved { into }, now);
         let mut counts = moved.counts_since(before.map(|stored| &stored.send));
         let moved = StoredSend { send: moved, version: before.map_or(0, |stored| stored.version) };
-        let theirs = Send { extra: true, ..Send::new(send.campaign, into, send.occasion, send.expires_at, now) };
+        let theirs = Send::new(send.campaign, into, send.occasion, send.expires_at, now);
+        let theirs = Send { extra: true, about: send.about, ..theirs };
         let known = self.0.table().send(theirs.id, Freshness::Latest).await?.is_some();
         if !known {
             counts.merge(&theirs.counts_since(None));
@@ -262,8 +267,10 @@ impl Sending<'_> {
             return Err(Error::Defect("a message without content or address passed the gates".into()));
         };
         let values = self.values(live, hot, opened, &scene.send).await?;
+        // Without a page of the brand's a link of ours would lead nowhere.
+        let values = Values { link: values.link.filter(|_| content.link.is_some()), ..values };
         let rendered = match content.render(channel, &values) {
-            Ok(rendered) => rendered,
+            Ok(rendered) => scene.send.about.into_iter().fold(rendered, Rendered::about),
             Err(unrendered) => {
                 let reason = Failure { of: Fault::Content, code: unrendered.word() };
                 let state = State::Failed { reason, channel };
@@ -323,6 +330,7 @@ impl Sending<'_> {
             offer_until: Some(send.expires_at.day()),
             link: links.click,
             unsubscribe: links.unsubscribe,
+            invite: opened.value("invite", InviteCode::parse)?,
             pixel: links.open,
         })
     }

@@ -9,7 +9,7 @@ use crate::cases::tickets::{Said, write};
 use crate::domain::desk::Desk;
 use crate::domain::refusal::Refusal;
 use crate::domain::survey::{Consequence, Scores};
-use crate::domain::ticket::{Act, Channel, Kind, Matter, Priority, Step, Ticket};
+use crate::domain::ticket::{Act, Channel, Kind, Matter, Priority, Step, Subject, Ticket};
 use crate::table::{Freshness, Outcome};
 use crate::values::{Actor, Note, TicketId};
 
@@ -82,7 +82,7 @@ impl Surveys<'_> {
             }
             let opening = follow_up.as_ref().map(|opening| (0, opening));
             let steps: Vec<(u64, &Step)> = [(stored.version, &step)].into_iter().chain(opening).collect();
-            let transaction = write(self.0.table().transaction(), &steps)?;
+            let transaction = write(self.0.table().transaction(), &steps, None)?;
             if let Outcome::Done = transaction.commit().await? {
                 return Ok(consequence);
             }
@@ -95,9 +95,8 @@ impl Surveys<'_> {
         let id = TicketId::of("follow-up", &[&about.id.to_string(), &round.to_string()]);
         let matter = Matter {
             priority: Some(Priority::High),
-            order: about.order.clone(),
-            sku: about.sku.clone(),
-            line: about.line.clone(),
+            // What was sent back is counted once.
+            subject: Subject { return_reason: None, ..about.subject.clone() },
             follows: Some(about.id),
             ..Matter::new(Kind::Other, Channel::Own)
         };

@@ -270,13 +270,14 @@ impl Tracking<'_> {
     }
 
     /// Where a link leads, and notes that it was followed; none for one that is not ours, or whose campaign has no page.
-    /// Three calls, five for the first click.
+    /// Three calls, five for the first click; one more for a survey, whose token is added.
     pub async fn follow(&self, token: &str) -> Result<Option<Link>, Error> {
         let Some(send) = self.0.doors().links.open(Purpose::Click, token) else { return Ok(None) };
         let Some(stored) = self.0.table().send(send, Freshness::Recent).await? else { return Ok(None) };
         let live = self.0.campaigns().live(stored.send.campaign).await?;
         let variant = stored.send.variant.as_ref().and_then(|id| live.campaign.definition.variant(id));
         let Some(link) = variant.and_then(|variant| variant.content.link.clone()) else { return Ok(None) };
+        let link = self.0.notices().page(&live, &stored.send, link).await?;
         if let Err(error) = self.note(send, stored, Doing::Clicks).await {
             // Whoever wants to buy is not kept waiting for a count.
             tracing::error!(?error, "a click could not be counted");

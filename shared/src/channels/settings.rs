@@ -51,6 +51,9 @@ pub struct Wecom {
     pub base_url: String,
     /// The company's id.
     pub company: String,
+    /// The number of the app by which staff are written to, `agentid` in its console; nobody is when left out.
+    #[serde(default)]
+    pub app: Option<u32>,
 }
 
 /// Aliyun.
@@ -223,11 +226,11 @@ impl ProviderSettings {
         let edition = self.edition.clone().unwrap_or_else(|| "formal".to_owned());
         let wechat = Arc::clone(&shop.wechat);
         let mut senders: Vec<Arc<dyn Sender>> = vec![Arc::new(SubscribeMessages { wechat, line: line(), edition })];
-        if let Some(Wecom { base_url, company }) = &self.wecom {
+        if let Some(Wecom { base_url, company, app }) = &self.wecom {
             let secret = secrets.wecom.clone().ok_or(Invalid("a secret providers.wecom"))?;
             let settings = WeChatSettings { base_url: base_url.clone(), app_id: company.clone(), secret };
             let wecom = Arc::new(WeChat::wecom(settings, Arc::clone(&shop.line.transport)));
-            senders.push(Arc::new(WecomMessages { wecom, line: line() }));
+            senders.push(Arc::new(WecomMessages { wecom, app: *app, line: line() }));
         }
         if let Some(Aliyun { base_url }) = &self.aliyun_sms {
             senders.push(Arc::new(AliyunSms { base_url: base_url.clone(), account: sms()?, line: line() }));

@@ -105,7 +105,7 @@ fn sender(channel: &str, line: &Line) -> Box<dyn Sender> {
         }
         "wecom" => {
             let wecom = Arc::new(WeChat::wecom(settings(), Arc::clone(&line.transport)));
-            Box::new(WecomMessages { wecom, line })
+            Box::new(WecomMessages { wecom, app: Some(1_000_002), line })
         }
         "aliyun" => Box::new(AliyunSms { base_url, account, line }),
         "aliyun_mail" => Box::new(AliyunMail { base_url, account, from: "a@b.cn".to_owned(), line }),

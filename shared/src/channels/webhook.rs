@@ -57,15 +57,16 @@ impl Sender for Webhook {
 
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            let Rendered::Webhook { topic, fields } = &message.content else {
-                return Outcome::permanent(Fault::Content, "not_a_webhook");
+            let (send, to) = (message.send.to_string(), message.to.as_str());
+            let body = match &message.content {
+                Rendered::Webhook { topic, fields } => {
+                    let fields: BTreeMap<_, _> = fields.iter().map(|(name, value)| (name.as_str(), value)).collect();
+                    let campaign = message.campaign.to_string();
+                    json!({ "topic": topic, "id": send, "campaign": campaign, "member_id": to, "fields": fields })
+                }
+                Rendered::Staff { topic, text } => json!({ "topic": topic, "id": send, "staff": to, "text": text }),
+                _ => return Outcome::permanent(Fault::Content, "not_a_webhook"),
             };
-            let fields: BTreeMap<_, _> = fields.iter().map(|(name, value)| (name.as_str(), value)).collect();
-            let send = message.send.to_string();
-            let body = json!({
-                "topic": topic, "id": send, "campaign": message.campaign.to_string(),
-                "member_id": message.to.as_str(), "fields": fields,
-            });
             let (body, seconds) = (Bytes::from(body.to_string()), self.line.wall().seconds());
             let (timestamp, signature) = (seconds.to_string(), self.secret.signature(seconds, &body));
             let headers = [

@@ -1,6 +1,6 @@
 //! WeCom: a message that a member of staff confirms before it goes to their customer
 //! (developer.work.weixin.qq.com, path/92135). What the provider takes is a task, not a message: it goes out, or not,
-//! when staff look at it.
+//! when staff look at it. To staff themselves the company's app writes at once (path/90236).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +22,29 @@ const MOST_STAFF: usize = 3;
 pub struct WecomMessages {
     /// The company.
     pub wecom: Arc<WeChat>,
+    /// The app that writes to staff, by its number; none where it doesn't.
+    pub app: Option<u32>,
     /// The way out.
     pub line: Line,
+}
+
+#[derive(Serialize)]
+struct ToStaff<'a> {
+    touser: &'a str,
+    msgtype: &'a str,
+    agentid: u32,
+    text: Text<'a>,
+    /// The same text to the same people within half an hour is taken and not shown again.
+    enable_duplicate_check: u8,
+    duplicate_check_interval: u32,
+}
+
+#[derive(Deserialize)]
+struct AnswerToStaff {
+    #[serde(default)]
+    invaliduser: String,
+    #[serde(default)]
+    msgid: String,
 }
 
 #[derive(Serialize)]
@@ -53,8 +74,10 @@ impl Sender for WecomMessages {
 
     fn send<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            let Rendered::Wecom { text } = &message.content else {
-                return Outcome::permanent(Fault::Content, "not_a_wecom_message");
+            let text = match &message.content {
+                Rendered::Wecom { text } => text,
+                Rendered::Staff { text, .. } => return self.to_staff(message, text).await,
+                _ => return Outcome::permanent(Fault::Content, "not_a_wecom_message"),
             };
             let to = message.to.as_str();
             let question = Question { chat_type: "single", external_userid: [to], text: Text { content: text } };
@@ -80,6 +103,25 @@ impl Sender for WecomMessages {
 }
 
 impl WecomMessages {
+    /// A message to one of the staff.
+    async fn to_staff(&self, message: &Message, text: &str) -> Outcome {
+        let Some(agentid) = self.app else { return Outcome::permanent(Fault::Account, "no_app") };
+        let question = ToStaff {
+            touser: message.to.as_str(),
+            msgtype: "text",
+            agentid,
+            text: Text { content: text },
+            enable_duplicate_check: 1,
+            duplicate_check_interval: 1_800,
+        };
+        let now = self.line.wall();
+        match self.wecom.call::<AnswerToStaff>("/cgi-bin/message/send", &question, now).await {
+            Ok(answer) if !answer.invaliduser.is_empty() => Outcome::permanent(Fault::Recipient, "invaliduser"),
+            Ok(answer) => Outcome::accepted(Some(&answer.msgid), message.send),
+            Err(error) => outcome(&error, now),
+        }
+    }
+
     /// What became of a task: at most four calls.
     async fn result(&self, id: &MessageId, to: &str) -> Result<Known, CallError> {
         #[derive(Serialize)]

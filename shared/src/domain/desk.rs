@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::calendar::Calendar;
 use super::faq::{self, FaqEntry};
 use super::flaw::{Flaw, Flaws};
+use super::notice::Notices;
 use super::sla::Policy;
 use super::survey::SurveySettings;
 use super::ticket::{Channel, Kind, Priority};
@@ -61,6 +62,24 @@ pub struct ClosedTag {
     pub days: u32,
 }
 
+/// How much one member may ask of the desk. Staff and systems who act for members are not held to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = TicketLimits)]
+pub struct TicketLimits {
+    /// The most tickets that are neither resolved nor closed, 1 to 1000.
+    pub open: u32,
+    /// The most messages in a day, the first of each ticket included, 1 to 1000.
+    pub messages_a_day: u32,
+}
+
+impl Default for TicketLimits {
+    /// More than anybody who writes by hand has to say, and little for a script.
+    fn default() -> Self {
+        Self { open: 30, messages_a_day: 100 }
+    }
+}
+
 /// Settings of the service desk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -86,6 +105,12 @@ pub struct Desk {
     pub return_reasons: Vec<ReturnReason>,
     /// The survey.
     pub survey: SurveySettings,
+    /// What goes out about tickets; nothing when left out.
+    #[serde(default)]
+    pub notices: Notices,
+    /// How much one member may ask.
+    #[serde(default)]
+    pub limits: TicketLimits,
     /// Questions that there are answers to.
     #[serde(default)]
     pub faq: Vec<FaqEntry>,
@@ -166,6 +191,11 @@ impl Desk {
         let calendar = self.calendar.flaws().into_iter();
         flaws.0.extend(calendar.map(|f| Flaw { pointer: format!("/calendar{}", f.pointer), ..f }));
         flaws.0.extend(self.survey.flaws());
+        flaws.0.extend(self.notices.flaws());
+        let TicketLimits { open, messages_a_day } = self.limits;
+        for (limit, name) in [(open, "open"), (messages_a_day, "messages_a_day")] {
+            flaws.note(!(1..=1_000).contains(&limit), format!("/limits/{name}"), "must be 1 to 1000");
+        }
         flaws.0.extend(faq::flaws(&self.faq));
         flaws.0
     }
@@ -231,7 +261,12 @@ mod tests {
         endless.policies[1].next_reply.minutes = 0;
         endless.calendar.week.friday.reverse();
         endless.close_after_days = 0;
+        endless.limits.messages_a_day = 0;
+        if let Some(survey) = &mut endless.notices.survey {
+            survey.content.wecom = None;
+        }
         let flaws = ["/close_after_days", "/policies/1/next_reply/minutes", "/calendar/week/friday/1"];
+        let flaws = [&flaws[..], &["/notices/survey/content/wecom", "/limits/messages_a_day"]].concat();
         assert_eq!(places(&endless), flaws);
     }
 }

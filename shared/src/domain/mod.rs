@@ -24,6 +24,7 @@ pub mod facts;
 pub mod faq;
 pub mod flaw;
 pub mod merge;
+pub mod notice;
 pub mod occasion;
 pub mod order;
 pub mod playbook;

@@ -150,6 +150,18 @@ pub enum Refusal {
     TakenAlready,
     /// The ticket has as many messages, notes or records as one may have.
     TicketFull,
+    /// The member has as many open tickets as one may have.
+    TooManyOpenTickets {
+        /// The most.
+        most: u32,
+    },
+    /// The member has written as many messages today as one may.
+    TooManyMessages {
+        /// The most in a day.
+        most: u32,
+        /// Seconds until the next day.
+        wait: u32,
+    },
     /// The settings have no such department.
     UnknownDepartment,
     /// The settings have no such return reason.

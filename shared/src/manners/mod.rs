@@ -10,5 +10,6 @@ pub mod masking;
 pub mod movement;
 mod objects;
 pub mod problem;
+mod refusals;
 pub mod start;
 pub mod tagged;

@@ -67,6 +67,10 @@ impl Table {
 
     /// Everything that lies beside a ticket, the ticket itself apart, as it is now. One call per megabyte.
     pub async fn beside_ticket(&self, ticket: TicketId) -> Result<Vec<TicketItem>, Trouble> {
+        self.ticket_items(&ticket.to_string()).await
+    }
+
+    async fn ticket_items(&self, partition: &str) -> Result<Vec<TicketItem>, Trouble> {
         let (mut found, mut start) = (Vec::new(), None);
         loop {
             let query = self
@@ -75,7 +79,7 @@ impl Table {
                 .table_name(&self.names.tickets)
                 .key_condition_expression("#t = :t")
                 .expression_attribute_names("#t", "ticket")
-                .expression_attribute_values(":t", text(ticket.to_string()))
+                .expression_attribute_values(":t", text(partition))
                 .set_exclusive_start_key(start)
                 .consistent_read(true);
             let answer = ask(query).await?;
@@ -97,10 +101,15 @@ impl Table {
         erase(delete.key("ticket", text(ticket.to_string())).key("part", text(part))).await
     }
 
-    /// Erases the note of when a member was asked how it was. One call.
-    pub async fn erase_asked(&self, member: MemberId) -> Result<(), Trouble> {
-        let delete = self.client.delete_item().table_name(&self.names.tickets);
-        erase(delete.key("ticket", text(member.to_string())).key("part", text("asked"))).await
+    /// Erases what lies beside all tickets of a member: when they were asked how it was, and the counters of their
+    /// limits. One call, and one for each.
+    pub async fn erase_beside_tickets(&self, member: MemberId) -> Result<(), Trouble> {
+        let partition = member.to_string();
+        for TicketItem { part, .. } in self.ticket_items(&partition).await? {
+            let delete = self.client.delete_item().table_name(&self.names.tickets);
+            erase(delete.key("ticket", text(&partition)).key("part", text(part))).await?;
+        }
+        Ok(())
     }
 
     /// Erases what finds a send by its provider's id. One call.

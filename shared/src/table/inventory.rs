@@ -41,6 +41,7 @@ const fn of(table: &'static str, kind: &'static str, shown: Shown, left: Left) -
 const KEYS: Shown = Shown::Not("a key opens what is shown, and is never shown");
 const DONE: Shown = Shown::Not("that a request was made before, which names nothing");
 const COUNTED: Shown = Shown::Not("counted, of nobody in particular");
+const LIMITED: Shown = Shown::Not("how much of a limit is used up, by what is shown");
 const BRANDS: Shown = Shown::Not("the brand's own");
 
 /// Every kind of item that is stored.
@@ -67,6 +68,8 @@ pub const INVENTORY: &[Stored] = &[
     of("TicketTable", "desk", Shown::Not("notes and decisions of the desk's own"), Left::Nothing),
     of("TicketTable", "done", DONE, Left::Nothing),
     of("TicketTable", "asked", Shown::Not("when a survey was sent, which the ticket tells"), Left::Nothing),
+    of("TicketTable", "open", LIMITED, Left::Nothing),
+    of("TicketTable", "wrote", LIMITED, Left::Nothing),
     of("TicketTable", "tally", COUNTED, Left::All),
     of("TicketTable", "line", COUNTED, Left::All),
     of("CampaignTable", "campaign", BRANDS, Left::All),

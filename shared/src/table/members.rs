@@ -135,7 +135,10 @@ pub(super) fn read_account(schema: Option<u8>, bytes: &[u8]) -> Result<Account, 
 }
 
 /// Reads an account whose layout ended before these fields.
-fn and_then(bytes: &[u8], new: &impl serde::Serialize) -> Result<Account, Trouble> {
+pub(super) fn and_then<T: serde::de::DeserializeOwned>(
+    bytes: &[u8],
+    new: &impl serde::Serialize,
+) -> Result<T, Trouble> {
     let whole = [bytes, &postcard::to_stdvec(new).map_err(Trouble::defect)?].concat();
     postcard::from_bytes(&whole).map_err(Trouble::defect)
 }

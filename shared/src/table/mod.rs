@@ -34,6 +34,8 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 pub use belongings::{Belonging, TicketItem};
 pub use call::Trouble;
@@ -200,15 +202,22 @@ fn update_in_transaction(update: UpdateBuilder) -> Result<TransactWriteItem, Tro
     Ok(TransactWriteItem::builder().update(update.build().map_err(Trouble::defect)?).build())
 }
 
-/// What an item of one layout holds, packed, and its version; `what` names it in troubles.
-fn unpacked<T: serde::de::DeserializeOwned>(item: &Item, what: &str, layout: u8) -> Result<(T, u64), Trouble> {
-    let stored = get_number::<u8>(item, "schema");
-    if stored != Some(layout) {
-        return Err(Trouble::Defect(format!("a {what} has the unknown schema {stored:?}")));
-    }
+/// What an item holds, packed, and its version; `what` names it in troubles. Its layout is this one, or the one before
+/// it, which ended before what was `added`.
+fn unpacked<T: DeserializeOwned>(
+    item: &Item,
+    what: &str,
+    layout: u8,
+    added: &impl Serialize,
+) -> Result<(T, u64), Trouble> {
     let content = get_binary(item, "content").ok_or_else(|| Trouble::Defect(format!("a {what} has no content")))?;
     let version = get_number(item, "version").ok_or_else(|| Trouble::Defect(format!("a {what} has no version")))?;
-    Ok((postcard::from_bytes(content).map_err(Trouble::defect)?, version))
+    let held = match get_number::<u8>(item, "schema") {
+        Some(stored) if stored == layout => postcard::from_bytes(content).map_err(Trouble::defect)?,
+        Some(stored) if stored.checked_add(1) == Some(layout) => members::and_then(content, added)?,
+        stored => return Err(Trouble::Defect(format!("a {what} has the unknown schema {stored:?}"))),
+    };
+    Ok((held, version))
 }
 
 fn text(value: impl Into<String>) -> AttributeValue {

@@ -16,10 +16,10 @@ use super::{
     put_over, text, unpacked, update_in_transaction,
 };
 use crate::domain::campaign::send::Send;
-use crate::values::{CampaignId, MemberId, Moment, RowKey, SendId};
+use crate::values::{CampaignId, MemberId, Moment, RowKey, SendId, TicketId};
 
 /// The layout of a stored send; older layouts stay readable.
-const SCHEMA: u8 = 1;
+const SCHEMA: u8 = 2;
 
 /// Partitions of the due index, drained side by side.
 pub const SEND_SHARDS: u8 = 16;
@@ -122,7 +122,8 @@ impl StoredSend {
     }
 
     fn read(item: &Item) -> Result<Self, Trouble> {
-        let (send, version) = unpacked(item, "send", SCHEMA)?;
+        // The first layout ended before the ticket; no send was about one.
+        let (send, version) = unpacked(item, "send", SCHEMA, &None::<TicketId>)?;
         Ok(Self { send, version })
     }
 

@@ -12,17 +12,20 @@ use super::{
     text, unpacked, update_in_transaction,
 };
 use crate::domain::tally::Figures;
-use crate::domain::ticket::{Record, State, Ticket};
+use crate::domain::ticket::{Record, State, Ticket, Untold};
 use crate::values::{Actor, Category, Code, LocalDay, MemberId, Moment, RowKey, TicketId};
 
 /// The layout of a stored ticket; older layouts stay readable.
-const SCHEMA: u8 = 1;
+const SCHEMA: u8 = 2;
 
 /// Partitions of the due index, drained in turn every minute.
 pub const TICKET_SHARDS: u8 = 4;
 
 /// Counters of one day: enough that tickets opened at once rarely meet, few enough to be added up.
 pub const TALLY_SHARDS: u8 = 8;
+
+/// Days for which a member's counter of a day is kept.
+const KEPT_DAYS: u32 = 3;
 
 /// The sort key of the ticket itself; after all records in the order of keys.
 const TICKET: &str = "ticket";
@@ -153,7 +156,8 @@ impl StoredTicket {
     }
 
     fn read(item: &Item) -> Result<Self, Trouble> {
-        let (ticket, version) = unpacked(item, "ticket", SCHEMA)?;
+        // The first layout ended before the alarms that are to be told; nobody was told of any.
+        let (ticket, version) = unpacked(item, "ticket", SCHEMA, &Vec::<Untold>::new())?;
         Ok(Self { ticket, version })
     }
 
@@ -194,6 +198,42 @@ pub(super) fn write_asked(
         .expression_attribute_values(":now", number(now.millis()))
         .expression_attribute_values(":since", number(not_since.millis()));
     update_in_transaction(update)
+}
+
+/// Changes how many open tickets a member has, where a limit is given on condition that it is not reached.
+pub(super) fn write_open(
+    table: &Table,
+    member: MemberId,
+    change: i8,
+    most: Option<u32>,
+) -> Result<TransactWriteItem, Trouble> {
+    let counter = update(table, &member.to_string(), "open").update_expression("ADD #n :change");
+    counted(counter, change, most)
+}
+
+/// Counts a message of a member on a day, on condition that the limit of the day is not reached. The counter outlives
+/// its day by a few.
+pub(super) fn write_said(
+    table: &Table,
+    member: MemberId,
+    day: LocalDay,
+    most: u32,
+) -> Result<TransactWriteItem, Trouble> {
+    let counter = update(table, &member.to_string(), &format!("wrote#{day}"))
+        .update_expression("SET gone_at = :gone_at ADD #n :change")
+        .expression_attribute_values(":gone_at", number(Moment::start_of(day.plus(KEPT_DAYS)).seconds()));
+    counted(counter, 1, Some(most))
+}
+
+fn counted(counter: UpdateBuilder, change: i8, most: Option<u32>) -> Result<TransactWriteItem, Trouble> {
+    let mut counter =
+        counter.expression_attribute_names("#n", "count").expression_attribute_values(":change", number(change));
+    if let Some(most) = most {
+        counter = counter
+            .condition_expression("attribute_not_exists(#n) OR #n < :most")
+            .expression_attribute_values(":most", number(most));
+    }
+    update_in_transaction(counter)
 }
 
 /// Raises the figures of a day.

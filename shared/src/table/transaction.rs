@@ -13,7 +13,7 @@ use super::memberships::{self, Move};
 use super::meter::{Kind, count};
 use super::receipts::{write_name, write_seen};
 use super::sends::write_addressed;
-use super::tickets::{write_asked, write_done, write_figures, write_line, write_record};
+use super::tickets::{write_asked, write_done, write_figures, write_line, write_open, write_record, write_said};
 use super::{
     ChildKeys, Hot, Identity, RefundTally, StoredCampaign, StoredCheckpoint, StoredPart, StoredRequest, StoredSend,
     StoredTicket, StoredVersion, Table, Trouble, in_transaction, put_over,
@@ -38,6 +38,8 @@ enum Slot {
     Member(MemberId),
     Row,
     Asked,
+    Opened,
+    Said,
     Addressed,
     Budget,
     Other,
@@ -52,6 +54,10 @@ pub enum Lost {
     Stale(MemberId, Option<Box<Hot>>),
     /// The member was asked how it was since the day before which they may be asked again.
     AskedLately,
+    /// The member has as many open tickets as one may have.
+    TooManyOpen,
+    /// The member has written as many messages today as one may.
+    SaidEnough,
     /// A triggered campaign has addressed the member since the moment after which it may not do so again.
     AddressedLately,
     /// A budget is used up.
@@ -211,6 +217,18 @@ impl Transaction<'_> {
         Ok(self)
     }
 
+    /// By how many the open tickets of a member change; where a limit is given, on condition that it is not reached.
+    pub fn opens(mut self, member: MemberId, change: i8, most: Option<u32>) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Opened, write_open(self.table, member, change, most)?));
+        Ok(self)
+    }
+
+    /// Counts a message of a member on a day, on condition that the day's limit is not reached.
+    pub fn said(mut self, member: MemberId, day: LocalDay, most: u32) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Said, write_said(self.table, member, day, most)?));
+        Ok(self)
+    }
+
     /// Raises figures of a day about tickets.
     pub fn figures(mut self, day: LocalDay, shard: u8, figures: &Figures) -> Result<Self, Trouble> {
         self.writes.push((Slot::Other, write_figures(self.table, day, shard, figures)?));
@@ -358,12 +376,16 @@ fn cancelled<R>(slots: &[Slot], error: &SdkError<TransactWriteItemsError, R>) ->
             return Ok(Lost::Stale(*member, hot.map(Box::new)));
         }
     }
-    if slots.iter().zip(reasons).any(|(slot, reason)| *slot == Slot::Addressed && failed(reason)) {
-        return Ok(Lost::AddressedLately);
-    }
-    let asked = slots.iter().zip(reasons).any(|(slot, reason)| *slot == Slot::Asked && failed(reason));
-    if asked {
-        return Ok(Lost::AskedLately);
+    let refused = |wanted: Slot| slots.iter().zip(reasons).any(|(slot, reason)| *slot == wanted && failed(reason));
+    for (slot, lost) in [
+        (Slot::Addressed, Lost::AddressedLately),
+        (Slot::Opened, Lost::TooManyOpen),
+        (Slot::Said, Lost::SaidEnough),
+        (Slot::Asked, Lost::AskedLately),
+    ] {
+        if refused(slot) {
+            return Ok(lost);
+        }
     }
     let passing = |reason: &CancellationReason| {
         matches!(reason.code(), Some("ConditionalCheckFailed" | "TransactionConflict" | "None") | None)

@@ -1,6 +1,8 @@
 //! The same story on the embedded table and on another implementation of DynamoDB, which `HUITOU_TABLE_ENDPOINT`
 //! names: every answer, every row and every account must be the same to the last byte.
 
+mod tickets;
+
 use std::fmt::Debug;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -72,6 +74,7 @@ async fn story(yard: Yard) -> Vec<String> {
     transactions(&world, &mut transcript).await;
     reads(&world, &mut transcript).await;
     settings(&world.yard.process(), &mut transcript).await;
+    tickets::tickets(&world.yard, &mut transcript).await;
     let rows = all_rows(&world).await;
     transcript.note("rows", rows);
     at_once(&world, &mut transcript).await;

@@ -17,7 +17,7 @@ use huitou::cases::tickets::Said;
 use huitou::cases::{Error, Who};
 use huitou::domain::survey::{Csat, Nps, Scores};
 use huitou::domain::tally::Figures;
-use huitou::domain::ticket::{Channel, Handling, Kind, Matter, Priority, Record, State};
+use huitou::domain::ticket::{Channel, Handling, Kind, Matter, Priority, Record, State, Subject, What};
 use huitou::table::{Freshness, Outcome, Side, StoredTicket};
 use huitou::values::{Actor, Category, LocalDay, MemberId, Note, TicketId};
 
@@ -26,7 +26,7 @@ use crate::yard::Yard;
 const SEED: u64 = 20_260_304;
 
 /// What happens to a ticket, in this order; and how many minutes pass before it.
-const LIFE: [(u64, Event); 10] = [
+const LIFE: [(u64, Event); 11] = [
     (0, Event::Opens),
     (30, Event::StaffAnswers),
     (60, Event::MemberWrites),
@@ -38,6 +38,8 @@ const LIFE: [(u64, Event); 10] = [
     (5, Event::MemberAnswers),
     (1, Event::TimePasses),
     (5, Event::MemberWritesAgain),
+    // Whoever could not be told before is by now.
+    (5, Event::TimePasses),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -152,12 +154,26 @@ impl Life {
         died
     }
 
-    /// Everything that there is in the end, apart from ids and sealed bytes.
-    async fn in_essence(&self) -> (Vec<Record>, Vec<Record>, Vec<String>, Figures) {
+    /// Everything that there is in the end, apart from ids, sealed bytes, and when the manager was told.
+    async fn in_essence(&self) -> Essence {
         let app = self.yard.process();
-        let bare =
-            |records: Vec<Record>| records.into_iter().map(|r| Record { sealed: r.sealed.map(|_| String::new()), ..r });
+        // A call whose end a process did not live to see is looked up some minutes later, so that other records come
+        // before the one about it.
+        let bare = |records: Vec<Record>| {
+            let others = records.into_iter().filter(|record| !matches!(record.what, What::ManagerTold { .. }));
+            others.map(|r| Record { number: 0, sealed: r.sealed.map(|_| String::new()), ..r })
+        };
         let (stored, records) = app.table().ticket_and_records(self.id(), Side::All).await.unwrap().unwrap();
+        let told = records.iter().filter_map(|record| match &record.what {
+            What::ManagerTold { telling, .. } => Some(format!("{telling:?}")),
+            _ => None,
+        });
+        let told = told.collect();
+        let mut notices = Vec::new();
+        for notice in records.iter().filter_map(|record| record.notice) {
+            let send = app.table().send(notice.send, Freshness::Latest).await.unwrap().unwrap().send;
+            notices.push(format!("{:?} {} {:?}", notice.about, send.standing(), send.about));
+        }
         let mut follow_ups = Vec::new();
         for id in &stored.ticket.followed_by {
             let (_, records) = app.table().ticket_and_records(*id, Side::All).await.unwrap().unwrap();
@@ -172,12 +188,27 @@ impl Life {
         for (_, line, day) in app.table().line_figures(from, until).await.unwrap() {
             day.all().for_each(|(name, by)| figures.raise(format!("{line}.{name}"), by));
         }
-        (bare(records).collect(), follow_ups, tags.iter().map(ToString::to_string).collect(), figures)
+        let tags = tags.iter().map(ToString::to_string).collect();
+        let calls = self.yard.recorder.went().iter().map(|went| went.to.clone()).collect();
+        Essence { records: bare(records).collect(), follow_ups, tags, notices, told, calls, figures }
     }
 }
 
+#[derive(Debug, PartialEq)]
+struct Essence {
+    records: Vec<Record>,
+    follow_ups: Vec<Record>,
+    tags: Vec<String>,
+    notices: Vec<String>,
+    told: Vec<String>,
+    /// Who was called by a provider.
+    calls: Vec<String>,
+    figures: Figures,
+}
+
 fn matter() -> Matter {
-    Matter { line: Some(Category::parse("鞋").unwrap()), ..Matter::new(Kind::Quality, Channel::MiniProgram) }
+    let line = Some(Category::parse("鞋").unwrap());
+    Matter { subject: Subject { line, ..Subject::default() }, ..Matter::new(Kind::Quality, Channel::MiniProgram) }
 }
 
 fn scores(csat: u8, nps: u8) -> Scores {
@@ -211,8 +242,10 @@ async fn dies_at_every_call(scores: Scores) {
 async fn a_bad_answer_comes_to_one_follow_up_wherever_the_process_dies() {
     let mut calm = Life::new(scores(1, 0)).await;
     calm.lives(None).await;
-    let (_, follow_ups, tags, figures) = calm.in_essence().await;
+    let Essence { follow_ups, tags, figures, told, calls, .. } = calm.in_essence().await;
     assert_eq!((follow_ups.len(), &tags[..]), (1, &["工单已结".to_owned()][..]));
+    // A warning, a breach and an escalation that were noticed at once, and the resolution's warning before them.
+    assert_eq!((calls.len(), told.len()), (1, 1), "{told:?}");
     assert_eq!(["opened", "csat.1", "breached.next_reply", "鞋.complaints"].map(|name| figures.get(name)), [1; 4]);
     dies_at_every_call(scores(1, 0)).await;
 }
@@ -221,7 +254,8 @@ async fn a_bad_answer_comes_to_one_follow_up_wherever_the_process_dies() {
 async fn a_solved_ticket_and_a_good_answer_come_to_one_tag_each_wherever_the_process_dies() {
     let mut calm = Life::new(scores(5, 10)).await;
     calm.lives(None).await;
-    let (_, follow_ups, tags, _) = calm.in_essence().await;
+    let Essence { follow_ups, tags, notices, .. } = calm.in_essence().await;
     assert_eq!((follow_ups.len(), &tags[..]), (0, &["工单已结", "推荐者"].map(str::to_owned)[..]));
+    assert_eq!(notices.len(), 2, "a survey and an invitation: {notices:?}");
     dies_at_every_call(scores(5, 10)).await;
 }

@@ -60,7 +60,7 @@ impl Scene {
             }
             "wecom" => {
                 let wecom = Arc::new(WeChat::wecom(settings(base_url, secret), transport));
-                Box::new(WecomMessages { wecom, line })
+                Box::new(WecomMessages { wecom, app: None, line })
             }
             "aliyun" => Box::new(AliyunSms { base_url, account, line }),
             // Text messages and mail are two products behind one gateway.

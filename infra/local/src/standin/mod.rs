@@ -99,7 +99,7 @@ impl StandIns {
             own_url: Some(own_url.to_owned()),
             edition: Some("developer".to_owned()),
             plain_pushes: true,
-            wecom: Some(Wecom { base_url: at("wecom"), company: WECHAT_APP_ID.to_owned() }),
+            wecom: Some(Wecom { base_url: at("wecom"), company: WECHAT_APP_ID.to_owned(), app: Some(1_000_002) }),
             aliyun_sms: Some(Aliyun { base_url: at("aliyun") }),
             tencent_sms: None,
             ses: Some(SesSettings {

@@ -31,6 +31,7 @@ pub(super) fn router(providers: Providers) -> Router {
         .route("/wecom/cgi-bin/externalcontact/add_msg_template", post(wecom_send))
         .route("/wecom/cgi-bin/externalcontact/get_groupmsg_task", post(wecom_task))
         .route("/wecom/cgi-bin/externalcontact/get_groupmsg_send_result", post(wecom_result))
+        .route("/wecom/cgi-bin/message/send", post(wecom_staff))
         .route("/webhook", post(webhook))
         .with_state(providers)
 }
@@ -247,6 +248,28 @@ async fn wecom_send(
     Json(json!({ "errcode": 0, "errmsg": "ok", "fail_list": [], "msgid": number.to_string() }))
 }
 
+/// A message to staff: the app that the settings name, and whoever it names.
+async fn wecom_staff(
+    State(standin): State<Providers>,
+    Query(query): Query<BTreeMap<String, String>>,
+    Json(asked): Json<Value>,
+) -> Json<Value> {
+    if !is_known(&query) {
+        return wecom_error(40014);
+    }
+    let to = text(&asked, "touser");
+    match standin.modes.fate("wecom", &to).await {
+        Fate::Busy | Fate::Limited => return wecom_error(-1),
+        Fate::Content => return wecom_error(40058),
+        Fate::Account => return wecom_error(60020),
+        Fate::Gone | Fate::Refuses => return Json(json!({ "errcode": 0, "errmsg": "ok", "invaliduser": to })),
+        Fate::Hangs => hang().await,
+        Fate::Taken => {}
+    }
+    let number = standin.outbox.note("wecom", &to, "staff", asked);
+    Json(json!({ "errcode": 0, "errmsg": "ok", "invaliduser": "", "msgid": number.to_string() }))
+}
+
 async fn wecom_task(Query(query): Query<BTreeMap<String, String>>) -> Json<Value> {
     if !is_known(&query) {
         return wecom_error(40014);
@@ -277,7 +300,7 @@ async fn webhook(State(standin): State<Providers>, headers: HeaderMap, body: Str
         return StatusCode::UNAUTHORIZED.into_response();
     }
     let asked: Value = serde_json::from_str(&body).unwrap_or_default();
-    let to = text(&asked, "member_id");
+    let to = ["member_id", "staff"].map(|name| text(&asked, name)).concat();
     match standin.modes.fate("webhook", &to).await {
         Fate::Busy | Fate::Limited => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Fate::Content => return StatusCode::UNPROCESSABLE_ENTITY.into_response(),

@@ -19,14 +19,17 @@ pub(super) fn writes(operation: &str) -> bool {
     matches!(operation, "PutItem" | "UpdateItem" | "DeleteItem" | "TransactWriteItems")
 }
 
+/// What remains to be done with the storage; the answer is JSON.
+type Write = Box<dyn FnOnce(&Storage) -> Result<String> + Send>;
+
 /// A write of items that is ready to be done.
 struct Prepared {
     token: Option<String>,
-    write: Box<dyn FnOnce(&Storage) -> Result<String> + Send>,
+    write: Write,
 }
 
 fn prepare(operation: &str, body: &[u8]) -> Result<Prepared> {
-    let write: Box<dyn FnOnce(&Storage) -> Result<String> + Send> = match operation {
+    let write: Write = match operation {
         "PutItem" => {
             let request = read(body)?;
             Box::new(|storage| json(&now(put_item::execute(storage, request))?))

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::flaw::Flaw;
 use crate::domain::traits::Channel;
-use crate::values::{Code, Fen, Invalid, TemplateId};
+use crate::values::{Code, Fen, Invalid, TemplateId, TicketId};
 
 pub use email::Email;
 pub use sms::{Sms, parts, units};
@@ -27,6 +27,8 @@ const NAME_ROOM: usize = 8;
 const TIER_ROOM: usize = 5;
 /// Room for a number of points: no balance has more digits.
 const POINTS_ROOM: usize = 13;
+/// Room for an invite code: all have eight letters and digits.
+const INVITE_ROOM: usize = 8;
 /// Room for a link of ours: see [`Link::OURS`].
 const LINK_ROOM: usize = Link::OURS;
 /// The most bytes of a WeCom text (developer.work.weixin.qq.com, path/92135).
@@ -99,6 +101,15 @@ impl Link {
         let plain = text.len() <= 500 && text.bytes().all(|b| b.is_ascii_graphic() && !br#"\"<>^`{|}"#.contains(&b));
         let uri = text.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| host.contains('.')));
         if plain && uri && !host.contains('@') { Ok(Self(text.to_owned())) } else { Err(WANTED) }
+    }
+
+    /// The address with one more parameter, whose value has to stand as it is; none when that is no address.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Option<Self> {
+        let (page, place) = self.0.split_once('#').map_or((self.as_str(), ""), |(page, place)| (page, place));
+        let joint = if page.contains('?') { '&' } else { '?' };
+        let place = if place.is_empty() { String::new() } else { format!("#{place}") };
+        Self::parse(&format!("{page}{joint}{name}={value}{place}")).ok()
     }
 
     /// The address.
@@ -216,6 +227,13 @@ pub enum Rendered {
         /// The fields.
         fields: Vec<(Code, String)>,
     },
+    /// A message to staff, by WeCom or the webhook.
+    Staff {
+        /// What it is about.
+        topic: Code,
+        /// As staff read it.
+        text: String,
+    },
 }
 
 impl Rendered {
@@ -225,7 +243,7 @@ impl Rendered {
         let lines = |parts: Vec<&str>| parts.join("\n");
         match self {
             Self::Subscribe { data, .. } => lines(data.iter().map(|(_, value)| value.as_str()).collect()),
-            Self::Wecom { text } => text.clone(),
+            Self::Wecom { text } | Self::Staff { text, .. } => text.clone(),
             Self::Sms { sign, text, .. } => format!("【{sign}】{text}"),
             Self::Email { subject, text, .. } => format!("{subject}\n{text}"),
             Self::Webhook { fields, .. } => lines(fields.iter().map(|(_, value)| value.as_str()).collect()),
@@ -241,7 +259,18 @@ impl Rendered {
             Self::Sms { sign, text, .. } => prices.of(Channel::Sms, parts(units(sign, text))),
             Self::Email { .. } => prices.of(Channel::Email, 1),
             Self::Webhook { .. } => prices.of(Channel::Webhook, 1),
+            Self::Staff { .. } => Fen::ZERO,
         }
+    }
+
+    /// The same about a ticket: the page of the mini program that it opens is told which.
+    #[must_use]
+    pub fn about(mut self, ticket: TicketId) -> Self {
+        if let Self::Subscribe { page: Some(page), .. } = &mut self {
+            let joint = if page.contains('?') { '&' } else { '?' };
+            *page = format!("{page}{joint}ticket={ticket}");
+        }
+        self
     }
 }
 
@@ -401,6 +430,7 @@ fn widest(coupon: Option<&str>) -> impl Fn(Placeholder) -> Option<String> {
         Placeholder::ExpiresOn | Placeholder::OfferUntil => Some("2026年12月31日".to_owned()),
         Placeholder::Link | Placeholder::Unsubscribe => Some("x".repeat(LINK_ROOM)),
         Placeholder::Coupon => coupon.clone(),
+        Placeholder::Invite => Some("X".repeat(INVITE_ROOM)),
     }
 }
 

@@ -106,6 +106,8 @@ pub struct Conditions<'a> {
     pub room: Room,
     /// Circuits that are not closed.
     pub circuits: &'a [(Channel, Circuit)],
+    /// Whether it keeps to the hours of marketing without being any: a question may wait for the morning.
+    pub keeps_hours: bool,
     /// The time.
     pub now: Moment,
 }
@@ -164,7 +166,7 @@ pub fn judge(send: &Send, member: Option<&Facing<'_>>, conditions: &Conditions<'
 }
 
 fn ask(channel: Channel, send: &Send, member: &Facing<'_>, conditions: &Conditions<'_>) -> Said {
-    let Conditions { definition, limits, room, circuits, now } = *conditions;
+    let Conditions { definition, limits, room, circuits, keeps_hours, now } = *conditions;
     let marketing = definition.purpose == Purpose::Marketing;
     if let Some((_, bar)) = member.bars.iter().find(|(barred, _)| marketing && *barred == channel) {
         return Said::No(match bar {
@@ -179,7 +181,7 @@ fn ask(channel: Channel, send: &Send, member: &Facing<'_>, conditions: &Conditio
         return Said::No(Gate::Suppressed);
     }
     let opens = limits.hours.next_open(now);
-    if marketing && opens > now {
+    if (marketing || keeps_hours) && opens > now {
         return Said::Wait(opens, Wait::QuietHours);
     }
     if marketing && member.reach.capped(&limits.caps, channel, now.day()).is_some() {

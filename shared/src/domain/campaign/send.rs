@@ -19,7 +19,7 @@ use super::counts::{Count, Counts};
 use super::gates::Gate;
 use super::outcome::Failure;
 use crate::domain::traits::Channel;
-use crate::values::{CampaignId, Code, Fen, MemberId, MessageId, Moment, RowKey, SendId, TemplateId};
+use crate::values::{CampaignId, Code, Fen, MemberId, MessageId, Moment, RowKey, SendId, TemplateId, TicketId};
 
 /// How long a claim counts: longer than a process takes to call a provider and to write what came of it.
 pub const LEASE: Duration = Duration::from_mins(5);
@@ -219,6 +219,8 @@ pub struct Send {
     pub since: Moment,
     /// What became of it afterwards.
     pub answers: Answers,
+    /// The ticket that it is about, for a notice of the desk.
+    pub about: Option<TicketId>,
 }
 
 /// The id of a campaign's copy for a member.
@@ -252,6 +254,7 @@ impl Send {
             state: State::Held { until: now, why: Wait::Delay },
             since: now,
             answers: Answers::default(),
+            about: None,
         }
     }
 
@@ -304,6 +307,12 @@ impl Send {
     #[must_use]
     pub const fn is_parked(&self) -> bool {
         matches!(self.state, State::Held { why: Wait::Paused, .. })
+    }
+
+    /// Where it stands, as counts name it.
+    #[must_use]
+    pub fn standing(&self) -> String {
+        self.counted().map_or_else(|| "claimed".to_owned(), |count| count.what)
     }
 
     /// What counts it where it stands; nothing while somebody is calling the provider.

@@ -6,6 +6,8 @@ use super::Ticket;
 use super::matter::{Kind, Priority};
 use super::record::Record;
 use super::state::{Ending, State};
+use crate::domain::campaign::send::Send;
+use crate::domain::notice::Notice;
 use crate::domain::survey::Scores;
 use crate::domain::tally::Tally;
 use crate::values::{Actor, Code, Reason, TicketId};
@@ -69,6 +71,10 @@ pub struct Step {
     pub tallies: Vec<Tally>,
     /// The member is to be asked how it was, unless they were asked within this time; the ticket holds the survey.
     pub asks: Option<Duration>,
+    /// Notices that are sent to the member.
+    pub sends: Vec<Send>,
+    /// By how many the member's open tickets change: 1, 0 or -1.
+    pub opens: i8,
 }
 
 impl Step {
@@ -86,6 +92,10 @@ impl Step {
         self.ticket.survey.clone_from(&before.survey);
         self.tallies.retain(|tally| *tally != Tally::Surveyed);
         self.asks = None;
+        self.sends.clear();
+        for record in &mut self.records {
+            record.notice = record.notice.filter(|notice| notice.about != Notice::Survey);
+        }
         self
     }
 }

@@ -1,5 +1,7 @@
 //! What a ticket is about.
 
+use serde::{Deserialize, Serialize};
+
 use crate::values::{Category, Code, ForeignId, Sku, Source, TicketId};
 
 written! {
@@ -69,6 +71,19 @@ written! {
     }
 }
 
+/// What a matter is about, beside its type.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The order.
+    pub order: Option<(Source, ForeignId)>,
+    /// The product.
+    pub sku: Option<Sku>,
+    /// The product's line.
+    pub line: Option<Category>,
+    /// Why something is sent back: a code of the settings.
+    pub return_reason: Option<Code>,
+}
+
 /// What a ticket is about, as whoever opens it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matter {
@@ -78,14 +93,8 @@ pub struct Matter {
     pub channel: Channel,
     /// How urgent it is; as the settings say for its type when left out.
     pub priority: Option<Priority>,
-    /// The order.
-    pub order: Option<(Source, ForeignId)>,
-    /// The product.
-    pub sku: Option<Sku>,
-    /// The product's line.
-    pub line: Option<Category>,
-    /// Why something is sent back: a code of the settings.
-    pub return_reason: Option<Code>,
+    /// What it is about beside that.
+    pub subject: Subject,
     /// The ticket that this one follows up; the member does not see it then.
     pub follows: Option<TicketId>,
     /// Whether answers were looked up before, and did not help.
@@ -95,17 +104,7 @@ pub struct Matter {
 impl Matter {
     /// A matter of which nothing but its type is known.
     #[must_use]
-    pub const fn new(kind: Kind, channel: Channel) -> Self {
-        Self {
-            kind,
-            channel,
-            priority: None,
-            order: None,
-            sku: None,
-            line: None,
-            return_reason: None,
-            follows: None,
-            handed_over: false,
-        }
+    pub fn new(kind: Kind, channel: Channel) -> Self {
+        Self { kind, channel, priority: None, subject: Subject::default(), follows: None, handed_over: false }
     }
 }

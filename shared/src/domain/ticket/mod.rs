@@ -12,7 +12,7 @@ use super::refusal::Refusal;
 use super::sla::{ClockName, SlaClock};
 use super::survey::Survey;
 use super::tally::Tally;
-use crate::values::{Actor, Category, Code, ForeignId, MemberId, Moment, Sku, Source, TicketId};
+use crate::values::{Actor, Code, MemberId, Moment, TicketId};
 
 /// An enum whose values are written as one word each, the same stored, in the API and in sentences.
 macro_rules! written {
@@ -49,14 +49,16 @@ mod act;
 mod matter;
 mod record;
 mod state;
+mod telling;
 #[cfg(test)]
 mod tests;
 mod work;
 
 pub use act::{Act, Handling, Step};
-pub use matter::{Channel, Kind, Matter, Priority};
+pub use matter::{Channel, Kind, Matter, Priority, Subject};
 pub use record::{Record, What};
 pub use state::{Ending, State};
+pub use telling::{Call, Heard, Telling, Untold};
 use work::Work;
 
 /// The most messages of one ticket, and the most notes: all of them fit into one read.
@@ -91,14 +93,8 @@ pub struct Ticket {
     pub assignee: Option<Actor>,
     /// When it was escalated.
     pub escalated_at: Option<Moment>,
-    /// The order.
-    pub order: Option<(Source, ForeignId)>,
-    /// The product.
-    pub sku: Option<Sku>,
-    /// The product's line.
-    pub line: Option<Category>,
-    /// Why something is sent back.
-    pub return_reason: Option<Code>,
+    /// What it is about beside its type.
+    pub subject: Subject,
     /// Records so far.
     pub records: u32,
     /// Messages so far.
@@ -131,6 +127,8 @@ pub struct Ticket {
     pub followed_by: Vec<TicketId>,
     /// Duplicates that were merged into this one.
     pub duplicates: Vec<TicketId>,
+    /// Alarms of which the manager still is to be told.
+    pub untold: Vec<Untold>,
 }
 
 impl Ticket {
@@ -143,7 +141,7 @@ impl Ticket {
         desk: &Desk,
         now: Moment,
     ) -> Result<Step, Refusal> {
-        if matter.return_reason.as_ref().is_some_and(|reason| !desk.has_return_reason(reason)) {
+        if matter.subject.return_reason.as_ref().is_some_and(|reason| !desk.has_return_reason(reason)) {
             return Err(Refusal::UnknownReturnReason);
         }
         let (routed, usual) = desk.route(matter.kind);
@@ -164,10 +162,7 @@ impl Ticket {
             state: State::New,
             assignee: None,
             escalated_at: None,
-            order: matter.order,
-            sku: matter.sku,
-            line: matter.line,
-            return_reason: matter.return_reason,
+            subject: matter.subject,
             records: 0,
             messages: 0,
             notes: 0,
@@ -184,13 +179,14 @@ impl Ticket {
             follows: matter.follows,
             followed_by: Vec::new(),
             duplicates: Vec::new(),
+            untold: Vec::new(),
         };
         let mut work = Work::on(&ticket, desk, now);
         work.step.tallies.push(Tally::Opened(matter.kind, hour_of(now)));
         work.step.tallies.extend(matter.handed_over.then_some(Tally::HandedOver));
-        work.step.tallies.extend(ticket.return_reason.map(Tally::Returned));
+        work.step.tallies.extend(ticket.subject.return_reason.map(Tally::Returned));
         work.record(What::Opened, by, None);
-        Ok(work.step)
+        Ok(work.done(false))
     }
 
     /// What an act does, time having caught up before it.
@@ -198,7 +194,7 @@ impl Ticket {
         let mut work = Work::on(self, desk, now);
         work.catch_up(own);
         work.perform(act, by)?;
-        Ok(work.step)
+        Ok(work.done(self.state.is_active()))
     }
 
     /// What time alone has done by now; none when it has done nothing.
@@ -206,7 +202,7 @@ impl Ticket {
     pub fn pass_time(&self, desk: &Desk, own: &Actor, now: Moment) -> Option<Step> {
         let mut work = Work::on(self, desk, now);
         work.catch_up(own);
-        Some(work.step).filter(|step| !step.records.is_empty())
+        Some(work.done(self.state.is_active())).filter(|step| !step.records.is_empty())
     }
 
     /// What is left when the member is erased: what the boards count, closed, with nothing to be done about it.
@@ -223,19 +219,21 @@ impl Ticket {
             closed,
             reopen_until: None,
             survey: None,
+            untold: Vec::new(),
             first_reply,
             resolution,
             ..self.clone()
         }
     }
 
-    /// When it has to be looked at again if nothing happens: a clock fires, it closes by itself, or an advocate waits
-    /// for the tag.
+    /// When it has to be looked at again if nothing happens: a clock fires, it closes by itself, an advocate waits for
+    /// the tag, or the manager is to be told of something.
     #[must_use]
     pub fn due_at(&self) -> Option<Moment> {
         let clocks = self.clocks().filter_map(|(_, clock)| clock.next());
         let tag = self.survey.as_ref().filter(|survey| survey.tag_pending).and(Some(self.changed_at));
-        clocks.chain(self.closes_at).chain(tag).min()
+        let untold = self.untold.iter().map(|untold| untold.at);
+        clocks.chain(self.closes_at).chain(tag).chain(untold).min()
     }
 
     /// When the first of its clocks that count now runs out, or ran out.

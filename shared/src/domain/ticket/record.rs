@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::matter::{Kind, Priority};
 use super::state::State;
+use super::telling::Telling;
 use crate::domain::attachment::Attachment;
+use crate::domain::notice::Noticed;
 use crate::domain::sla::Fired;
 use crate::domain::survey::Scores;
 use crate::values::{Actor, Code, Moment, Reason, TicketId};
@@ -49,6 +51,13 @@ pub enum What {
     AdvocateTagged(bool),
     /// Time passed: clocks fired, or it closed by itself.
     TimePassed,
+    /// The manager was told of what clocks had fired, or could not be.
+    ManagerTold {
+        /// The record of what they had fired.
+        of: u32,
+        /// How it went.
+        telling: Telling,
+    },
 }
 
 impl What {
@@ -65,7 +74,8 @@ impl What {
             | Self::Answered(_)
             | Self::FollowedBy(_)
             | Self::AdvocateTagged(_)
-            | Self::TimePassed => false,
+            | Self::TimePassed
+            | Self::ManagerTold { .. } => false,
         }
     }
 }
@@ -87,6 +97,9 @@ pub struct Record {
     /// What clocks fired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fired: Vec<Fired>,
+    /// What the member is sent because of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Noticed>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Reason>,

@@ -132,6 +132,86 @@ fn a_full_ticket_takes_no_more_and_time_goes_on() {
     assert!(ticket.pass_time(&desk(), &actor("huitou"), at("2026-03-09T10:00")).is_some());
 }
 
+/// The manager is told of everything that is due; what is recorded.
+fn tells(ticket: &mut Ticket, now: Moment) -> Vec<Step> {
+    let mut steps = Vec::new();
+    while let Some(Call::Calls(untold)) = ticket.to_tell(now) {
+        let calling = ticket.calling(untold.record, now);
+        let heard = Heard::Over(Telling::Told);
+        let step = calling.heard(untold.record, heard, &desk(), &actor("huitou"), now).unwrap();
+        *ticket = step.ticket.clone();
+        steps.push(step);
+    }
+    steps
+}
+
+/// A ticket whose first warning has been noticed, and when that was.
+fn a_warned_ticket() -> (Ticket, Moment) {
+    let now = at("2026-03-02T14:00");
+    let ticket = opened(Kind::Quality, at("2026-03-02T10:00"));
+    (ticket.pass_time(&desk(), &actor("huitou"), now).unwrap().ticket, now)
+}
+
+#[test]
+fn a_manager_is_called_by_one_at_a_time_and_the_records_are_asked_before_anybody_calls_again() {
+    let (ticket, now) = a_warned_ticket();
+    let Some(Call::Calls(untold)) = ticket.to_tell(now) else { panic!("{ticket:?}") };
+    assert_eq!((untold.record, untold.fired.len()), (2, 1));
+    let calling = ticket.calling(2, now);
+    assert_eq!(calling.to_tell(now), None, "somebody is calling");
+    let over = calling.due_at().unwrap();
+    assert_eq!(over, now.plus(Duration::from_mins(5)));
+    assert!(matches!(calling.to_tell(over), Some(Call::LooksUp(_))));
+    let heard = |heard: Heard, at| calling.heard(2, heard, &desk(), &actor("huitou"), at);
+    assert_eq!(heard(Heard::Nothing, now), None, "the claim says when to look");
+    let again = heard(Heard::NotSent(Duration::ZERO), over).unwrap();
+    assert_eq!((again.records.len(), again.ticket.to_tell(over)), (0, None));
+    assert!(matches!(again.ticket.to_tell(over.plus(Duration::from_mins(1))), Some(Call::Calls(_))));
+    let told = heard(Heard::Over(Telling::Told), over).unwrap();
+    assert_eq!(told.records[0].what, What::ManagerTold { of: 2, telling: Telling::Told });
+    assert_eq!(told.ticket.heard(2, Heard::Over(Telling::Told), &desk(), &actor("huitou"), over), None, "once");
+}
+
+#[test]
+fn a_provider_that_fails_for_hours_is_given_up_and_that_is_recorded() {
+    let (mut ticket, mut now) = a_warned_ticket();
+    for _ in 0..20 {
+        let Some(untold) = ticket.untold.first() else { break };
+        now = untold.at;
+        ticket = ticket.calling(2, now);
+        ticket = ticket.heard(2, Heard::NotSent(Duration::ZERO), &desk(), &actor("huitou"), now).unwrap().ticket;
+    }
+    assert_eq!(ticket.untold, []);
+    assert_eq!(now.since(at("2026-03-02T14:00")), Duration::from_mins(127), "1, 2, 4 ... 64 minutes");
+}
+
+#[test]
+fn nobody_is_told_of_alarms_that_the_settings_do_not_name() {
+    let ticket = opened(Kind::Quality, at("2026-03-02T10:00"));
+    let mut desk = desk();
+    if let Some(manager) = &mut desk.notices.manager {
+        manager.alarms = vec![crate::domain::sla::Alarm::Breach];
+    }
+    let warned = ticket.pass_time(&desk, &actor("huitou"), at("2026-03-02T14:00")).unwrap().ticket;
+    assert_eq!(warned.untold, []);
+    let late = warned.pass_time(&desk, &actor("huitou"), at("2026-03-02T15:00")).unwrap().ticket;
+    assert_eq!(late.untold.len(), 1);
+    desk.notices.manager = None;
+    assert_eq!(warned.pass_time(&desk, &actor("huitou"), at("2026-03-02T15:00")).unwrap().ticket.untold, []);
+}
+
+#[test]
+fn a_closing_that_asks_sends_a_survey_and_one_that_may_not_ask_sends_nothing() {
+    let ticket = opened(Kind::Quality, at("2026-03-02T10:00"));
+    let closed = act(&ticket, Act::MemberCloses, at("2026-03-02T11:00")).unwrap();
+    let notice = closed.records[0].notice.unwrap();
+    assert_eq!((closed.sends.len(), closed.sends[0].id, closed.sends[0].about), (1, notice.send, Some(ticket.id)));
+    let quiet = closed.without_survey(&ticket);
+    assert_eq!((quiet.sends.len(), quiet.records[0].notice), (0, None));
+    let spam = Act::StaffHandles(Handling { spam: true, ..Handling::default() });
+    assert_eq!(act(&ticket, spam, at("2026-03-02T11:00")).unwrap().sends, []);
+}
+
 /// Anything that a member, staff or the desk may try.
 fn any_act() -> impl Strategy<Value = Act> {
     let state = || proptest::sample::select(State::ALL.to_vec());
@@ -178,6 +258,7 @@ fn assert_sound(ticket: &Ticket, now: Moment) -> Result<(), TestCaseError> {
     // A shorter time may make something due at once; one look at the clocks leaves nothing due.
     let looked_at = ticket.pass_time(&desk(), &actor("huitou"), now).map_or(ticket.clone(), |step| step.ticket);
     let pending = ticket.survey.as_ref().is_some_and(|survey| survey.tag_pending);
+    let pending = pending || looked_at.to_tell(now).is_some();
     prop_assert!(pending || looked_at.due_at().is_none_or(|due| due > now));
     Ok(())
 }
@@ -191,6 +272,7 @@ proptest! {
         let mut now = at("2026-03-02T10:00");
         let mut ticket = opened(Kind::Quality, now);
         let (mut state, mut fired, mut worked) = (State::New, BTreeMap::new(), Duration::ZERO);
+        let (mut open, mut told) = (1, BTreeMap::new());
         for (what, minutes, ticks) in acts {
             let before = ticket.clone();
             let later = now.plus(Duration::from_mins(minutes));
@@ -212,6 +294,13 @@ proptest! {
                 steps.push(step);
                 assert_sound(&ticket, now)?;
             }
+            if ticks {
+                let telling = tells(&mut ticket, now);
+                prop_assert!(ticket.to_tell(now).is_none());
+                steps.extend(telling);
+            }
+            open += steps.iter().map(|step| step.opens).sum::<i8>();
+            prop_assert_eq!(open == 1, ticket.state.is_active());
             let mut number = before.records;
             for record in steps.iter().flat_map(|step| &step.records) {
                 number += 1;
@@ -220,6 +309,9 @@ proptest! {
                     prop_assert_eq!(from, state, "no transition goes unrecorded");
                     prop_assert!(from.may_become(to), "{} to {}", from, to);
                     state = to;
+                }
+                if let What::ManagerTold { of, .. } = record.what {
+                    *told.entry(of).or_insert(0) += 1;
                 }
                 for event in record.fired.iter().filter(|event| event.clock != ClockName::NextReply) {
                     *fired.entry((event.clock, event.alarm)).or_insert(0) += 1;
@@ -230,6 +322,41 @@ proptest! {
             prop_assert_eq!(ticket.resolution.used(&desk.calendar, now), worked, "waiting and rest do not count");
         }
         prop_assert!(fired.values().all(|times| *times == 1), "{:?}", fired);
+        prop_assert!(told.values().all(|times| *times == 1), "{:?}", told);
+    }
+
+    /// Staff and the member read, decide and write on condition of the version that they have read; who was slower
+    /// reads again.
+    #[test]
+    fn what_staff_and_the_member_do_at_once_comes_to_the_same_as_one_after_the_other(
+        turns in proptest::collection::vec((0_usize..3, any_act()), 1..80),
+    ) {
+        let (desk, own) = (desk(), actor("huitou"));
+        let first = opened(Kind::Quality, at("2026-03-02T10:00"));
+        let (mut stored, mut version) = (first.clone(), 1);
+        let mut seen: [Option<(Ticket, u32, Act)>; 3] = [None, None, None];
+        let (mut done, mut records) = (Vec::new(), 1);
+        for (minute, (who, act)) in turns.into_iter().enumerate() {
+            let now = at("2026-03-02T10:00").plus(Duration::from_mins(minute as u64 * 30));
+            let by = actor(["member", "agent:li", "agent:wang"][who]);
+            match seen[who].take() {
+                None => seen[who] = Some((stored.clone(), version, act)),
+                Some((_, read, act)) if read != version => seen[who] = Some((stored.clone(), version, act)),
+                Some((ticket, _, act)) => {
+                    let Ok(step) = ticket.act(act.clone(), by.clone(), &desk, &own, now) else { continue };
+                    for record in &step.records {
+                        records += 1;
+                        prop_assert_eq!(record.number, records, "no record is lost or doubled");
+                    }
+                    (stored, version) = (step.ticket, version + 1);
+                    done.push((act, by, now));
+                }
+            }
+        }
+        let replayed = done.into_iter().fold(first, |ticket, (act, by, now)| {
+            ticket.act(act, by, &desk, &own, now).unwrap().ticket
+        });
+        prop_assert_eq!(replayed, stored);
     }
 
     #[test]
@@ -239,6 +366,7 @@ proptest! {
         for (what, minutes) in acts {
             now = now.plus(Duration::from_mins(minutes));
             ticket = act(&ticket, what, now).map_or(ticket, |step| step.ticket);
+            let _ = tells(&mut ticket, now);
         }
         let bytes = postcard::to_stdvec(&ticket).unwrap();
         prop_assert_eq!(postcard::from_bytes::<Ticket>(&bytes).unwrap(), ticket);

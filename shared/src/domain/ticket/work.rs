@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::act::{Act, Handling, Step};
 use super::record::{Record, What};
 use super::state::{Ending, State};
+use super::telling::Untold;
 use super::{MOST_RECORDS, MOST_TEXTS, Ticket};
 use crate::domain::desk::Desk;
+use crate::domain::notice::{Notice, Noticed};
 use crate::domain::refusal::Refusal;
 use crate::domain::sla::{Alarm, ClockName, Fired, SlaClock};
 use crate::domain::survey::{Consequence, Scores, Survey};
@@ -24,12 +26,32 @@ pub(super) struct Work<'a> {
     now: Moment,
     moved: Option<(State, State)>,
     fired: Vec<Fired>,
+    noticed: Option<Noticed>,
 }
 
 impl<'a> Work<'a> {
     pub(super) fn on(ticket: &Ticket, desk: &'a Desk, now: Moment) -> Self {
-        let step = Step { ticket: ticket.clone(), records: Vec::new(), tallies: Vec::new(), asks: None };
-        Self { step, desk, now, moved: None, fired: Vec::new() }
+        let step = Step {
+            ticket: ticket.clone(),
+            records: Vec::new(),
+            tallies: Vec::new(),
+            asks: None,
+            sends: Vec::new(),
+            opens: 0,
+        };
+        Self { step, desk, now, moved: None, fired: Vec::new(), noticed: None }
+    }
+
+    /// What has come of it, for a ticket that was open before or was not.
+    pub(super) fn done(mut self, was_open: bool) -> Step {
+        let ticket = &self.step.ticket;
+        self.step.opens = match (was_open, ticket.state.is_active()) {
+            _ if ticket.is_internal() => 0,
+            (false, true) => 1,
+            (true, false) => -1,
+            (true, true) | (false, false) => 0,
+        };
+        self.step
     }
 
     fn ticket(&mut self) -> &mut Ticket {
@@ -39,6 +61,7 @@ impl<'a> Work<'a> {
     /// Writes down what has happened since the last record.
     pub(super) fn record(&mut self, what: What, by: Actor, why: Option<Reason>) {
         let (moved, fired, at) = (self.moved.take(), std::mem::take(&mut self.fired), self.now);
+        let notice = self.noticed.take();
         let ticket = self.ticket();
         ticket.records += 1;
         ticket.changed_at = at;
@@ -55,6 +78,7 @@ impl<'a> Work<'a> {
             what,
             moved,
             fired,
+            notice,
             why,
             sealed: None,
             attachments: Vec::new(),
@@ -87,7 +111,28 @@ impl<'a> Work<'a> {
         }
         if self.moved.is_some() || !self.fired.is_empty() {
             self.record(What::TimePassed, own.clone(), None);
+            self.is_to_be_told();
         }
+    }
+
+    /// The manager is to be told of what clocks have just fired, as far as the settings say so.
+    fn is_to_be_told(&mut self) {
+        let Some(manager) = &self.desk.notices.manager else { return };
+        let Some(record) = self.step.records.last() else { return };
+        let told_of = |fired: &&Fired| manager.alarms.contains(&fired.alarm);
+        let (number, fired) = (record.number, record.fired.iter().filter(told_of).copied().collect::<Vec<_>>());
+        if !fired.is_empty() {
+            let untold = Untold::new(number, fired, self.now);
+            self.ticket().untold.push(untold);
+        }
+    }
+
+    /// Sends the member a notice, if the settings have one.
+    fn sends(&mut self, about: Notice) {
+        let worded = self.desk.notices.wording(about).is_some();
+        let send = worded.then(|| about.copy(&self.step.ticket, self.now)).flatten();
+        self.noticed = send.as_ref().map(|send| Noticed { about, send: send.id });
+        self.step.sends.extend(send);
     }
 
     pub(super) fn perform(&mut self, act: Act, by: Actor) -> Result<(), Refusal> {
@@ -272,6 +317,7 @@ impl<'a> Work<'a> {
     fn tagged(&mut self, done: bool) -> Result<What, Refusal> {
         let survey = self.step.ticket.survey.as_mut().filter(|survey| survey.tag_pending);
         survey.ok_or(Refusal::Nothing)?.tag_pending = false;
+        self.sends(Notice::Invitation);
         Ok(What::AdvocateTagged(done))
     }
 
@@ -339,6 +385,7 @@ impl<'a> Work<'a> {
         });
         self.step.tallies.push(Tally::Surveyed);
         self.step.asks = Some(days(settings.pause_days));
+        self.sends(Notice::Survey);
     }
 
     /// Stands in another state from now on, with the clocks that count there.

@@ -29,6 +29,16 @@ struct Route {
 }
 
 impl Route {
+    fn new(token: String, method: &'static str, path: &str, good: Value) -> Self {
+        let (path, full) = (path.to_owned(), good.clone());
+        Self { method, path, token, tag: None, good, full, optional: &[], numbers: &[], zero: &[], batch: None }
+    }
+
+    /// Building on the first version, where it saves something.
+    fn tagged(self) -> Self {
+        Self { tag: (self.method == "PUT").then(|| "\"1\"".to_owned()), ..self }
+    }
+
     fn call(&self, house: &House) -> Call {
         let call = house.call(self.method, &self.path).token(&self.token).key(&house.a_key());
         match &self.tag {
@@ -72,19 +82,15 @@ impl Route {
     }
 }
 
+/// The token of somebody with this role; a member is Anna.
+fn token_of(house: &House, anna: &Member, role: &str) -> String {
+    house.token(role, (role == "member").then_some(anna.id.as_str()))
+}
+
 #[expect(clippy::too_many_lines, reason = "one entry per route")]
 fn routes(house: &House, anna: &Member, sale: &Value, hold: &Value, program: (Value, String)) -> Vec<Route> {
-    let route = |role: &str, method: &'static str, path: &str, good: Value| Route {
-        method,
-        path: path.to_owned(),
-        token: house.token(role, (role == "member").then_some(anna.id.as_str())),
-        tag: None,
-        full: good.clone(),
-        good,
-        optional: &[],
-        numbers: &[],
-        zero: &[],
-        batch: None,
+    let route = |role: &str, method: &'static str, path: &str, good: Value| {
+        Route::new(token_of(house, anna, role), method, path, good)
     };
     let customer = json!({ "member_id": anna.id });
     let mut paid = order("BAD-1", &customer, &house.now(), 10_00);
@@ -215,17 +221,8 @@ fn routes(house: &House, anna: &Member, sale: &Value, hold: &Value, program: (Va
 
 /// The routes about privacy and children that take a body.
 async fn routes_of_privacy(house: &House, anna: &Member) -> Vec<Route> {
-    let route = |role: &str, method: &'static str, path: &str, good: Value| Route {
-        method,
-        path: path.to_owned(),
-        token: house.token(role, (role == "member").then_some(anna.id.as_str())),
-        tag: None,
-        full: good.clone(),
-        good,
-        optional: &[],
-        numbers: &[],
-        zero: &[],
-        batch: None,
+    let route = |role: &str, method: &'static str, path: &str, good: Value| {
+        Route::new(token_of(house, anna, role), method, path, good)
     };
     let policy = house.as_manager("GET", "/v1/privacy-policy").send().await.expect(200)["policy"].clone();
     let statement = &policy["statements"][0];
@@ -294,17 +291,8 @@ async fn routes_of_privacy(house: &House, anna: &Member) -> Vec<Route> {
 
 /// The routes of tickets that take a body.
 async fn routes_of_tickets(house: &House, anna: &Member) -> Vec<Route> {
-    let route = |role: &str, method: &'static str, path: &str, good: Value| Route {
-        method,
-        path: path.to_owned(),
-        token: house.token(role, (role == "member").then_some(anna.id.as_str())),
-        tag: (method == "PUT").then(|| "\"1\"".to_owned()),
-        full: good.clone(),
-        good,
-        optional: &[],
-        numbers: &[],
-        zero: &[],
-        batch: None,
+    let route = |role: &str, method: &'static str, path: &str, good: Value| {
+        Route::new(token_of(house, anna, role), method, path, good).tagged()
     };
     let asked = json!({ "member_id": anna.id, "type": "quality", "text": "开胶" });
     let ticket = house.as_role("agent", "POST", "/v1/tickets").key(&house.a_key()).json(&asked).send().await;
@@ -319,8 +307,8 @@ async fn routes_of_tickets(house: &House, anna: &Member) -> Vec<Route> {
     let at = |rest: &str| format!("/v1/tickets/{ticket}{rest}");
     vec![
         Route {
-            optional: &["faq", "closed_tag"],
-            full: with_every_shift(&desk),
+            optional: &["faq", "closed_tag", "limits", "notices"],
+            full: with_every_shift_and_channel(&desk),
             ..route("manager", "PUT", "/v1/desk", desk)
         },
         Route { full: about(own.clone()), ..route("member", "POST", "/v1/me/tickets", own) },
@@ -339,17 +327,8 @@ async fn routes_of_tickets(house: &House, anna: &Member) -> Vec<Route> {
 
 /// The routes of campaigns that take a body.
 async fn routes_of_campaigns(house: &House) -> Vec<Route> {
-    let route = |role: &str, method: &'static str, path: &str, good: Value| Route {
-        method,
-        path: path.to_owned(),
-        token: house.token(role, None),
-        tag: (method == "PUT").then(|| "\"1\"".to_owned()),
-        full: good.clone(),
-        good,
-        optional: &[],
-        numbers: &[],
-        zero: &[],
-        batch: None,
+    let route = |role: &str, method: &'static str, path: &str, good: Value| {
+        Route::new(house.token(role, None), method, path, good).tagged()
     };
     let campaign = json!({
         "name": "唤醒", "scene": "dormant_wake_up", "purpose": "marketing", "audience": { "segment": "dormant" },
@@ -391,12 +370,17 @@ async fn routes_of_campaigns(house: &House) -> Vec<Route> {
     ]
 }
 
-/// The desk's settings, open on every day of the week.
-fn with_every_shift(desk: &Value) -> Value {
+/// The desk's settings, open on every day of the week, with notices on every channel.
+fn with_every_shift_and_channel(desk: &Value) -> Value {
     let mut desk = desk.clone();
     let shifts = desk["calendar"]["week"]["monday"].clone();
     desk["calendar"]["week"]["saturday"] = shifts.clone();
     desk["calendar"]["week"]["sunday"] = shifts;
+    for notice in ["survey", "invitation"] {
+        let content = &mut desk["notices"][notice]["content"];
+        content["subscribe"] = json!({ "template": "t1", "page": "pages/tickets", "data": { "thing1": "请评价" } });
+        content["sms"] = json!({ "sign": "回头客", "template": "SMS_1", "text": "请评价{link}，拒收请回复R" });
+    }
     desk
 }
 

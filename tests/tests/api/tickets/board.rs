@@ -1,8 +1,10 @@
 //! Settings of the desk, and the board.
 
+use huitou::values::Moment;
 use serde_json::{Value, json};
+use tests::a_house_at;
 
-use super::doings::{a_house_with_anna, closes, opens, queue, writes_to_member};
+use super::doings::{a_house_with_anna, changes_desk, closes, opens, queue, writes_to_member};
 
 #[tokio::test]
 async fn settings_of_the_desk_are_saved_as_the_next_version_or_refused_with_every_flaw() {
@@ -57,4 +59,52 @@ async fn the_board_counts_what_came_in_and_how_it_went() {
     let empty =
         house.as_manager("GET", "/v1/reports/tickets?from=2026-03-03&until=2026-03-03").send().await.expect(200);
     assert_eq!((&empty["opened"], &empty["first_reply"]["mean_minutes"]), (&json!(0), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_product_line_of_which_far_more_than_usual_complain_is_an_alert_and_a_busy_day_is_none() {
+    let house = a_house_at("2026-02-10T10:00:00+08:00").await;
+    let anna = house.signs_up("anna", &json!({})).await;
+    house.host.scheduler.rest(true);
+    // Thirty complaints in the four weeks before, three of them about coats; then twenty, ten of them about coats.
+    for (day, coats, shoes) in [("2026-02-10", 3, 27), ("2026-03-02", 10, 10)] {
+        house.host.clock.set(Moment::parse(&format!("{day}T10:00:00+08:00")).unwrap());
+        for line in [vec!["外套"; coats], vec!["鞋"; shoes]].concat() {
+            let product = json!({ "category": line });
+            let body = json!({ "member_id": anna.id, "type": "quality", "text": "坏了", "product": product });
+            let call = house.as_role("agent", "POST", "/v1/tickets").key(&house.a_key()).json(&body);
+            let _ = call.send().await.expect(201);
+        }
+    }
+    let board =
+        house.as_manager("GET", "/v1/reports/tickets?from=2026-03-02&until=2026-03-02").send().await.expect(200);
+    let line =
+        |name: &str| board["lines"].as_array().unwrap().iter().find(|line| line["line"] == name).unwrap().clone();
+    let (coats, shoes) = (line("外套"), line("鞋"));
+    assert_eq!((&coats["per_10000"], &coats["usual_per_10000"]), (&json!(5_000), &json!(1_000)));
+    assert_eq!((&coats["alert"], &shoes["alert"]), (&json!(true), &json!(false)));
+    // (0.5 - 0.1) / sqrt(13/50 * 37/50 * (1/20 + 1/30)) by hand.
+    assert!((coats["deviation"].as_f64().unwrap() - 3.159).abs() < 0.001, "{coats}");
+}
+
+#[tokio::test]
+async fn notices_that_say_nothing_on_a_channel_of_their_plan_are_a_flaw_with_its_place() {
+    let (house, _) = a_house_with_anna().await;
+    let read = house.as_manager("GET", "/v1/desk").send().await;
+    let mut desk = read.expect(200)["desk"].clone();
+    desk["notices"]["survey"]["plan"] = json!(["sms", "wecom", "wecom"]);
+    desk["notices"]["invitation"]["content"]["email"]["text"] = json!("来吧");
+    desk["notices"]["manager"]["alarms"] = json!([]);
+    let save = house.as_manager("PUT", "/v1/desk").header("if-match", read.header("etag")).json(&desk).send().await;
+    save.refuses(422, "settings_flawed");
+    let places: Vec<String> =
+        save.json()["errors"].as_array().unwrap().iter().map(|e| e["pointer"].to_string()).collect();
+    let wanted = [
+        "/notices/survey/plan/2",
+        "/notices/survey/content/sms",
+        "/notices/invitation/content/email/text",
+        "/notices/manager/alarms",
+    ];
+    assert_eq!(places, wanted.map(|place| format!("\"{place}\"")));
+    let _ = changes_desk(&house, |desk| desk["notices"] = json!({})).await;
 }

@@ -57,6 +57,15 @@ pub(crate) async fn resolution(house: &House, ticket: &Value) -> Value {
     clocks.as_array().unwrap().iter().find(|clock| clock["clock"] == "resolution").unwrap().clone()
 }
 
+/// Settings of the desk, changed.
+pub(crate) async fn changes_desk(house: &House, change: impl FnOnce(&mut Value)) -> Value {
+    let read = house.as_manager("GET", "/v1/desk").send().await;
+    let mut desk = read.expect(200)["desk"].clone();
+    change(&mut desk);
+    let save = house.as_manager("PUT", "/v1/desk").header("if-match", read.header("etag"));
+    save.json(&desk).send().await.expect(200)
+}
+
 /// The path of a link to this host.
 pub(crate) fn path_of(link: &Value) -> String {
     format!("/{}", link["url"].as_str().unwrap().splitn(4, '/').last().unwrap())

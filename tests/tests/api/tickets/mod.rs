@@ -5,6 +5,8 @@ mod board;
 mod clocks;
 mod desk;
 mod doings;
+mod limits;
 mod members;
+mod notices;
 mod self_service;
 mod surveys;

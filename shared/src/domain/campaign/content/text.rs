@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::values::{Invalid, LocalDay, Points};
+use crate::values::{Invalid, InviteCode, LocalDay, Points};
 
 /// What a text can say about a member or an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,11 +31,13 @@ pub enum Placeholder {
     Link,
     /// Where one click ends all mail of this kind.
     Unsubscribe,
+    /// The code that the member passes on to friends.
+    Invite,
 }
 
 impl Placeholder {
     /// Every placeholder.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Name,
         Self::Points,
         Self::Tier,
@@ -45,6 +47,7 @@ impl Placeholder {
         Self::OfferUntil,
         Self::Link,
         Self::Unsubscribe,
+        Self::Invite,
     ];
 
     /// The words by which a text names it: English, and Chinese.
@@ -60,6 +63,7 @@ impl Placeholder {
             Self::OfferUntil => ("offer_until", "优惠截止日"),
             Self::Link => ("link", "链接"),
             Self::Unsubscribe => ("unsubscribe", "退订链接"),
+            Self::Invite => ("invite", "邀请码"),
         }
     }
 
@@ -70,7 +74,7 @@ impl Placeholder {
     /// Whether a member may be without a value, however the campaign is set up.
     pub(super) const fn may_be_missing(self) -> bool {
         match self {
-            Self::Name | Self::Tier | Self::ExpiringPoints | Self::ExpiresOn => true,
+            Self::Name | Self::Tier | Self::ExpiringPoints | Self::ExpiresOn | Self::Invite => true,
             Self::Points | Self::Coupon | Self::OfferUntil | Self::Link | Self::Unsubscribe => false,
         }
     }
@@ -95,6 +99,8 @@ pub struct Values {
     pub link: Option<String>,
     /// Where one click ends all mail of this kind.
     pub unsubscribe: Option<String>,
+    /// The code that the member passes on to friends.
+    pub invite: Option<InviteCode>,
     /// An image that tells that the message was opened.
     pub pixel: Option<String>,
 }
@@ -111,6 +117,7 @@ impl Values {
             Placeholder::OfferUntil => self.offer_until.map(in_chinese),
             Placeholder::Link => self.link.clone(),
             Placeholder::Unsubscribe => self.unsubscribe.clone(),
+            Placeholder::Invite => self.invite.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -150,7 +157,7 @@ impl Text {
             Invalid("braces around a placeholder only, as {name|会员}; {{ and }} where a brace is meant");
         const UNKNOWN: Invalid = Invalid(
             "one of the placeholders {name}, {points}, {tier}, {expiring_points}, {expires_on}, {coupon}, \
-             {offer_until}, {link}, {unsubscribe} or their Chinese words",
+             {offer_until}, {link}, {unsubscribe}, {invite} or their Chinese words",
         );
         if written.is_empty() || written.chars().count() > Self::MOST {
             return Err(Invalid("a text of 1 to 100000 characters"));

@@ -80,6 +80,7 @@ impl Asked {
             limits: &self.limits,
             room: self.room,
             circuits: &self.circuits,
+            keeps_hours: false,
             now: self.now,
         }
     }
