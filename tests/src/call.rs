@@ -24,6 +24,12 @@ pub struct Call {
 }
 
 impl Call {
+    /// A request to some other server on this machine.
+    #[must_use]
+    pub fn to(address: SocketAddr, method: &str, path: &str) -> Self {
+        Self::new(address, method, path)
+    }
+
     pub(crate) fn new(address: SocketAddr, method: &str, path: &str) -> Self {
         let (method, path) = (method.to_owned(), path.to_owned());
         Self { address, method, path, headers: Vec::new(), body: Bytes::new() }

@@ -1,8 +1,9 @@
-//! Privacy: what members are told and agree to.
+//! Privacy: what members are told and agree to, and the audit trail of what staff were shown.
 //!
 //! Reading one's consents costs one table call, a decision two; one of a guardian up to five, because it creates or
 //! erases what it is about.
 
+mod audit;
 mod mine;
 mod policy;
 mod service;
@@ -22,4 +23,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(service::list))
         .routes(routes!(service::withdraw))
         .routes(routes!(policy::read, policy::save))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::prove))
+        .routes(routes!(audit::breach))
 }

@@ -8,7 +8,7 @@ use huitou::domain::sla::{Alarm, ClockName, Fired, SlaClock};
 use huitou::domain::survey::Scores;
 use huitou::domain::ticket::{Channel, Ending, Kind, Priority, State, Ticket, What};
 use huitou::objects::Link;
-use huitou::table::StoredTicket;
+use huitou::table::{StoredTicket, about};
 use huitou::values::{Actor, Code, MemberId, Moment, Reason, TicketId};
 use serde::Serialize;
 
@@ -228,6 +228,7 @@ pub(crate) struct ShownSurvey {
 impl From<&StoredTicket> for DeskTicket {
     fn from(stored: &StoredTicket) -> Self {
         let ticket = &stored.ticket;
+        about(ticket.member);
         let survey = ticket.survey.as_ref().map(|survey| ShownSurvey {
             asked_at: survey.asked_at,
             expires_at: survey.expires_at,

@@ -13,6 +13,7 @@ use axum::serve::ListenerExt as _;
 use huitou::app::App;
 use huitou::channels::Recorder;
 use huitou::clock::Clock as _;
+use huitou::trust::oidc::Settings;
 use huitou::values::Moment;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -21,6 +22,7 @@ use crate::clock::DevClock;
 use crate::data_dir::{DataDir, DataError, random_secret, secret};
 use crate::gateway::Gateway;
 use crate::in_process::Service as _;
+use crate::issuer::{self, Issuer};
 use crate::objects::LocalObjects;
 use crate::pump::Pump;
 use crate::queue::Queues;
@@ -139,6 +141,7 @@ impl Host {
             providers: Some(standins.providers(&format!("http://{address}"))),
             recorder: Recorder::default(),
             wechat_url: standins.wechat_url(),
+            staff: Some(provider_of_staff(&format!("http://{address}"))?),
             secret,
             directory: data.as_ref().map(|data| data.file("")),
         };
@@ -176,7 +179,9 @@ impl Host {
             table: self.table.clone(),
         };
         let sweeping = remove_expired(self.table.clone(), template.tables.clone(), Arc::clone(&self.clock));
+        let issuer = Issuer::new(&self.url()).map_err(|why| StartError(format!("The development issuer: {why}.")))?;
         let app = workbench::router(bench)
+            .merge(issuer.router())
             .merge(self.surroundings.objects.router())
             .fallback(move |request: Request| gateway.clone().answer(request));
         self.tasks.spawn(serve(listener, app, self.stop.listen()));
@@ -210,6 +215,14 @@ impl Host {
             self.tasks.shutdown().await;
         }
     }
+}
+
+/// Whose staff tokens are believed: a provider that the environment names as the functions' does, or the development
+/// issuer of this host.
+fn provider_of_staff(url: &str) -> Result<Settings, StartError> {
+    let named = std::env::var("STAFF_IDENTITY").unwrap_or_default();
+    let named = Settings::read(&named).map_err(|wanted| StartError(format!("STAFF_IDENTITY must be {wanted}.")))?;
+    Ok(named.unwrap_or_else(|| issuer::settings(url)))
 }
 
 async fn listen(port: u16) -> Result<TcpListener, StartError> {

@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod handler;
 pub mod host;
 pub mod in_process;
+pub mod issuer;
 pub mod objects;
 pub mod pump;
 pub mod queue;

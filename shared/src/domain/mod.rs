@@ -6,7 +6,9 @@
 
 pub mod account;
 pub mod age;
+pub mod anonymity;
 pub mod attachment;
+pub mod audit;
 pub mod board;
 pub mod book;
 pub mod calendar;
@@ -23,6 +25,7 @@ pub mod faq;
 pub mod flaw;
 pub mod merge;
 pub mod order;
+pub mod personal;
 pub mod playbook;
 pub mod posting;
 pub mod privacy_policy;

@@ -185,6 +185,21 @@ pub enum Refusal {
         /// Where.
         state: campaign::State,
     },
+    /// More previews within a day than somebody may ask for who sees groups only.
+    TooManyPreviews {
+        /// The most.
+        most: usize,
+    },
+    /// The group is so small that it tells of persons.
+    GroupTooSmall {
+        /// The smallest that is shown.
+        least: u64,
+    },
+    /// More entries of the audit trail than one report holds.
+    SpanTooWide {
+        /// The most.
+        most: usize,
+    },
     /// Nothing has to be done.
     Nothing,
 }

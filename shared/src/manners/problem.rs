@@ -102,6 +102,13 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "role_not_allowed", detail, "没有权限")
     }
 
+    /// What is asked for is shown only to whoever says why.
+    #[must_use]
+    pub fn reason_missing() -> Self {
+        let detail = "Say why in a header X-Huitou-Reason of 1 to 200 characters; percent-encode what is not ASCII.";
+        Self::malformed("reason_missing", detail)
+    }
+
     /// The world fails; the log knows why.
     #[must_use]
     pub fn unavailable() -> Self {
@@ -324,6 +331,23 @@ impl From<Refusal> for Problem {
                 "empty_adjustment",
                 "points must not be zero, and at most 1000000000 either way.",
                 "调整积分有误",
+            ),
+            Refusal::TooManyPreviews { most } => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_previews",
+                format!("An operator may preview {most} rules within a day; a manager may preview more."),
+                "今日预览次数已达上限",
+            )
+            .retry_after(3_600),
+            Refusal::GroupTooSmall { least } => Self::rule(
+                "group_too_small",
+                format!("Operators see groups of at least {least} members; ask a manager."),
+                "人群人数过少，无法查看",
+            ),
+            Refusal::SpanTooWide { most } => Self::rule(
+                "span_too_wide",
+                format!("There are more than {most} entries; ask for less time, or for one staff member."),
+                "时间范围过大",
             ),
             Refusal::SameMember => {
                 Self::rule("same_member", "Both ids mean the same member; nothing to merge.", "同一会员")

@@ -5,6 +5,7 @@
 //! send. Writes that belong together go into one [`Transaction`]; every write is conditional, so repeating one can't do
 //! harm.
 
+mod audit;
 mod budgets;
 mod call;
 mod campaigns;
@@ -32,6 +33,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem};
 
+pub use audit::{AUDIT_SHARDS, AuditPosition, Chains, Deed, Pen, about};
 pub use call::Trouble;
 pub use campaigns::{BUDGET_SHARDS, CampaignPosition, Checkpoint, StoredCampaign, StoredCheckpoint, count_shard};
 pub use identities::Identity;
@@ -78,6 +80,8 @@ pub struct Names {
     /// What became of every campaign's copy for every member. A table of their own: they are many, and nothing else is
     /// looked for by the time at which it is due to go.
     pub sends: String,
+    /// The audit trail. A table of its own: nothing in it is ever changed or removed, and only managers read it.
+    pub audit: String,
 }
 
 impl Names {
@@ -95,6 +99,7 @@ impl Names {
             tickets: name("TICKETS_TABLE")?,
             campaigns: name("CAMPAIGNS_TABLE")?,
             sends: name("SENDS_TABLE")?,
+            audit: name("AUDIT_TABLE")?,
         })
     }
 }

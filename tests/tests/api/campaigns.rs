@@ -21,18 +21,18 @@ fn a_campaign() -> Value {
 }
 
 async fn drafts(house: &House, definition: &Value) -> Value {
-    let call = house.as_role("operator", "POST", "/v1/campaigns").key(&house.a_key()).json(definition);
+    let call = house.as_manager("POST", "/v1/campaigns").key(&house.a_key()).json(definition);
     call.send().await.expect(201)
 }
 
 async fn acts(house: &House, campaign: &Value, act: &str) -> Value {
     let path = format!("/v1/campaigns/{}/{act}", campaign["id"].as_str().unwrap());
-    house.as_role("operator", "POST", &path).send().await.expect(200)
+    house.as_manager("POST", &path).send().await.expect(200)
 }
 
 async fn reads(house: &House, campaign: &Value) -> Value {
     let path = format!("/v1/campaigns/{}", campaign["id"].as_str().unwrap());
-    house.as_role("operator", "GET", &path).send().await.expect(200)
+    house.as_manager("GET", &path).send().await.expect(200)
 }
 
 async fn launches(house: &House, definition: &Value) -> Value {
@@ -219,7 +219,7 @@ async fn a_stopped_campaign_sends_nothing_more_and_says_what_did_not_go() {
     assert!(is(&counts, "held", 0));
     assert_eq!(sent_to(&house), Vec::<String>::new());
     let path = format!("/v1/campaigns/{}/launch", campaign["id"].as_str().unwrap());
-    house.as_role("operator", "POST", &path).send().await.refuses(409, "campaign_state");
+    house.as_manager("POST", &path).send().await.refuses(409, "campaign_state");
 }
 
 #[tokio::test]
@@ -248,7 +248,7 @@ async fn an_audience_may_be_a_rule_and_may_leave_segments_out() {
     let audience = counts["audience"].as_i64().unwrap();
     assert!((8..=9).contains(&audience), "{counts}");
     let left_out = json!({ "name": "已买", "rule": "frequency >= 1 and money >= 400 yuan" });
-    let saved = house.as_role("operator", "PUT", "/v1/segments/spent").json(&left_out).send().await;
+    let saved = house.as_manager("PUT", "/v1/segments/spent").json(&left_out).send().await;
     let _ = saved.expect(200);
     let _ = house.buys(&members[0], 10_00).await;
     let minus = json!({ "segment": "stage.new", "exclude": ["spent"] });
@@ -287,7 +287,7 @@ async fn a_campaign_that_cant_be_used_is_refused_with_the_place_of_every_flaw() 
         ("/trigger/offer_minutes", ("trigger", json!({ "on": "entered", "offer_minutes": 0 }))),
     ];
     for (pointer, change) in wrong {
-        let call = house.as_role("operator", "POST", "/v1/campaigns").key(&house.a_key()).json(&with(&[change]));
+        let call = house.as_manager("POST", "/v1/campaigns").key(&house.a_key()).json(&with(&[change]));
         let answer = call.send().await;
         answer.refuses(422, "settings_flawed");
         let errors = answer.json()["errors"].clone();
@@ -299,23 +299,22 @@ async fn a_campaign_that_cant_be_used_is_refused_with_the_place_of_every_flaw() 
 async fn a_draft_is_made_once_for_a_key_and_changed_over_the_version_that_was_read() {
     let house = a_house().await;
     let key = house.a_key();
-    let make =
-        |definition: Value| house.as_role("operator", "POST", "/v1/campaigns").key(&key).json(&definition).send();
+    let make = |definition: Value| house.as_manager("POST", "/v1/campaigns").key(&key).json(&definition).send();
     let draft = make(a_campaign()).await.expect(201);
     assert_eq!(make(a_campaign()).await.expect(201)["id"], draft["id"]);
     make(with(&[("name", json!("另一个"))])).await.refuses(422, "key_reused");
     let path = format!("/v1/campaigns/{}", draft["id"].as_str().unwrap());
     let put = |tag: &str| {
-        let call = house.as_role("operator", "PUT", &path).header("if-match", tag);
+        let call = house.as_manager("PUT", &path).header("if-match", tag);
         call.json(&with(&[("holdout_percent", json!(10))])).send()
     };
-    let read = house.as_role("operator", "GET", &path).send().await;
+    let read = house.as_manager("GET", &path).send().await;
     assert_eq!(put(read.header("etag")).await.expect(200)["definition"]["holdout_percent"], 10);
     put(read.header("etag")).await.refuses(412, "version_moved");
-    let listed = house.as_role("operator", "GET", "/v1/campaigns").send().await.expect(200);
+    let listed = house.as_manager("GET", "/v1/campaigns").send().await.expect(200);
     assert_eq!((listed["items"].as_array().unwrap().len(), &listed["items"][0]["id"]), (1, &draft["id"]));
     let _ = acts(&house, &draft, "launch").await;
-    let launched = house.as_role("operator", "GET", &path).send().await;
+    let launched = house.as_manager("GET", &path).send().await;
     put(launched.header("etag")).await.refuses(409, "campaign_state");
 }
 
@@ -323,11 +322,11 @@ async fn a_draft_is_made_once_for_a_key_and_changed_over_the_version_that_was_re
 async fn a_segment_stays_while_a_campaign_on_its_way_addresses_it() {
     let house = a_house().await;
     let rule = json!({ "name": "试点", "rule": "frequency >= 1" });
-    let saved = house.as_role("operator", "PUT", "/v1/segments/pilot").json(&rule).send().await;
+    let saved = house.as_manager("PUT", "/v1/segments/pilot").json(&rule).send().await;
     let tag = saved.header("etag").to_owned();
     let _ = saved.expect(200);
     let campaign = launches(&house, &with(&[("audience", json!({ "segment": "pilot" }))])).await;
-    let delete = || house.as_role("operator", "DELETE", "/v1/segments/pilot").header("if-match", &tag).send();
+    let delete = || house.as_manager("DELETE", "/v1/segments/pilot").header("if-match", &tag).send();
     delete().await.refuses(409, "segment_in_use");
     let _ = acts(&house, &campaign, "stop").await;
     assert_eq!(delete().await.status, 204);
@@ -396,13 +395,13 @@ async fn a_preview_says_who_would_get_it_what_holds_the_others_back_and_changes_
     let _ = (agreed(&house, 5).await, house.a_member("90001").await);
     let campaign = drafts(&house, &a_campaign()).await;
     let path = format!("/v1/campaigns/{}/preview", campaign["id"].as_str().unwrap());
-    let preview = house.as_role("operator", "POST", &path).send().await.expect(200);
+    let preview = house.as_manager("POST", &path).send().await.expect(200);
     assert_eq!((&preview["audience"], &preview["looked_at"]), (&json!(6), &json!(6)));
     assert_eq!((&preview["goes"], &preview["refused"]), (&json!({ "webhook": 5 }), &json!({ "consent": 1 })));
     assert_eq!(preview["samples"][0]["text"], "好久不见，回来看看");
     assert_eq!(sent_to(&house), Vec::<String>::new());
     let by_rule = drafts(&house, &with(&[("audience", json!({ "rule": "everyone" }))])).await;
     let path = format!("/v1/campaigns/{}/preview", by_rule["id"].as_str().unwrap());
-    let preview = house.as_role("operator", "POST", &path).send().await.expect(200);
+    let preview = house.as_manager("POST", &path).send().await.expect(200);
     assert_eq!((&preview["audience"], &preview["goes"]), (&json!(6), &json!({ "webhook": 5 })));
 }

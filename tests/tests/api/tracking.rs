@@ -39,10 +39,10 @@ fn by_email() -> Value {
 }
 
 async fn launches(house: &House, definition: &Value) -> Value {
-    let call = house.as_role("operator", "POST", "/v1/campaigns").key(&house.a_key()).json(definition);
+    let call = house.as_manager("POST", "/v1/campaigns").key(&house.a_key()).json(definition);
     let campaign = call.send().await.expect(201);
     let path = format!("/v1/campaigns/{}/launch", campaign["id"].as_str().unwrap());
-    house.as_role("operator", "POST", &path).send().await.expect(200)
+    house.as_manager("POST", &path).send().await.expect(200)
 }
 
 /// Waits until a campaign's counts are as wanted.
@@ -50,7 +50,7 @@ async fn until(house: &House, campaign: &Value, wanted: impl Fn(&Value) -> bool)
     let path = format!("/v1/campaigns/{}", campaign["id"].as_str().unwrap());
     let mut counts = Value::Null;
     for _ in 0..400 {
-        counts = house.as_role("operator", "GET", &path).send().await.expect(200)["counts"].clone();
+        counts = house.as_manager("GET", &path).send().await.expect(200)["counts"].clone();
         if wanted(&counts) {
             return;
         }
