@@ -11,6 +11,8 @@
 
 mod call;
 mod house;
+mod waiting;
 
 pub use call::{Answer, Call, assert_problem};
 pub use house::{House, Member, a_house, a_house_at, order};
+pub use waiting::eventually;

@@ -8,6 +8,9 @@ mod process {
     use std::process::{Child, Command, Output, Stdio};
     use std::time::{Duration, Instant};
 
+    /// Calls that are answered before a host is killed.
+    const SOME: usize = 200;
+
     /// A host of its own, killed when the test is over.
     struct Running {
         child: Child,
@@ -70,22 +73,22 @@ mod process {
             .unwrap()
     }
 
-    /// Repeats a call until the host is killed in the midst of them; says how many were answered.
+    /// Repeats a call until the host is killed in the midst of them, after some; says how many were answered.
     fn acknowledged_before_a_kill(data: &Path, target: &'static str, body: fn(usize) -> String) -> usize {
         let mut host = start(data);
         let address = host.address.clone();
+        let (tell, some) = std::sync::mpsc::channel();
         let caller = std::thread::spawn(move || {
             let mut answered = 0;
             while call(&address, target, &body(answered)).is_some() {
                 answered += 1;
+                let _ = tell.send(());
             }
             answered
         });
-        std::thread::sleep(Duration::from_millis(500));
+        assert_eq!(some.iter().take(SOME).count(), SOME, "the host ended by itself");
         host.child.kill().unwrap();
-        let answered = caller.join().unwrap();
-        assert!(answered > 10, "{answered}");
-        answered
+        caller.join().unwrap()
     }
 
     /// The call that the kill cut off may have been carried out, too.
@@ -126,7 +129,7 @@ mod process {
         let pid = host.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         assert_eq!(host.child.wait().unwrap().code(), Some(0));
-        assert!(asked.elapsed() < Duration::from_secs(5));
+        assert!(asked.elapsed() < Duration::from_secs(30));
     }
 
     #[test]

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 
 use super::{
-    Item, Outcome, Table, Trouble, ask, binary, get_binary, get_number, get_text, in_transaction, number, text,
+    Item, Outcome, Table, Trouble, ask, ask_all, binary, get_binary, get_number, get_text, in_transaction, number, text,
 };
 use crate::clock::Clock;
 use crate::domain::audit::{Act, Draft, Head, Key, Link, Seal};
@@ -252,9 +252,10 @@ impl Table {
     pub async fn audited(&self, from: &AuditPosition, most: usize) -> Result<(Vec<(String, Link)>, bool), Trouble> {
         // Right behind the last one, and before the heads.
         let after = format!("{}!", if from.after.is_empty() { ENTRY } else { &from.after });
-        let limit = Some(i32::try_from(most).unwrap_or(i32::MAX));
+        let limit = i32::try_from(most).unwrap_or(i32::MAX);
         let span = (after.as_str(), "entry$");
-        let parts = (0..AUDIT_SHARDS).map(|shard| self.some_audited(partition(from.day, shard), span, limit, None));
+        let parts =
+            (0..AUDIT_SHARDS).map(|shard| ask(self.in_partition(partition(from.day, shard), span).limit(limit)));
         let mut entries = Vec::new();
         let mut whole = true;
         for answer in futures_util::future::try_join_all(parts).await? {
@@ -272,37 +273,20 @@ impl Table {
 
     /// Everything of a day: heads and entries. At least one call per partition, and one per MB.
     pub async fn audited_day(&self, day: LocalDay) -> Result<(Vec<Head>, Vec<Link>), Trouble> {
-        let parts = (0..AUDIT_SHARDS).map(|shard| async move {
-            let (mut heads, mut links, mut next) = (Vec::new(), Vec::new(), None);
-            loop {
-                let answer = self.some_audited(partition(day, shard), ("!", "~"), None, next).await?;
-                for item in answer.items() {
-                    match get_text(item, "part").unwrap_or_default() {
-                        part if part.starts_with(HEAD) => heads.push(read_head(day, item)?),
-                        part => links.push(read_link(part, item)?),
-                    }
-                }
-                next = answer.last_evaluated_key().cloned();
-                if next.is_none() {
-                    return Ok::<_, Trouble>((heads, links));
-                }
+        let parts = (0..AUDIT_SHARDS).map(|shard| ask_all(self.in_partition(partition(day, shard), ("!", "~"))));
+        let (mut heads, mut links) = (Vec::new(), Vec::new());
+        for item in futures_util::future::try_join_all(parts).await?.iter().flatten() {
+            match get_text(item, "part").unwrap_or_default() {
+                part if part.starts_with(HEAD) => heads.push(read_head(day, item)?),
+                part => links.push(read_link(part, item)?),
             }
-        });
-        let parts = futures_util::future::try_join_all(parts).await?;
-        let (heads, links): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-        Ok((heads.concat(), links.concat()))
+        }
+        Ok((heads, links))
     }
 
     /// Items of a partition whose sort keys lie between two texts.
-    async fn some_audited(
-        &self,
-        partition: String,
-        (from, until): (&str, &str),
-        most: Option<i32>,
-        start: Option<Item>,
-    ) -> Result<QueryOutput, Trouble> {
-        let query = self
-            .client
+    fn in_partition(&self, partition: String, (from, until): (&str, &str)) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.names.audit)
             .key_condition_expression("#d = :d AND #p BETWEEN :from AND :until")
@@ -312,8 +296,5 @@ impl Table {
             .expression_attribute_values(":from", text(from))
             .expression_attribute_values(":until", text(until))
             .consistent_read(true)
-            .set_limit(most)
-            .set_exclusive_start_key(start);
-        ask(query).await
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::meter::{Kind, count};
 use super::{
-    Freshness, Item, Table, Trouble, ask, get_number, get_text, in_transaction, number, put_over, text,
+    Freshness, Item, Table, Trouble, ask, ask_all, get_number, get_text, in_transaction, number, put_over, text,
     update_in_transaction,
 };
 use crate::domain::campaign::circuit::Circuit;
@@ -322,27 +322,18 @@ impl Table {
     }
 
     async fn campaign_parts(&self, partition: &str, from: &str, until: &str) -> Result<Vec<Item>, Trouble> {
-        let (mut found, mut start) = (Vec::new(), None);
-        loop {
-            let query = self
-                .client
-                .query()
-                .table_name(&self.names.campaigns)
-                .key_condition_expression("#c = :c AND #p BETWEEN :from AND :until")
-                .expression_attribute_names("#c", "campaign")
-                .expression_attribute_names("#p", "part")
-                .expression_attribute_values(":c", text(partition))
-                .expression_attribute_values(":from", text(from))
-                .expression_attribute_values(":until", text(until))
-                .set_exclusive_start_key(start)
-                .consistent_read(true);
-            let answer = ask(query).await?;
-            found.extend(answer.items.unwrap_or_default());
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(found);
-            }
-        }
+        let query = self
+            .client
+            .query()
+            .table_name(&self.names.campaigns)
+            .key_condition_expression("#c = :c AND #p BETWEEN :from AND :until")
+            .expression_attribute_names("#c", "campaign")
+            .expression_attribute_names("#p", "part")
+            .expression_attribute_values(":c", text(partition))
+            .expression_attribute_values(":from", text(from))
+            .expression_attribute_values(":until", text(until))
+            .consistent_read(true);
+        ask_all(query).await
     }
 
     /// A page of all campaigns, newest first, as they were a moment ago. One call.
@@ -383,27 +374,18 @@ impl Table {
     /// Campaigns that were launched and have not ended, as they were a moment ago, the one that time changes first at
     /// the front. One call per megabyte.
     pub async fn live_campaigns(&self) -> Result<Vec<StoredCampaign>, Trouble> {
-        let (mut found, mut start) = (Vec::new(), None);
-        loop {
-            let query = self
-                .client
-                .query()
-                .table_name(&self.names.campaigns)
-                .index_name("live")
-                .key_condition_expression("#l = :l")
-                .expression_attribute_names("#l", "live")
-                .expression_attribute_values(":l", text(CAMPAIGN))
-                .set_exclusive_start_key(start);
-            let answer = ask(query).await?;
-            for item in answer.items() {
-                found.push(StoredCampaign::read(item)?);
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                found.retain(|stored| stored.campaign.state != State::Draft);
-                return Ok(found);
-            }
-        }
+        let query = self
+            .client
+            .query()
+            .table_name(&self.names.campaigns)
+            .index_name("live")
+            .key_condition_expression("#l = :l")
+            .expression_attribute_names("#l", "live")
+            .expression_attribute_values(":l", text(CAMPAIGN));
+        let items = ask_all(query).await?;
+        let mut found = items.iter().map(StoredCampaign::read).collect::<Result<Vec<_>, _>>()?;
+        found.retain(|stored| stored.campaign.state != State::Draft);
+        Ok(found)
     }
 }
 

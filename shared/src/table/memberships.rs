@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::{Item, Table, Trouble, ask, binary, get_number, get_text, number, text, update_in_transaction};
+use super::{Item, Table, Trouble, ask, ask_all, binary, get_number, get_text, number, text, update_in_transaction};
 use crate::domain::playbook::{self, Way};
 use crate::domain::posting::Posted;
 use crate::values::{Code, MemberId, Moment, RowKey};
@@ -256,25 +256,17 @@ impl Table {
         first: MemberId,
         last: MemberId,
     ) -> Result<Vec<MemberId>, Trouble> {
-        let (mut found, mut start) = (Vec::new(), None);
-        loop {
-            let query = self
-                .client
-                .query()
-                .table_name(&self.names.memberships)
-                .key_condition_expression("segment_shard = :shard AND #m BETWEEN :first AND :last")
-                .expression_attribute_names("#m", "member")
-                .expression_attribute_values(":shard", text(partition(segment, shard)))
-                .expression_attribute_values(":first", text(first.to_string()))
-                .expression_attribute_values(":last", text(last.to_string()))
-                .set_exclusive_start_key(start);
-            let answer = ask(query).await?;
-            let member = |item: &Item| get_text(item, "member").and_then(|member| MemberId::parse(member).ok());
-            found.extend(answer.items().iter().filter_map(member));
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(found);
-            }
-        }
+        let query = self
+            .client
+            .query()
+            .table_name(&self.names.memberships)
+            .key_condition_expression("segment_shard = :shard AND #m BETWEEN :first AND :last")
+            .expression_attribute_names("#m", "member")
+            .expression_attribute_values(":shard", text(partition(segment, shard)))
+            .expression_attribute_values(":first", text(first.to_string()))
+            .expression_attribute_values(":last", text(last.to_string()));
+        let items = ask_all(query).await?;
+        let member = |item: &Item| get_text(item, "member").and_then(|member| MemberId::parse(member).ok());
+        Ok(items.iter().filter_map(member).collect())
     }
 }

@@ -146,6 +146,19 @@ async fn ask(query: QueryFluentBuilder) -> Result<QueryOutput, Trouble> {
     Ok(answer)
 }
 
+/// Asks for all that there is, page by page. One call per megabyte.
+async fn ask_all(query: QueryFluentBuilder) -> Result<Vec<Item>, Trouble> {
+    let (mut found, mut start) = (Vec::new(), None);
+    loop {
+        let answer = ask(query.clone().set_exclusive_start_key(start)).await?;
+        found.extend(answer.items.unwrap_or_default());
+        start = answer.last_evaluated_key;
+        if start.is_none() {
+            return Ok(found);
+        }
+    }
+}
+
 /// Puts an item on its condition; false when that does not hold. One call.
 async fn put_if(put: PutItemFluentBuilder) -> Result<bool, Trouble> {
     match Box::pin(put.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await {

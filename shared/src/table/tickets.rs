@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Freshness, Item, Table, Trouble, ask, binary, get_binary, get_number, get_text, in_transaction, number, put_over,
-    text, update_in_transaction,
+    Freshness, Item, Table, Trouble, ask, ask_all, binary, get_binary, get_number, get_text, in_transaction, number,
+    put_over, text, update_in_transaction,
 };
 use crate::domain::tally::Figures;
 use crate::domain::ticket::{Record, State, Ticket};
@@ -373,27 +373,18 @@ impl Table {
     }
 
     async fn counters(&self, partition: &str, from: LocalDay, until: LocalDay) -> Result<Vec<Item>, Trouble> {
-        let (mut found, mut start) = (Vec::new(), None);
-        loop {
-            let query = self
-                .client
-                .query()
-                .table_name(&self.names.tickets)
-                .key_condition_expression("#t = :t AND #p BETWEEN :from AND :until")
-                .expression_attribute_names("#t", "ticket")
-                .expression_attribute_names("#p", "part")
-                .expression_attribute_values(":t", text(partition))
-                .expression_attribute_values(":from", text(from.to_string()))
-                // Behind every line of the last day: '~' comes after '#' in the order of keys.
-                .expression_attribute_values(":until", text(format!("{until}~")))
-                .set_exclusive_start_key(start);
-            let answer = ask(query).await?;
-            found.extend(answer.items.unwrap_or_default());
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(found);
-            }
-        }
+        let query = self
+            .client
+            .query()
+            .table_name(&self.names.tickets)
+            .key_condition_expression("#t = :t AND #p BETWEEN :from AND :until")
+            .expression_attribute_names("#t", "ticket")
+            .expression_attribute_names("#p", "part")
+            .expression_attribute_values(":t", text(partition))
+            .expression_attribute_values(":from", text(from.to_string()))
+            // Behind every line of the last day: '~' comes after '#' in the order of keys.
+            .expression_attribute_values(":until", text(format!("{until}~")));
+        ask_all(query).await
     }
 }
 

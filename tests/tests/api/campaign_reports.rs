@@ -1,7 +1,5 @@
 //! Reports of campaigns: what became of every member, what orders count for, and what moves between segments set off.
 
-use std::time::Duration;
-
 use huitou::domain::campaign::assign::assign;
 use huitou::domain::campaign::definition::Definition;
 use huitou::domain::campaign::send::{State, id};
@@ -48,29 +46,9 @@ async fn report(house: &House, campaign: CampaignId) -> Value {
     house.as_manager("GET", &path).send().await.expect(200)
 }
 
-/// Waits until a campaign's counts are as wanted; its report is not read, so no look is noted.
+/// Waits until a campaign's counts are as wanted.
 async fn until(house: &House, campaign: CampaignId, wanted: impl Fn(&Value) -> bool) {
-    let mut counts = Value::Null;
-    for _ in 0..1_000 {
-        let path = format!("/v1/campaigns/{campaign}");
-        counts = house.as_manager("GET", &path).send().await.expect(200)["counts"].clone();
-        if wanted(&counts) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{counts}");
-}
-
-/// Waits until every move between segments is worked on.
-async fn all_moves_are_worked_on(house: &House) {
-    for _ in 0..2_000 {
-        if house.host.table.oldest_in_stream("Memberships", 1).unwrap().is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("moves are left in the stream");
+    let _ = house.counts_until(&campaign.to_string(), wanted).await;
 }
 
 fn member_id(member: &Member) -> MemberId {
@@ -317,7 +295,7 @@ async fn a_first_purchase_sets_a_campaign_off_once_and_an_hour_later() {
     let campaign = launches(&house, &a_triggered_campaign("stage.new", None)).await;
     let anna = house.a_member("00001").await;
     agrees(&house, &anna).await;
-    all_moves_are_worked_on(&house).await;
+    house.all_moves_are_worked_on().await;
     let seen = report(&house, campaign).await;
     assert_eq!(seen["audience"]["held"], json!([{ "reason": "delay", "members": 1 }]));
     // Told again, the move sets nothing off.
@@ -349,7 +327,7 @@ async fn who_leaves_a_cart_is_reminded_and_who_buys_in_time_is_not() {
     for member in &members {
         sees(&house, member, "cart").await;
     }
-    all_moves_are_worked_on(&house).await;
+    house.all_moves_are_worked_on().await;
     let _ = house.buys(&members[1], 10_00).await;
     house.it_is("2026-03-10T11:02:00+08:00").await;
     until(&house, campaign, |c| c["sent"] == 1 && c["refused.audience"] == 1).await;
@@ -357,7 +335,7 @@ async fn who_leaves_a_cart_is_reminded_and_who_buys_in_time_is_not() {
     for (day, sent) in [("2026-03-15", 1), ("2026-03-19", 2)] {
         house.it_is(&format!("{day}T10:00:00+08:00")).await;
         sees(&house, &members[0], "cart").await;
-        all_moves_are_worked_on(&house).await;
+        house.all_moves_are_worked_on().await;
         house.it_is(&format!("{day}T11:02:00+08:00")).await;
         until(&house, campaign, |c| c["sent"] == sent).await;
     }
@@ -369,7 +347,7 @@ async fn what_could_not_go_while_its_offer_held_is_expired_and_no_merge_sets_any
     let campaign = launches(&house, &a_triggered_campaign("stage.new", None)).await;
     let anna = house.a_member("00001").await;
     agrees(&house, &anna).await;
-    all_moves_are_worked_on(&house).await;
+    house.all_moves_are_worked_on().await;
     // Nobody looks at the clocks for two days.
     house.host.scheduler.rest(true);
     house.host.clock.set(huitou::values::Moment::parse("2026-03-04T12:00:00+08:00").unwrap());

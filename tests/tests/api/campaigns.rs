@@ -51,14 +51,7 @@ async fn consents(house: &House, member: &Member, purpose: &str) {
 
 /// Waits until a campaign's counts are as wanted.
 async fn until(house: &House, campaign: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
-    for _ in 0..400 {
-        let counts = reads(house, campaign).await["counts"].clone();
-        if wanted(&counts) {
-            return counts;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("{}", reads(house, campaign).await["counts"]);
+    house.counts_until(campaign["id"].as_str().unwrap(), wanted).await
 }
 
 #[tokio::test]
@@ -130,7 +123,7 @@ async fn marketing_that_comes_up_at_night_waits_for_the_morning_and_goes_then() 
         assert_eq!(held["held"], 5);
         house.host.clock.set(Moment::parse("2026-03-03T07:59:59+08:00").unwrap());
         a_minute_passes(&house).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        house.all_queues_are_worked_off().await;
         assert!(is(&reads(&house, &campaign).await["counts"], "held", 5));
         house.host.clock.set(Moment::parse("2026-03-03T08:00:00+08:00").unwrap());
         a_minute_passes(&house).await;
@@ -194,9 +187,10 @@ async fn a_paused_campaign_holds_what_is_queued_and_goes_on_when_it_is_resumed()
     let _ = acts(&house, &second, "launch").await;
     let _ = acts(&house, &second, "pause").await;
     // What was queued before the pause is parked; what is in nobody's queue yet is not even counted.
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    house.all_queues_are_worked_off().await;
     let before = reads(&house, &second).await["counts"].clone();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    a_minute_passes(&house).await;
+    house.all_queues_are_worked_off().await;
     assert_eq!(reads(&house, &second).await["counts"], before, "nothing goes while it is paused");
     let _ = acts(&house, &second, "resume").await;
     let counts = until(&house, &second, |c| is(c, "sent", 12)).await;
@@ -231,7 +225,7 @@ async fn launching_twice_sends_once() {
         assert_eq!(acts(&house, &campaign, "launch").await["state"], "running");
     }
     let counts = until(&house, &campaign, |c| is(c, "sent", 7)).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    house.all_queues_are_worked_off().await;
     assert_eq!(counts["audience"], 7);
     assert_eq!(sent_to(&house).len(), 7);
 }

@@ -7,7 +7,7 @@ use huitou::domain::traits::Channel;
 use huitou::table::Freshness;
 use huitou::values::{Actor, MemberId};
 use serde_json::{Value, json};
-use tests::{Answer, House, Member, a_house};
+use tests::{Answer, House, Member, a_house, eventually};
 
 const SMS: &str = "marketing.sms";
 
@@ -236,13 +236,12 @@ async fn a_segment_follows_a_consent_in_the_same_call_and_a_new_policy_by_a_full
         let list = house.as_manager("GET", "/v1/segments/reachable/members").send().await.expect(200);
         list["items"].as_array().unwrap().len()
     };
-    for _ in 0..200 {
-        if in_it().await == 0 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    assert_eq!(in_it().await, 0, "the pass takes out whose consent counts no more");
+    // The pass takes out whose consent counts no more.
+    eventually(async || match in_it().await {
+        0 => Ok(()),
+        left => Err(left),
+    })
+    .await;
     let progress = house.as_manager("GET", "/v1/segments/recompute").send().await.expect(200);
     assert_eq!((&progress["defects"], &progress["privacy_policy"]), (&json!(0), &json!(2)));
     assert_eq!(house.proof(&anna).await["balanced"], true);

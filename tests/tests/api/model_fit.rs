@@ -1,11 +1,10 @@
 //! The lifetime-value model, fitted by its schedule from what members have really bought.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use local::demo::log::{cdnow_path, read_cdnow};
 use serde_json::{Value, json};
-use tests::{House, a_house_at, order};
+use tests::{House, a_house_at, eventually, order};
 
 /// Every thirtieth of the 23,570 real customers, with all purchases, sent as a till sends them.
 async fn a_house_of_real_customers() -> (House, Vec<String>) {
@@ -42,14 +41,12 @@ async fn on_monday_night_the_model_is_fitted_and_every_buyers_reasons_carry_what
     house.host.scheduler.rest(false);
     house.it_is("1998-07-06T03:34:30+08:00").await;
     house.it_is("1998-07-06T03:36:00+08:00").await;
-    for _ in 0..600 {
-        if !of(&members[0]).await.is_null() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
     for member in members.iter().step_by(50) {
-        let foreseen = of(member).await;
+        let foreseen = eventually(async || match of(member).await {
+            Value::Null => Err("nothing is foreseen"),
+            foreseen => Ok(foreseen),
+        })
+        .await;
         let alive = foreseen["p_alive"].as_f64().unwrap();
         assert!(alive > 0.0 && alive <= 1.0, "{foreseen}");
         assert!(foreseen["purchases_90_days"].as_f64().unwrap() < foreseen["purchases_365_days"].as_f64().unwrap());

@@ -1,10 +1,9 @@
 //! Segments as operators, guides and managers meet them: right at once, exactly counted, explained.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use tests::{Answer, House, Member, a_house, a_house_at};
+use tests::{Answer, House, Member, a_house, a_house_at, eventually};
 
 /// Members by segment, as the list tells.
 async fn counts(house: &House) -> BTreeMap<String, u64> {
@@ -41,14 +40,11 @@ async fn why(house: &House, member: &Member) -> Value {
 
 /// The newest full pass, once everybody has been looked at.
 async fn full_pass(house: &House) -> Value {
-    for _ in 0..400 {
+    eventually(async || {
         let pass = house.as_manager("GET", "/v1/segments/recompute").send().await.expect(200);
-        if pass["finished"] == true {
-            return pass;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("the full pass does not end");
+        if pass["finished"] == true { Ok(pass) } else { Err(pass) }
+    })
+    .await
 }
 
 async fn saves(house: &House, id: &str, body: &Value) -> Answer {
@@ -76,12 +72,11 @@ async fn a_purchase_a_refund_and_midnight_move_a_member_and_the_counts_follow_at
 
     // Sixty-one days after the first purchase the member is cooling, and nobody had to ask.
     house.it_is("2026-05-02T00:06:00+08:00").await;
-    for _ in 0..200 {
-        if counts(&house).await.contains_key("cooling") {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
+    eventually(async || {
+        let counted = counts(&house).await;
+        if counted.contains_key("cooling") { Ok(()) } else { Err(counted) }
+    })
+    .await;
     assert_eq!(counts(&house).await.get("cooling"), Some(&1));
     assert_eq!(members(&house, "new", 10).await, [] as [String; 0]);
     let rows = house.journal(&anna).await.concat();

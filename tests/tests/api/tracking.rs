@@ -1,7 +1,5 @@
 //! What comes back of messages: pushes, receipts, opt-outs, clicks.
 
-use std::time::Duration;
-
 use huitou::channels::settings::ProviderSecrets;
 use huitou::wechat::push::PushKeys;
 use local::standin::{PUSH_KEY, PUSH_TOKEN, WECHAT_APP_ID};
@@ -47,16 +45,7 @@ async fn launches(house: &House, definition: &Value) -> Value {
 
 /// Waits until a campaign's counts are as wanted.
 async fn until(house: &House, campaign: &Value, wanted: impl Fn(&Value) -> bool) {
-    let path = format!("/v1/campaigns/{}", campaign["id"].as_str().unwrap());
-    let mut counts = Value::Null;
-    for _ in 0..400 {
-        counts = house.as_manager("GET", &path).send().await.expect(200)["counts"].clone();
-        if wanted(&counts) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("{counts}");
+    let _ = house.counts_until(campaign["id"].as_str().unwrap(), wanted).await;
 }
 
 /// Somebody new who can be reached in every way, and agrees to marketing by all of these.

@@ -44,17 +44,6 @@ async fn plays(house: &House, segment: &str, playbook: &Value) -> Answer {
     house.as_manager("PUT", &path).header("if-match", &tag).json(playbook).send().await
 }
 
-/// Returns when every move that has been made is worked on: until then the stream holds it.
-async fn all_moves_are_worked_on(house: &House) {
-    for _ in 0..2_000 {
-        if house.host.table.oldest_in_stream("Memberships", 1).unwrap().is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("moves are left in the stream");
-}
-
 async fn tags(house: &House, member: &Member) -> Value {
     house.picture(&member.id).await["tags"].clone()
 }
@@ -70,7 +59,7 @@ async fn an_order_brings_what_the_playbook_of_its_segment_promises() {
     let house = a_house().await;
     let _ = plays(&house, "new", &a_welcome()).await.expect(200);
     let anna = house.a_member("00001").await;
-    all_moves_are_worked_on(&house).await;
+    house.all_moves_are_worked_on().await;
     assert_eq!(tags(&house, &anna).await, json!(["新客礼"]));
     assert_eq!(house.books(&anna).await, [20, 0, 0, 0]);
     let acts = acts(&house, &anna).await;
@@ -89,7 +78,7 @@ async fn leaving_a_segment_has_its_own_actions() {
     let anna = house.a_member("00001").await;
     house.it_is("2026-03-04T10:00:00+08:00").await;
     let _ = house.buys(&anna, 600_00).await;
-    all_moves_are_worked_on(&house).await;
+    house.all_moves_are_worked_on().await;
     assert_eq!(tags(&house, &anna).await, json!(["已复购"]));
     let acts: Vec<Value> = acts(&house, &anna).await.iter().map(|act| act["moved"].clone()).collect();
     assert_eq!(acts, ["left", "entered"]);
@@ -99,7 +88,7 @@ async fn leaving_a_segment_has_its_own_actions() {
 async fn nothing_happens_by_itself_before_anybody_asks_for_it() {
     let house = a_house().await;
     let anna = house.a_member("00001").await;
-    all_moves_are_worked_on(&house).await;
+    house.all_moves_are_worked_on().await;
     assert_eq!((tags(&house, &anna).await, acts(&house, &anna).await), (json!([]), vec![]));
     let list = house.as_role("operator", "GET", "/v1/playbooks").send().await.expect(200);
     assert_eq!(list["version"], 1);
@@ -114,7 +103,7 @@ async fn a_budget_of_three_is_three_of_eight_and_the_playbook_shows_it() {
     playbook["budget"] = json!({ "per": "month", "times": 3 });
     let _ = plays(&house, "new", &playbook).await.expect(200);
     let members = house.members(8).await;
-    all_moves_are_worked_on(&house).await;
+    house.all_moves_are_worked_on().await;
     let mut given = 0;
     for member in &members {
         given += house.books(member).await[0];
@@ -125,7 +114,7 @@ async fn a_budget_of_three_is_three_of_eight_and_the_playbook_shows_it() {
     // A new month, a new budget.
     house.it_is("2026-04-01T10:00:00+08:00").await;
     let late = house.a_member("late").await;
-    all_moves_are_worked_on(&house).await;
+    house.all_moves_are_worked_on().await;
     assert_eq!(house.books(&late).await, [20, 0, 0, 0]);
 }
 
@@ -155,7 +144,7 @@ async fn a_playbook_is_edited_by_version_and_can_be_taken_away() {
     delete("\"3\"").await.refuses(404, "not_found");
     house.as_manager("GET", path).send().await.refuses(404, "not_found");
     let anna = house.a_member("00001").await;
-    all_moves_are_worked_on(&house).await;
+    house.all_moves_are_worked_on().await;
     assert_eq!(acts(&house, &anna).await, Vec::<Value>::new());
 }
 
@@ -180,7 +169,7 @@ async fn playbooks_that_set_each_other_off_stop_after_three_acts() {
     let anna = house.a_member("00001").await;
     let path = format!("/v1/members/{}/tags", anna.id);
     let _ = house.as_manager("POST", &path).json(&json!({ "add": ["ping"] })).send().await.expect(200);
-    all_moves_are_worked_on(&house).await;
+    house.all_moves_are_worked_on().await;
     let depths: Vec<Value> = acts(&house, &anna).await.iter().map(|act| act["depth"].clone()).collect();
     assert_eq!(depths, (1..=MOST_DEEP).rev().map(|depth| json!(depth)).collect::<Vec<_>>());
     assert_eq!(tags(&house, &anna).await, json!(["pong"]));
@@ -355,12 +344,12 @@ async fn a_member_who_is_merged_after_a_move_loses_nothing_and_gains_nothing_twi
     let house = a_house().await;
     let _ = plays(&house, "new", &a_welcome()).await.expect(200);
     let (anna, bo) = (house.a_member("00001").await, house.a_member("00002").await);
-    all_moves_are_worked_on(&house).await;
+    house.all_moves_are_worked_on().await;
     let path = format!("/v1/members/{}/merges", anna.id);
     let merge = json!({ "other": bo.id, "reason": "同一人", "preview": false });
     let merged = house.as_manager("POST", &path).key("a-merge-of-both").json(&merge).send().await;
     assert!(merged.status < 300, "{}", merged.status);
-    all_moves_are_worked_on(&house).await;
+    house.all_moves_are_worked_on().await;
     assert_eq!(house.books(&anna).await, [40, 0, 0, 0]);
     assert_eq!(acts(&house, &anna).await.len(), 1, "merging moves nobody");
 }
