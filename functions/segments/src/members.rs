@@ -67,7 +67,9 @@ pub(crate) async fn page(
         app.segments().refuse_unless_group(&id).await?;
     }
     let (members, next) = app.segments().members(&id, position, most).await?;
-    members.iter().for_each(|one| about(one.member));
+    for one in &members {
+        about(one.member);
+    }
     let next = next.map(|next| cursors.seal(LIST, id.as_str(), &next)).transpose()?;
     let items = members.into_iter().map(|one| MemberOf { member_id: one.member, since: one.since }).collect();
     Ok(Answer(MembersOf { items, next }))

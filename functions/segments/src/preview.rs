@@ -50,7 +50,7 @@ pub(crate) async fn start(
     let until = tokio::time::Instant::now() + WAIT;
     loop {
         let preview = app.segments().previewed(run, &viewer).await?;
-        preview.matches.sample.iter().for_each(|member| about(*member));
+        on_record(&preview);
         if preview.finished {
             return Ok(Answer(preview).into_response());
         }
@@ -58,6 +58,13 @@ pub(crate) async fn start(
             return Ok(later(&preview));
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Notes whom an answer names.
+fn on_record(preview: &Preview) {
+    for member in &preview.matches.sample {
+        about(*member);
     }
 }
 
@@ -77,6 +84,6 @@ pub(crate) async fn read(
     Ids(run): Ids<RowKey>,
 ) -> Result<Answer<Preview>, Problem> {
     let preview = app.segments().previewed(run, &caller.viewer()).await?;
-    preview.matches.sample.iter().for_each(|member| about(*member));
+    on_record(&preview);
     Ok(Answer(preview))
 }

@@ -1,4 +1,4 @@
-//! The development issuer: an OpenID provider for one machine, so that a console logs in here as it does anywhere.
+//! The development issuer: an `OpenID` provider for one machine, so that a console logs in here as it does anywhere.
 //!
 //! It knows no passwords: whoever reaches this machine's loopback may be anybody, as with the `token` command. It takes
 //! the authorization code flow with PKCE (RFC 7636, S256) and nothing else, signs with ES256, and changes its key when it

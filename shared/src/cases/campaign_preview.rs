@@ -73,8 +73,10 @@ impl Preview {
         self.looked_at = k.coarse(self.looked_at);
         self.holdout = k.coarse(self.holdout);
         for figures in [&mut self.goes, &mut self.waits, &mut self.refused] {
-            figures.values_mut().for_each(|members| *members = k.coarse(*members));
-            figures.retain(|_, members| *members > 0);
+            figures.retain(|_, members| {
+                *members = k.coarse(*members);
+                *members > 0
+            });
         }
         // What it costs, and what is said to somebody on a channel, tells of those who were looked at.
         if self.looked_at == 0 {

@@ -95,7 +95,9 @@ mod tests {
 
     fn counts(all: &[(&str, i64)]) -> Counts {
         let mut counts = Counts::default();
-        all.iter().for_each(|(what, by)| counts.add(&Count::of(what), *by));
+        for (what, by) in all {
+            counts.add(&Count::of(what), *by);
+        }
         counts
     }
 

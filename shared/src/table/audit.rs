@@ -97,7 +97,7 @@ pub(super) struct Inscription {
     deed: Arc<Deed>,
     before: Head,
     after: Head,
-    pub(super) writes: [TransactWriteItem; 2],
+    pub(super) writes: Vec<TransactWriteItem>,
 }
 
 /// Notes that the request at hand is about a member: the answer shows something of them, or a change touches them.
@@ -109,7 +109,9 @@ pub fn about(member: MemberId) {
 /// The entry that a transaction of a change has to carry along; none where one was written, or where none is due.
 pub(super) fn due(table: &Table, touched: &[MemberId]) -> Result<Option<Inscription>, Trouble> {
     let Ok(deed) = DEED.try_with(Arc::clone) else { return Ok(None) };
-    touched.iter().for_each(|member| about(*member));
+    for member in touched {
+        about(*member);
+    }
     // Of several transactions side by side one carries it.
     if deed.draft.act != Act::Changed || lock(&deed.progress).entry != State::Due {
         return Ok(None);
@@ -128,7 +130,7 @@ impl Inscription {
         };
         let entry = deed.draft.entry(now, members);
         let (link, after) = before.append(&deed.pen.key, &entry).map_err(Trouble::defect)?;
-        let writes = [write_head(table, &before, &after)?, write_link(table, now, after.day, &link)?];
+        let writes = vec![write_head(table, &before, &after)?, write_link(table, now, after.day, &link)?];
         Ok(Self { deed, before, after, writes })
     }
 
@@ -140,7 +142,9 @@ impl Inscription {
             Err(_) => (State::Due, None),
         };
         lock(&self.deed.progress).entry = state;
-        chain.into_iter().for_each(|chain| self.deed.pen.chains.give_back(chain));
+        if let Some(chain) = chain {
+            self.deed.pen.chains.give_back(chain);
+        }
     }
 }
 
@@ -161,8 +165,9 @@ impl Deed {
         if lock(&self.progress).entry == State::Written {
             return Ok(());
         }
-        let inscription = Inscription::new(table, self)?;
-        let outcome = table.transaction().carry_out(inscription.writes.to_vec()).await;
+        let mut inscription = Inscription::new(table, self)?;
+        let writes = std::mem::take(&mut inscription.writes);
+        let outcome = Box::pin(table.transaction().carry_out(writes)).await;
         inscription.settle(&outcome);
         match outcome? {
             Outcome::Done => Ok(()),

@@ -305,10 +305,11 @@ impl Transaction<'_> {
     ///
     /// Within a staff member's request the first one that changes something writes the audit trail's entry along.
     pub async fn commit(self) -> Result<Outcome, Trouble> {
+        // The SDK's future is large; in a box, those of the use cases around it stay small.
         match audit::due(self.table, &self.touched)? {
-            None => self.carry_out(Vec::new()).await,
-            Some(entry) => {
-                let outcome = self.carry_out(entry.writes.to_vec()).await;
+            None => Box::pin(self.carry_out(Vec::new())).await,
+            Some(mut entry) => {
+                let outcome = Box::pin(self.carry_out(std::mem::take(&mut entry.writes))).await;
                 entry.settle(&outcome);
                 outcome
             }

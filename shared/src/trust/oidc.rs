@@ -1,4 +1,4 @@
-//! Staff tokens of an OpenID provider: JWTs (RFC 7519) under the provider's published keys.
+//! Staff tokens of an `OpenID` provider: JWTs (RFC 7519) under the provider's published keys.
 //!
 //! Pure: settings, keys and time come in. Only algorithms with a public key are taken, and a token's algorithm has to be
 //! the one that the key is for, so that neither `none` nor a MAC under the public key's letters passes (RFC 8725, 3.1).

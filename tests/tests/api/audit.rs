@@ -148,13 +148,12 @@ async fn a_day_proves_itself_until_an_entry_is_changed_or_missing() {
     let mut bent = last.clone();
     bent.insert("entry".into(), AttributeValue::S(changed));
     for lie in [Some(bent), None] {
-        match lie {
-            Some(bent) => _ = table.put_item().table_name(name).set_item(Some(bent)).send().await.unwrap(),
-            None => {
-                let delete = table.delete_item().table_name(name);
-                let delete = delete.key("day", last["day"].clone()).key("part", last["part"].clone());
-                _ = delete.send().await.unwrap();
-            }
+        if let Some(bent) = lie {
+            let _ = table.put_item().table_name(name).set_item(Some(bent)).send().await.unwrap();
+        } else {
+            let delete = table.delete_item().table_name(name);
+            let delete = delete.key("day", last["day"].clone()).key("part", last["part"].clone());
+            let _ = delete.send().await.unwrap();
         }
         let proven = proof(&house, "2026-03-02").await;
         assert_eq!((&proven["holds"], proven["faults"].as_array().unwrap().len()), (&json!(false), 1), "{proven}");
@@ -178,4 +177,17 @@ async fn many_looks_at_once_are_all_on_record_and_every_chain_holds() {
     let _ = futures_util::future::join_all((0..24).map(|_| looks(&house, "li", &anna))).await;
     assert_eq!(trail(&house, "&by=guide:li").await.len(), 24);
     assert_eq!(proof(&house, "2026-03-02").await["holds"], true);
+}
+
+#[tokio::test]
+async fn without_an_entry_staff_are_shown_nothing_and_change_nothing() {
+    let house = a_house().await;
+    let anna = house.signs_up("anna", &json!({ "phone_code": "dev:13800138000" })).await;
+    let _ = house.gives(&anna, 100).await.expect(201);
+    let table = &house.host.surroundings.table;
+    let _ = table.delete_table().table_name("AuditTrail").send().await.unwrap();
+    let seen = house.as_manager("GET", &format!("/v1/members/{}", anna.id)).send().await;
+    assert!(seen.status >= 500 && seen.count("138****8000") == 0, "{}", seen.status);
+    assert!(house.gives(&anna, 100).await.status >= 500);
+    assert_eq!(house.books(&anna).await, [100, 0, 0, 0], "a member's own read needs no entry");
 }
