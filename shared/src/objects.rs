@@ -59,6 +59,9 @@ pub trait Objects: fmt::Debug + Send + Sync {
     /// Copies a file to another key, where the same may lie already; false when it is not there. One call to the
     /// storage.
     fn copy<'a>(&'a self, from: &'a str, to: &'a str, now: Moment) -> BoxFuture<'a, Result<bool, Trouble>>;
+
+    /// Deletes a file; nothing happens when it is not there. One call to the storage.
+    fn delete<'a>(&'a self, key: &'a str, now: Moment) -> BoxFuture<'a, Result<(), Trouble>>;
 }
 
 /// S3, by presigned URLs of Signature Version 4: no client of its own has to be carried.
@@ -163,6 +166,20 @@ impl Objects for S3 {
             }
         })
     }
+
+    fn delete<'a>(&'a self, key: &'a str, now: Moment) -> BoxFuture<'a, Result<(), Trouble>> {
+        Box::pin(async move {
+            let url = self.presign(&Method::DELETE, key, &[], now, LINK_LIFE)?.url;
+            let timeout = Duration::from_secs(3);
+            let (headers, body) = (HeaderMap::new(), Bytes::new());
+            let request = Request { method: Method::DELETE, url, headers, body, timeout };
+            let answer = self.transport.call(request).await.map_err(|e| Trouble::Unavailable(e.to_string()))?;
+            match answer.status {
+                StatusCode::NO_CONTENT | StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
+                status => Err(Trouble::Unavailable(format!("the object storage answered a deletion with {status}"))),
+            }
+        })
+    }
 }
 
 fn defect(error: impl fmt::Display) -> Trouble {
@@ -212,6 +229,28 @@ mod tests {
         assert_eq!(copy(StatusCode::NOT_FOUND, b"<Error><Code>NoSuchKey</Code></Error>").await, Ok(false));
         let late = copy(StatusCode::OK, b"<Error><Code>InternalError</Code></Error>").await;
         assert!(matches!(late, Err(Trouble::Unavailable(_))), "{late:?}");
+    }
+
+    /// A storage that is asked to delete something and answers like this.
+    #[derive(Debug)]
+    struct Deletes(StatusCode);
+
+    impl Transport for Deletes {
+        fn call(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+            assert_eq!(request.method, Method::DELETE);
+            assert!(request.url.starts_with("https://examplebucket.s3.amazonaws.com/m1/a1?"), "{}", request.url);
+            let response = Response { status: self.0, headers: HeaderMap::new(), body: Bytes::new() };
+            Box::pin(async move { Ok(response) })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_deleted_may_be_gone_already_but_must_not_stay() {
+        let delete = async |status| s3(Deletes(status)).delete("m1/a1", now()).await;
+        assert_eq!(delete(StatusCode::NO_CONTENT).await, Ok(()));
+        assert_eq!(delete(StatusCode::NOT_FOUND).await, Ok(()));
+        // Whoever may not delete is told so, and what was to be erased is not forgotten.
+        assert!(matches!(delete(StatusCode::FORBIDDEN).await, Err(Trouble::Unavailable(_))));
     }
 
     fn s3(transport: impl Transport + 'static) -> S3 {

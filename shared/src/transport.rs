@@ -4,6 +4,7 @@ mod public;
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -90,7 +91,8 @@ pub trait Transport: fmt::Debug + Send + Sync {
 /// queries and bodies.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
-    connector: SharedHttpConnector,
+    /// Made by the first call: most functions never make one, and the platform's authorities take their time to load.
+    connector: Arc<OnceLock<SharedHttpConnector>>,
     reaches: Reaches,
 }
 
@@ -121,16 +123,21 @@ impl HttpTransport {
     /// A transport without connections yet; the first call opens one.
     #[must_use]
     pub fn new() -> Self {
-        let connector = SharedHttpConnector::new(connector!().build());
-        Self { connector, reaches: Reaches::Anybody }
+        Self { connector: Arc::default(), reaches: Reaches::Anybody }
     }
 
     /// A transport for addresses that are in somebody else's hands: it reaches public ones only, whatever their names
     /// lead to.
     #[must_use]
     pub fn public() -> Self {
-        let connector = SharedHttpConnector::new(connector!().build_with_resolver(PublicOnly));
-        Self { connector, reaches: Reaches::Public }
+        Self { connector: Arc::default(), reaches: Reaches::Public }
+    }
+
+    fn connector(&self) -> &SharedHttpConnector {
+        self.connector.get_or_init(|| match self.reaches {
+            Reaches::Anybody => SharedHttpConnector::new(connector!().build()),
+            Reaches::Public => SharedHttpConnector::new(connector!().build_with_resolver(PublicOnly)),
+        })
     }
 
     async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
@@ -144,7 +151,8 @@ impl HttpTransport {
         let mut request = prepare(request, self.reaches)?;
         request.add_extension(connection.clone());
         let exchange = async {
-            let answer = self.connector.call(request).await.map_err(|e| failed(DisplayErrorContext(&e).to_string()))?;
+            let answer =
+                self.connector().call(request).await.map_err(|e| failed(DisplayErrorContext(&e).to_string()))?;
             read(answer).await.map_err(&failed)
         };
         let timed = tokio::time::timeout(timeout, exchange).await;

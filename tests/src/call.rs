@@ -24,13 +24,9 @@ pub struct Call {
 }
 
 impl Call {
-    /// A request to some other server on this machine.
+    /// A request to whoever listens there.
     #[must_use]
-    pub fn to(address: SocketAddr, method: &str, path: &str) -> Self {
-        Self::new(address, method, path)
-    }
-
-    pub(crate) fn new(address: SocketAddr, method: &str, path: &str) -> Self {
+    pub fn new(address: SocketAddr, method: &str, path: &str) -> Self {
         let (method, path) = (method.to_owned(), path.to_owned());
         Self { address, method, path, headers: Vec::new(), body: Bytes::new() }
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use huitou::clock::Clock as _;
 use huitou::values::Moment;
 use local::host::{Host, Options, Store};
+use local::template::Template;
 use local::wire::{self, Bearer};
 use serde_json::{Value, json};
 
@@ -36,8 +37,19 @@ pub async fn a_house() -> House {
 
 /// A house at another time.
 pub async fn a_house_at(moment: &str) -> House {
+    a_house_in(Store::Memory, moment).await
+}
+
+/// A house that keeps its data there.
+pub async fn a_house_in(store: Store, moment: &str) -> House {
     let clock = Some(Moment::parse(moment).unwrap());
-    let host = Host::start(&Options { port: 0, store: Store::Memory, clock }).await.unwrap();
+    let template = Template::shipped().unwrap();
+    a_house_of(template, &Options { port: 0, store, clock, binaries: None }).await
+}
+
+/// A house of another template, started in another way.
+pub async fn a_house_of(template: Template, options: &Options) -> House {
+    let host = Host::start_of(template, options).await.unwrap();
     House { host, counted: AtomicU32::new(0) }
 }
 

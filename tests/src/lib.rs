@@ -14,5 +14,5 @@ mod house;
 mod waiting;
 
 pub use call::{Answer, Call, assert_problem};
-pub use house::{House, Member, a_house, a_house_at, order};
+pub use house::{House, Member, a_house, a_house_at, a_house_in, a_house_of, order};
 pub use waiting::eventually;

@@ -159,7 +159,7 @@ impl Standing {
             metrics: sum(&|f| {
                 let work = !(f.queues.is_empty() && f.streams.is_empty() && f.schedules.is_empty());
                 usize::from(!f.routes.is_empty()) * metrics_of("request") + usize::from(work) * worked
-            }) + 5.0, // three kinds of lag, ledger faults, breaches
+            }) + 6.0, // four kinds of lag, ledger faults, breaches
         }
     }
 }

@@ -7,6 +7,7 @@ use huitou::values::Moment;
 use lexopt::{Arg, Parser, ValueExt as _};
 
 use crate::host::{Options, Store};
+use crate::lambda::Binaries;
 use crate::wire::{Bearer, ROLES};
 
 /// What `--help` prints.
@@ -17,6 +18,8 @@ Usage: local [run] [options]      start everything and print where it answers
        local demo [options]       load a real purchase log through the API, then show what became of it
        local token --role ROLE    print a token for the API
        local redrive QUEUE        put a queue's dead letters back, while no host runs
+       local backup FILE          copy all data into one file; a host may run meanwhile
+       local restore FILE         put it back into an empty directory that has the keys
 
 Options of run and demo:
   --port N           answer on 127.0.0.1:N (3000; 0 takes a free port)
@@ -25,11 +28,17 @@ Options of run and demo:
   --clock TIME       start with this business time, as 1998-06-30T12:00:00+08:00
   --programme FILE   start with the points programme in this JSON file
 
+Options of run:
+  --binaries DIR     run the functions' own binaries in DIR, as target/release, in processes as on Lambda
+
 Options of demo:
   --file CSV         load this file instead: columns customer, order, date, fen, with a header line
   --json             print the summary as one JSON object on stdout, and everything else on stderr
   --campaign         write to the dormant a month before the log's end, and report what became of it
   --exit             end after the summary
+
+Options of redrive, backup and restore:
+  --data DIR         where the data is, or is to be (.data)
 
 Options of token:
   --role ROLE        member, system, guide, agent, operator or manager
@@ -60,6 +69,20 @@ pub enum Command {
     Redrive {
         /// The queue of dead letters, as `SendDeadLetters`.
         queue: String,
+        /// The data directory.
+        data: PathBuf,
+    },
+    /// Copy all data into a file.
+    Backup {
+        /// The file.
+        file: PathBuf,
+        /// The data directory.
+        data: PathBuf,
+    },
+    /// Put the data of a file back.
+    Restore {
+        /// The file.
+        file: PathBuf,
         /// The data directory.
         data: PathBuf,
     },
@@ -96,12 +119,14 @@ pub struct Demo {
 #[expect(clippy::struct_excessive_bools, reason = "one for each switch of the command line")]
 struct Given {
     command: Option<String>,
-    queue: Option<String>,
+    /// What a command is about: a queue, or a file.
+    about: Option<OsString>,
     port: Option<u16>,
     data: Option<PathBuf>,
     memory: bool,
     clock: Option<Moment>,
     programme: Option<PathBuf>,
+    binaries: Option<PathBuf>,
     file: Option<PathBuf>,
     json: bool,
     campaign: bool,
@@ -126,27 +151,40 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
                 given.named.push(name);
             }
             Arg::Value(word) if given.command.is_none() => given.command = Some(word.to_string_lossy().into_owned()),
-            Arg::Value(word) if given.command.as_deref() == Some("redrive") && given.queue.is_none() => {
-                given.queue = Some(word.to_string_lossy().into_owned());
-            }
+            Arg::Value(word) if given.is_about_something() && given.about.is_none() => given.about = Some(word),
             other => return Err(said(&other.unexpected())),
         }
     }
     match given.command.as_deref() {
-        None | Some("run") => given.allow("run", &RUN).and_then(|()| given.run()).map(Command::Run),
+        None | Some("run") => {
+            given.allow("run", &[COMMON.as_slice(), &["binaries"]].concat())?;
+            given.run()
+        }
+        .map(Command::Run),
         Some("demo") => {
-            given.allow("demo", &[RUN.as_slice(), &["file", "json", "campaign", "exit"]].concat())?;
+            given.allow("demo", &[COMMON.as_slice(), &["file", "json", "campaign", "exit"]].concat())?;
             let (file, json) = (given.file.clone(), given.json);
             let (campaign, exit) = (given.campaign, given.exit);
             Ok(Command::Demo(Demo { run: given.run()?, file, json, campaign, exit }))
         }
         Some("token") => given.allow("token", &["role", "member", "subject", "data"]).and_then(|()| given.token()),
         Some("redrive") => given.allow("redrive", &["data"]).and_then(|()| given.redrive()),
-        Some(other) => Err(format!("There is no command {other}: it is run, demo, token or redrive; see --help.")),
+        Some("backup") => given
+            .allow("backup", &["data"])
+            .and_then(|()| given.kept())
+            .map(|(file, data)| Command::Backup { file, data }),
+        Some("restore") => given
+            .allow("restore", &["data"])
+            .and_then(|()| given.kept())
+            .map(|(file, data)| Command::Restore { file, data }),
+        Some(other) => {
+            Err(format!("There is no command {other}: it is run, demo, token, redrive, backup or restore; see --help."))
+        }
     }
 }
 
-const RUN: [&str; 5] = ["port", "data", "memory", "clock", "programme"];
+/// What run and demo have in common: the demo replays years, and binaries go by real time.
+const COMMON: [&str; 5] = ["port", "data", "memory", "clock", "programme"];
 
 fn said(error: &lexopt::Error) -> String {
     let text = error.to_string();
@@ -175,6 +213,7 @@ impl Given {
                 self.clock = Some(read.map_err(|e| format!("{time} is no time for --clock: {e}."))?);
             }
             "programme" => self.programme = Some(text("a file")?.into()),
+            "binaries" => self.binaries = Some(text("a directory")?.into()),
             "file" => self.file = Some(text("a file")?.into()),
             "json" => self.json = true,
             "campaign" => self.campaign = true,
@@ -200,13 +239,29 @@ impl Given {
             (None, true) => Store::Memory,
             (data, false) => Store::Directory(data.clone().unwrap_or_else(|| DEFAULT_DATA.into())),
         };
-        let host = Options { port: self.port.unwrap_or(DEFAULT_PORT), store, clock: self.clock };
+        let binaries = self.binaries.clone().map(|directory| Binaries { directory, aws: None });
+        let host = Options { port: self.port.unwrap_or(DEFAULT_PORT), store, clock: self.clock, binaries };
         Ok(Run { host, programme: self.programme.clone() })
     }
 
     fn redrive(&self) -> Result<Command, String> {
-        let queue = self.queue.clone().ok_or("A redrive needs the queue of dead letters, as SendDeadLetters.")?;
-        Ok(Command::Redrive { queue, data: self.data.clone().unwrap_or_else(|| DEFAULT_DATA.into()) })
+        let queue = self.about.clone().ok_or("A redrive needs the queue of dead letters, as SendDeadLetters.")?;
+        Ok(Command::Redrive { queue: queue.to_string_lossy().into_owned(), data: self.directory() })
+    }
+
+    fn is_about_something(&self) -> bool {
+        self.command.as_deref().is_some_and(|command| ["redrive", "backup", "restore"].contains(&command))
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.data.clone().unwrap_or_else(|| DEFAULT_DATA.into())
+    }
+
+    /// The file of a backup, and the data directory.
+    fn kept(&self) -> Result<(PathBuf, PathBuf), String> {
+        let command = self.command.as_deref().unwrap_or_default();
+        let file = self.about.clone().ok_or_else(|| format!("A {command} needs the file, as huitou.backup."))?;
+        Ok((file.into(), self.directory()))
     }
 
     fn token(&self) -> Result<Command, String> {
@@ -233,7 +288,7 @@ mod tests {
 
     #[test]
     fn without_arguments_the_host_runs_on_port_3000_with_its_data_in_the_directory() {
-        let host = Options { port: 3000, store: Store::Directory(".data".into()), clock: None };
+        let host = Options { port: 3000, store: Store::Directory(".data".into()), clock: None, binaries: None };
         let expected = Command::Run(Run { host, programme: None });
         assert_eq!(parsed("").unwrap(), expected);
         assert_eq!(parsed("run").unwrap(), expected);
@@ -269,8 +324,10 @@ mod tests {
     fn what_is_not_understood_is_said_in_a_sentence() {
         for (line, sentence) in [
             ("--colour", "There is no option --colour: see --help."),
-            ("dance", "There is no command dance: it is run, demo, token or redrive; see --help."),
+            ("dance", "There is no command dance: it is run, demo, token, redrive, backup or restore; see --help."),
             ("redrive", "A redrive needs the queue of dead letters, as SendDeadLetters."),
+            ("backup", "A backup needs the file, as huitou.backup."),
+            ("restore --memory f", "The command restore has no option --memory: see --help."),
             ("--port high", "high is no port: it is a number from 0 to 65535."),
             ("--port", "--port needs a port: see --help."),
             ("--data d --memory", "--data and --memory can't go together: leave one out."),

@@ -11,6 +11,7 @@ use huitou::domain::program::Shipped;
 use huitou::values::Moment;
 use serde_json::json;
 
+use crate::backup;
 use crate::cli::{Command, Demo, HELP, Run};
 use crate::data_dir;
 use crate::demo::client::Connection;
@@ -38,6 +39,23 @@ pub async fn perform(command: Command) -> Result<(), String> {
             print(&wire::token(&secret, &bearer)?);
         }
         Command::Redrive { queue, data } => print(&redrive(&queue, &data)?),
+        Command::Backup { file, data } => {
+            let copied = backup::back_up(&file, &data).map_err(|e| e.to_string())?;
+            print(&format!(
+                "{} holds {}. Keep secret and master.key of {} elsewhere: without them nobody can read it.",
+                file.display(),
+                told_of(&copied),
+                data.display()
+            ));
+        }
+        Command::Restore { file, data } => {
+            let copied = backup::restore(&file, &data).map_err(|e| e.to_string())?;
+            print(&format!(
+                "{} holds {} again. Whoever has left since the backup has to be erased anew.",
+                data.display(),
+                told_of(&copied)
+            ));
+        }
         Command::Run(run) => {
             let host = start(&run).await?;
             print(&greeting(&host).await);
@@ -46,6 +64,10 @@ pub async fn perform(command: Command) -> Result<(), String> {
         Command::Demo(demo) => perform_demo(&demo).await?,
     }
     Ok(())
+}
+
+fn told_of(copied: &backup::Copied) -> String {
+    format!("{} files of {} bytes (SHA-256 of the backup: {})", copied.parts, copied.bytes, copied.sha256)
 }
 
 /// Puts dead letters back into the queue that gave them up. The lock keeps a running host and this apart.

@@ -24,8 +24,13 @@ struct Inner {
     elsewhere: Router,
 }
 
+/// The listed route that a request came by, as `GET /v1/me`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteKey(pub String);
+
 #[derive(Debug)]
 struct Listed {
+    key: RouteKey,
     method: Method,
     parts: Vec<Part>,
     router: usize,
@@ -48,6 +53,7 @@ impl Gateway {
             let router = routers.iter().position(|(name, _)| *name == function.logical);
             let router = router.ok_or_else(|| TemplateError::without_router(&function.logical))?;
             let of = |route: &crate::template::Route| Listed {
+                key: RouteKey(format!("{} {}", route.method, route.path)),
                 method: route.method.clone(),
                 parts: split(&route.path).map(Part::read).collect(),
                 router,
@@ -66,14 +72,16 @@ impl Gateway {
         if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() {
             request.extensions_mut().insert(ClientAddress(peer.ip()));
         }
-        let router = self.router_for(request.method(), request.uri().path()).unwrap_or(&self.0.elsewhere);
-        router.clone().oneshot(request).await
+        let Some(route) = self.route_for(request.method(), request.uri().path()) else {
+            return self.0.elsewhere.clone().oneshot(request).await;
+        };
+        request.extensions_mut().insert(route.key.clone());
+        self.0.routers.get(route.router).unwrap_or(&self.0.elsewhere).clone().oneshot(request).await
     }
 
-    fn router_for(&self, method: &Method, path: &str) -> Option<&Router> {
+    fn route_for(&self, method: &Method, path: &str) -> Option<&Listed> {
         let parts: Vec<&str> = split(path).collect();
-        let route = self.0.listed.iter().find(|route| route.method == *method && matches(&route.parts, &parts))?;
-        self.0.routers.get(route.router)
+        self.0.listed.iter().find(|route| route.method == *method && matches(&route.parts, &parts))
     }
 }
 

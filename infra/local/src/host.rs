@@ -19,10 +19,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::clock::DevClock;
+use crate::cloud::Cloud;
 use crate::data_dir::{DataDir, DataError, random_secret, secret};
 use crate::gateway::Gateway;
 use crate::in_process::Service as _;
 use crate::issuer::{self, Issuer};
+use crate::lambda::{Binaries, Lambda};
 use crate::objects::LocalObjects;
 use crate::pump::Pump;
 use crate::queue::Queues;
@@ -51,6 +53,8 @@ pub struct Options {
     pub store: Store,
     /// What time it is to be for business; real time for `None`.
     pub clock: Option<Moment>,
+    /// The functions' own binaries, to be run in processes of their own; without them the functions run in this one.
+    pub binaries: Option<Binaries>,
 }
 
 /// Where data is kept.
@@ -108,13 +112,23 @@ pub struct Host {
     standins: StandIns,
     stop: StopSource,
     tasks: JoinSet<()>,
+    /// The functions as processes of their own, if they are.
+    pub lambda: Option<Lambda>,
     _data: Option<DataDir>,
 }
 
 impl Host {
     /// Starts everything. When it returns, requests are answered.
     pub async fn start(options: &Options) -> Result<Self, StartError> {
-        let template = Template::shipped()?;
+        Self::start_of(Template::shipped()?, options).await
+    }
+
+    /// Starts what another template names, of which this build knows the functions.
+    pub async fn start_of(template: Template, options: &Options) -> Result<Self, StartError> {
+        if options.binaries.is_some() && options.clock.is_some() {
+            let sentence = "The functions' own binaries go by real time: leave out --clock or --binaries.";
+            return Err(StartError(sentence.to_owned()));
+        }
         let listener = listen(options.port).await?;
         let address = listener.local_addr().map_err(|e| StartError(format!("The port could not be opened: {e}.")))?;
         let (data, secret) = match &options.store {
@@ -145,7 +159,20 @@ impl Host {
             secret,
             directory: data.as_ref().map(|data| data.file("")),
         };
-        let product = wire::assemble(&surroundings).await.map_err(StartError)?.held_to(&surroundings.template);
+        let mut product = wire::assemble(&surroundings).await.map_err(StartError)?.held_to(&surroundings.template);
+        let cloud = Cloud::new(
+            &surroundings.template,
+            table.clone(),
+            queues.clone(),
+            Arc::clone(&product.app.parts().master),
+            wire::secrets_text(&surroundings.secret).map_err(StartError)?,
+        );
+        let mut lambda = None;
+        if let Some(binaries) = &options.binaries {
+            let started = Lambda::start(binaries, &surroundings, &cloud).await.map_err(StartError)?;
+            (product.routers, product.handlers) = (started.routers(), started.handlers());
+            lambda = Some(started);
+        }
         let scheduler = Scheduler::new(&surroundings.template, &product.handlers, Arc::clone(&clock))?;
         let mut host = Self {
             app: product.app.clone(),
@@ -159,13 +186,14 @@ impl Host {
             standins,
             stop,
             tasks: JoinSet::new(),
+            lambda,
             _data: data,
         };
-        host.set_going(listener, product)?;
+        host.set_going(listener, product, &cloud)?;
         Ok(host)
     }
 
-    fn set_going(&mut self, listener: TcpListener, product: Product) -> Result<(), StartError> {
+    fn set_going(&mut self, listener: TcpListener, product: Product, cloud: &Cloud) -> Result<(), StartError> {
         let template = &self.surroundings.template;
         let scheduler = Arc::clone(&self.scheduler);
         let pump = Pump::new(template, &product.handlers, &self.queues)?;
@@ -176,12 +204,13 @@ impl Host {
             scheduler: Arc::clone(&scheduler),
             outbox: self.outbox.clone(),
             queues: self.queues.clone(),
-            table: self.table.clone(),
+            processes: self.lambda.is_some(),
         };
         let sweeping = remove_expired(self.table.clone(), template.tables.clone(), Arc::clone(&self.clock));
         let issuer = Issuer::new(&self.url()).map_err(|why| StartError(format!("The development issuer: {why}.")))?;
         let app = workbench::router(bench)
             .merge(issuer.router())
+            .merge(cloud.router())
             .merge(self.surroundings.objects.router())
             .fallback(move |request: Request| gateway.clone().answer(request));
         self.tasks.spawn(serve(listener, app, self.stop.listen()));
@@ -214,6 +243,8 @@ impl Host {
             tracing::warn!("some calls did not end in time; what they had not finished comes again at the next start");
             self.tasks.shutdown().await;
         }
+        // Only now: whoever was still at work needed the table.
+        drop(self.lambda);
     }
 }
 
@@ -280,7 +311,7 @@ mod tests {
     use crate::demo::client::Connection;
 
     fn in_memory() -> Options {
-        Options { port: 0, store: Store::Memory, clock: None }
+        Options { port: 0, store: Store::Memory, clock: None, binaries: None }
     }
 
     async fn ask(host: &Host, method: &str, path: &str, body: Value) -> (u16, Value) {

@@ -1,4 +1,5 @@
-//! AWS services inside this process: SDK clients reach them without a socket, outside tools over HTTP.
+//! AWS services inside this process: SDK clients reach them without a socket, other processes through
+//! [`crate::cloud`].
 //!
 //! Both ways carry the same requests in AWS's JSON protocols, so that there is one dispatch and one set of answers.
 
@@ -14,20 +15,14 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
-use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::post;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::StatusCode;
 
 pub use faults::{Fault, Faults};
 
 use crate::rights;
 use crate::template::Right;
 
-/// The largest request that DynamoDB takes; SQS takes less.
-const MAX_BODY: usize = 16 * 1024 * 1024;
 const TARGET: &str = "x-amz-target";
 
 /// An AWS service that answers JSON requests. Clones are the same service.
@@ -54,12 +49,6 @@ pub trait Service: Clone + Debug + Send + Sync + 'static {
     fn faulty_http_client(&self, faults: Faults) -> SharedHttpClient {
         let connector = SharedHttpConnector::new(Connector { service: Arc::new(self.clone()), faults });
         http_client_fn(move |_, _| connector.clone())
-    }
-
-    /// `POST /` with `X-Amz-Target`, for tools and processes outside.
-    fn router(&self) -> Router {
-        let service = Arc::new(self.clone());
-        Router::new().route("/", post(over_http::<Self>)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(service)
     }
 }
 
@@ -151,16 +140,4 @@ fn respond<S: Service>(answer: Answer) -> Result<HttpResponse, ConnectorError> {
         response.headers_mut().insert("x-amzn-query-error", code);
     }
     Ok(response)
-}
-
-async fn over_http<S: Service>(State(service): State<Arc<S>>, headers: HeaderMap, body: Bytes) -> Response {
-    let operation = operation_in(headers.get(TARGET).and_then(|t| t.to_str().ok()));
-    let answer = service.answer(operation, body).await;
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, [(header::CONTENT_TYPE, S::CONTENT_TYPE)], answer.body).into_response();
-    if let Some(code) = answer.query_error {
-        let name = HeaderName::from_static("x-amzn-query-error");
-        response.headers_mut().insert(name, HeaderValue::from_static(code));
-    }
-    response
 }

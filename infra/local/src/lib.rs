@@ -3,8 +3,10 @@
 //! What `template.yaml` names is mounted here and nothing else: its routes behind one port, its tables on an embedded
 //! engine, its queues on an SQS-compatible server, its schedules on a clock that can be moved.
 
+pub mod backup;
 pub mod cli;
 pub mod clock;
+pub mod cloud;
 pub mod commands;
 pub mod data_dir;
 pub mod demo;
@@ -14,6 +16,7 @@ pub mod handler;
 pub mod host;
 pub mod in_process;
 pub mod issuer;
+pub mod lambda;
 pub mod objects;
 pub mod pump;
 pub mod queue;

@@ -35,6 +35,9 @@ const UPLOADS_LAST: Duration = Duration::from_hours(24);
 /// The largest file.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
+/// Where functions in processes of their own reach the files as if they were S3's.
+pub const S3_PATH: &str = "/dev/s3";
+
 /// What a link allows.
 #[derive(Serialize, Deserialize)]
 struct Grant {
@@ -71,6 +74,15 @@ impl LocalObjects {
     pub fn router(&self) -> Router {
         Router::new()
             .route("/dev/objects/{grant}", get(fetch).put(store))
+            .layer(DefaultBodyLimit::max(MOST_BYTES))
+            .with_state(self.clone())
+    }
+
+    /// The routes that S3's links lead to. What is signed by them is not checked: whoever reaches this is on this
+    /// machine.
+    pub fn s3_router(&self) -> Router {
+        Router::new()
+            .route(&format!("{S3_PATH}/{{*key}}"), get(s3_fetch).put(s3_store))
             .layer(DefaultBodyLimit::max(MOST_BYTES))
             .with_state(self.clone())
     }
@@ -135,6 +147,19 @@ impl LocalObjects {
         }
     }
 
+    fn remove(&self, key: &str) -> io::Result<()> {
+        match &self.kept {
+            Kept::Memory(files) => {
+                files.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+                Ok(())
+            }
+            Kept::Folder(folder) => match fs::remove_file(folder.join(key)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+        }
+    }
+
     /// Removes uploads of a day ago that no message has named, as the bucket's rule does.
     fn sweep(&self, now: Moment) -> io::Result<()> {
         let until = now.minus(UPLOADS_LAST);
@@ -195,6 +220,13 @@ impl Objects for LocalObjects {
         let copied = may.and_then(|()| copy());
         Box::pin(async move { copied })
     }
+
+    fn delete<'a>(&'a self, key: &'a str, _: Moment) -> BoxFuture<'a, Result<(), Trouble>> {
+        let may = may("s3:DeleteObject");
+        let delete = || self.remove(key).map_err(|error| Trouble::Unavailable(error.to_string()));
+        let deleted = may.and_then(|()| delete());
+        Box::pin(async move { deleted })
+    }
 }
 
 fn may(action: &str) -> Result<(), Trouble> {
@@ -244,6 +276,47 @@ async fn fetch(State(objects): State<LocalObjects>, Path(grant): Path<String>) -
         Ok(Ok(None)) => StatusCode::NOT_FOUND.into_response(),
         failed => {
             tracing::error!(?failed, "a file was not read");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
+}
+
+/// A file, or its beginning.
+async fn s3_fetch(State(objects): State<LocalObjects>, Path(key): Path<String>, headers: HeaderMap) -> Response {
+    let file = match tokio::task::spawn_blocking(move || objects.read(&key)).await {
+        Ok(Ok(Some(file))) => file,
+        Ok(Ok(None)) => return StatusCode::NOT_FOUND.into_response(),
+        failed => {
+            tracing::error!(?failed, "a file was not read");
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+    };
+    let range = headers.get(header::RANGE).and_then(|range| range.to_str().ok());
+    let last = range.and_then(|range| range.strip_prefix("bytes=0-")?.parse::<usize>().ok());
+    let Some(last) = last.filter(|_| !file.is_empty()) else { return file.into_response() };
+    let part = file.slice(..file.len().min(last.saturating_add(1)));
+    let range = format!("bytes 0-{}/{}", part.len() - 1, file.len());
+    (StatusCode::PARTIAL_CONTENT, [(header::CONTENT_RANGE, range)], part).into_response()
+}
+
+/// Takes a file once, or copies one.
+async fn s3_store(
+    State(objects): State<LocalObjects>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let source = headers.get("x-amz-copy-source").and_then(|source| source.to_str().ok());
+    let source = source.and_then(|source| Some(source.split_once(S3_PATH)?.1.trim_start_matches('/').to_owned()));
+    let stored = move || match source {
+        Some(source) => objects.copy_file(&source, &key).map(|there| (there, StatusCode::NOT_FOUND)),
+        None => objects.write(&key, body).map(|free| (free, StatusCode::PRECONDITION_FAILED)),
+    };
+    match tokio::task::spawn_blocking(stored).await {
+        Ok(Ok((true, _))) => StatusCode::OK.into_response(),
+        Ok(Ok((false, otherwise))) => otherwise.into_response(),
+        failed => {
+            tracing::error!(?failed, "a file was not stored");
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     }

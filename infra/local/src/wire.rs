@@ -147,6 +147,11 @@ pub fn secrets(secret: &[u8; 32]) -> Result<Secrets, String> {
     Ok(Secrets { providers: standin::secrets(&derived), ..secrets })
 }
 
+/// The same as the text that Secrets Manager keeps on AWS.
+pub fn secrets_text(secret: &[u8; 32]) -> Result<String, String> {
+    serde_json::to_string(&secrets(secret)?).map_err(|error| format!("The host's secrets can't be written: {error}."))
+}
+
 /// The key with which the local system signs its requests.
 pub fn system_key(secret: &[u8; 32]) -> Result<String, String> {
     let mut keys = secrets(secret)?.system_keys;
@@ -188,6 +193,10 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
         let app = app.clone();
         Arc::new(move |event| Box::pin(playbooks::handle(app.clone(), event)))
     };
+    let requests: Handler = {
+        let app = app.clone();
+        Arc::new(move |event| Box::pin(privacy::handle(app.clone(), event)))
+    };
     let clocks = {
         let app = app.clone();
         let handler: Handler = Arc::new(move |event| Box::pin(tickets::handle(app.clone(), event)));
@@ -214,6 +223,7 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
             ("SegmentRecompute".to_owned(), recompute),
             ("Playbooks".to_owned(), playbooks),
             ("Tickets".to_owned(), clocks),
+            ("Privacy".to_owned(), requests),
             ("Campaigns".to_owned(), dispatch),
             ("CampaignSend".to_owned(), sender),
         ]),

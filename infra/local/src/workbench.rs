@@ -4,28 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use axum::{Json, Router};
-use bytes::Bytes;
-use http::HeaderMap;
 use huitou::clock::Clock as _;
 use huitou::manners::problem::Problem;
 use huitou::values::Moment;
 use serde::Deserialize;
 use serde_json::{Map, json};
-use tower::ServiceExt as _;
 
 use crate::clock::DevClock;
-use crate::in_process::Service as _;
 use crate::queue::Queues;
 use crate::schedule::Scheduler;
 use crate::standin::Outbox;
-use crate::table::Embedded;
-
-/// The largest request that an AWS tool sends.
-const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// What the developer's routes show and move.
 #[derive(Debug, Clone)]
@@ -38,8 +30,8 @@ pub struct Workbench {
     pub outbox: Outbox,
     /// The queues.
     pub queues: Queues,
-    /// The table.
-    pub table: Embedded,
+    /// Whether the functions run as processes, which go by real time.
+    pub processes: bool,
 }
 
 /// The routes under `/dev`.
@@ -48,9 +40,6 @@ pub fn router(bench: Workbench) -> Router {
         .route("/dev/clock", get(show_clock).post(move_clock))
         .route("/dev/outbox", get(show_outbox))
         .route("/dev/queues", get(show_queues))
-        .route("/dev/aws", post(aws))
-        .route("/dev/aws/", post(aws))
-        .layer(DefaultBodyLimit::max(MOST_BYTES))
         .with_state(bench)
 }
 
@@ -67,6 +56,9 @@ struct Move {
 
 /// Moves the clock, and answers when the schedules that became due by it are done.
 async fn move_clock(State(bench): State<Workbench>, asked: Result<Json<Move>, JsonRejection>) -> Response {
+    if bench.processes {
+        return malformed("The functions run as processes of their own, which go by real time: it can't be moved.");
+    }
     match asked {
         Ok(Json(Move { now: Some(now), advance_seconds: None })) => bench.clock.set(now),
         Ok(Json(Move { now: None, advance_seconds: Some(seconds) })) => {
@@ -104,18 +96,4 @@ async fn show_queues(State(bench): State<Workbench>) -> Response {
             Problem::unavailable().into_response()
         }
     }
-}
-
-/// One endpoint for AWS tools and for functions in other processes: the request's target says which service it means.
-async fn aws(State(bench): State<Workbench>, headers: HeaderMap, body: Bytes) -> Response {
-    let target = headers.get("x-amz-target").and_then(|t| t.to_str().ok()).unwrap_or_default();
-    let service = match target.split_once('.') {
-        Some(("DynamoDB_20120810", _)) => bench.table.router(),
-        Some(("AmazonSQS", _)) => bench.queues.router(),
-        _ => return malformed("The header X-Amz-Target has to name an operation of DynamoDB or SQS."),
-    };
-    let mut request = http::Request::new(axum::body::Body::from(body));
-    *request.method_mut() = http::Method::POST;
-    *request.headers_mut() = headers;
-    service.oneshot(request).await.into_response()
 }

@@ -93,6 +93,11 @@ impl Attachments<'_> {
         try_join_all(copies).await.map(|_| ())
     }
 
+    /// Erases a file of a member's ticket. One call to the object storage; safe to repeat.
+    pub(crate) async fn erase(&self, member: MemberId, attachment: &Attachment) -> Result<(), Error> {
+        Ok(self.0.parts().objects.delete(&kept(member, attachment), self.0.wall()).await?)
+    }
+
     /// A link by which an attachment of a member's ticket can be fetched. No call.
     pub fn link(&self, member: MemberId, attachment: &Attachment) -> Result<Link, Error> {
         Ok(self.0.parts().objects.download(&kept(member, attachment), self.0.wall())?)

@@ -140,13 +140,18 @@ impl Customers<'_> {
     /// The member behind an id, if the one who asks may see them. One call, two for a guide.
     pub(crate) async fn reach(&self, asked: MemberId, sight: &Sight) -> Result<Hot, Error> {
         let hot = self.hot(asked).await?;
-        let member = hot.account.member;
+        self.may_see(&hot, sight).await?;
+        Ok(hot)
+    }
+
+    /// Refuses who may not see a member. No call, one for a guide.
+    pub(crate) async fn may_see(&self, hot: &Hot, sight: &Sight) -> Result<(), Error> {
         if let Sight::Own(_) = sight {
-            let part = self.0.table().part(member, &Part::Profile).await?.ok_or(Error::NotFound)?;
+            let part = self.0.table().part(hot.account.member, &Part::Profile).await?.ok_or(Error::NotFound)?;
             sight.check(&Profile::read(&part)?)?;
         }
-        about(member);
-        Ok(hot)
+        about(hot.account.member);
+        Ok(())
     }
 
     async fn hot(&self, asked: MemberId) -> Result<Hot, Error> {

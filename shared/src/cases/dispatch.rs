@@ -223,7 +223,7 @@ impl Dispatch<'_> {
         let exclude = &live.campaign.definition.audience.exclude;
         let meant = |hot: &&Hot| {
             let account = &hot.account;
-            !passes::is_merged(hot)
+            account.membership.is_in_use()
                 && !exclude.iter().any(|segment| account.segments.contains(segment))
                 && rules.segmentation.judge_rule(rule, &account.facts(&rules), today).value
         };

@@ -55,6 +55,8 @@ impl App {
 struct Known {
     customer: Customer,
     hot: Option<Hot>,
+    /// Why nothing can be booked for them.
+    barred: Option<Refusal>,
 }
 
 impl Intake<'_> {
@@ -130,13 +132,26 @@ impl Intake<'_> {
         let mut known = Vec::with_capacity(customers.len());
         for (customer, member) in customers.iter().zip(members) {
             let hot = hots.iter().find(|hot| Some(hot.account.member) == member).cloned();
-            let hot = match hot {
-                Some(hot) => Some(self.0.ledger().follow(hot, Freshness::Latest).await?),
-                None => None,
+            let followed = match hot {
+                Some(hot) => self.0.ledger().follow(hot, Freshness::Latest).await.map(Some),
+                None => Ok(None),
             };
-            known.push(Known { customer: Customer::clone(customer), hot });
+            let (hot, barred) = match followed {
+                Ok(hot) => (hot, None),
+                // One customer's bar is no reason to refuse the others of the batch.
+                Err(Error::Refused(refusal)) => (None, Some(refusal)),
+                Err(error) => return Err(error),
+            };
+            known.push(Known { customer: Customer::clone(customer), hot, barred });
         }
         Ok(known)
+    }
+
+    async fn look_up_again(&self, known: &mut Known) -> Result<(), Error> {
+        if let Some(fresh) = self.look_up(&[&known.customer]).await?.pop() {
+            *known = fresh;
+        }
+        Ok(())
     }
 
     async fn order(&self, known: &mut Known, order: &Order, by: &Actor) -> Result<Accepted, Error> {
@@ -144,6 +159,9 @@ impl Intake<'_> {
         let rules = Rules { now: &now, then: &then };
         let mut patience = Patience::new(self.0);
         loop {
+            if let Some(refusal) = &known.barred {
+                return Err(refusal.clone().into());
+            }
             let tried = match &known.hot {
                 Some(hot) => self.book_order(hot, order, rules, by).await,
                 None => self.book_first_order(&known.customer, order, rules, by).await,
@@ -165,10 +183,10 @@ impl Intake<'_> {
                 return self.replayed(known, *entry, order).await;
             }
             patience.wait().await?;
-            known.hot = match lost {
-                Lost::Stale(_, Some(hot)) => Some(self.0.ledger().follow(*hot, Freshness::Latest).await?),
-                _ => self.look_up(&[&known.customer]).await?.pop().and_then(|k| k.hot),
-            };
+            match lost {
+                Lost::Stale(_, Some(hot)) => known.hot = Some(self.0.ledger().follow(*hot, Freshness::Latest).await?),
+                _ => self.look_up_again(known).await?,
+            }
         }
     }
 
@@ -236,8 +254,7 @@ impl Intake<'_> {
         if !same {
             return Err(Error::ReusedKey);
         }
-        let fresh = self.look_up(&[&known.customer]).await?.pop().and_then(|k| k.hot);
-        known.hot = fresh;
+        self.look_up_again(known).await?;
         let member = known.hot.as_ref().map(|hot| hot.account.member);
         if member == Some(entry.member) || member == Some(self.survivor(entry.member).await?) {
             Ok(Accepted { entry, created: false })
@@ -269,8 +286,7 @@ impl Intake<'_> {
         let same = |what: &What| matches!(what, What::Refund { id, amount, reason, .. } if *id == refund.id && *amount == refund.amount && *reason == refund.reason);
         let mut patience = Patience::new(self.0);
         loop {
-            let who = Who { member: entry.member, session: None, by: by.clone() };
-            let hot = self.0.ledger().open(&who, Freshness::Latest).await?;
+            let hot = self.0.ledger().books(entry.member).await?;
             let tally = self.0.table().refund_tally(&order.source, &order.id).await?;
             let decided = purchase::refund(
                 &hot.account,

@@ -117,7 +117,10 @@ impl Ledger<'_> {
 
     /// Builds the account again from its journal and compares. One call, and one per eight rows.
     pub async fn proof(&self, who: &Who) -> Result<Proven, Error> {
-        let hot = self.open(who, Freshness::Latest).await?;
+        let hot = match who.session {
+            Some(_) => self.open(who, Freshness::Latest).await?,
+            None => self.books(who.member).await?,
+        };
         let rows = self.0.table().whole_journal(&hot.account).await?;
         let proof = prove(hot.account.member, &rows, &hot.account);
         if let Some(fault) = &proof.fault {
@@ -270,6 +273,9 @@ impl Ledger<'_> {
     /// The account on which somebody acts: the member's own, or the one that goes on after a merge.
     pub(crate) async fn open(&self, who: &Who, freshness: Freshness) -> Result<Hot, Error> {
         let hot = self.0.table().member(who.member, freshness).await?.ok_or(Error::NotFound)?;
+        if let Some(bar) = hot.account.membership.bar() {
+            return Err(bar.into());
+        }
         match who.session {
             Some(session) if session < hot.sessions => Err(Error::SessionEnded),
             Some(_) if matches!(hot.account.membership, Membership::MergedInto(_)) => Err(Error::SessionEnded),
@@ -278,8 +284,21 @@ impl Ledger<'_> {
         }
     }
 
-    /// Follows an account that was merged into another one to where it lives on.
-    pub(crate) async fn follow(&self, mut hot: Hot, freshness: Freshness) -> Result<Hot, Error> {
+    /// Follows an account that was merged into another one to where it lives on. Whoever was erased or is under a legal
+    /// hold is refused.
+    pub(crate) async fn follow(&self, hot: Hot, freshness: Freshness) -> Result<Hot, Error> {
+        let hot = self.follow_to_the_end(hot, freshness).await?;
+        hot.account.membership.bar().map_or(Ok(hot), |bar| Err(bar.into()))
+    }
+
+    /// The account on which the books are kept, whatever became of the person: money that goes back for an order has to
+    /// be booked, and what was booked can be proved.
+    pub(crate) async fn books(&self, member: MemberId) -> Result<Hot, Error> {
+        let hot = self.0.table().member(member, Freshness::Latest).await?.ok_or(Error::NotFound)?;
+        self.follow_to_the_end(hot, Freshness::Latest).await
+    }
+
+    async fn follow_to_the_end(&self, mut hot: Hot, freshness: Freshness) -> Result<Hot, Error> {
         for _ in 0..MOST_MERGES {
             let Membership::MergedInto(next) = hot.account.membership else { return Ok(hot) };
             hot = self.0.table().member(next, freshness).await?.ok_or(Error::NotFound)?;

@@ -249,8 +249,8 @@ impl Merges<'_> {
     pub(crate) async fn take_in_unclaimed(&self, wish: &Wish) -> Result<(), Error> {
         let other = self.0.table().member(wish.absorbed, Freshness::Latest).await?;
         match other.map(|hot| hot.account.membership) {
-            None | Some(Membership::MergedInto(_)) => Ok(()),
-            Some(Membership::Claimed) => Err(Refusal::PhoneTaken.into()),
+            None | Some(Membership::MergedInto(_) | Membership::Erased) => Ok(()),
+            Some(Membership::Claimed | Membership::OnHold { .. }) => Err(Refusal::PhoneTaken.into()),
             Some(Membership::Unclaimed) => match self.merge(wish).await {
                 Ok(_) | Err(Error::Refused(Refusal::MergedAlready)) => Ok(()),
                 // Signed up between the two reads, or known by another WeChat id.

@@ -277,7 +277,7 @@ impl Passes<'_> {
         while Instant::now() < until && !part.finished {
             let shard = ScanShard { number: portion.part, of: PARTS };
             let page = self.0.table().page_of_members(shard, part.after, PAGE).await?;
-            part.members += page.members.iter().filter(|hot| !is_merged(hot)).count() as u64;
+            part.members += page.members.iter().filter(|hot| hot.account.membership.is_in_use()).count() as u64;
             part.unreadable += page.unreadable;
             part.found = worker.look_at(page.members, part.found).await?;
             (part.after, part.finished, part.touched_at) = (page.next, page.next.is_none(), self.0.now());
@@ -455,7 +455,7 @@ impl<'a> Worker<'a> {
 }
 
 /// Whether this is the account of somebody who was merged into another member.
-pub(crate) fn is_merged(hot: &Hot) -> bool {
+fn is_merged(hot: &Hot) -> bool {
     matches!(hot.account.membership, Membership::MergedInto(_))
 }
 

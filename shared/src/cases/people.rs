@@ -103,6 +103,25 @@ pub struct Acquisition {
     pub cost: Option<Fen>,
 }
 
+/// Why nothing is done with a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closed {
+    /// The member was erased; this is all that is left.
+    Erased,
+    /// A legal hold allows nothing but keeping it.
+    LegalHold,
+}
+
+impl From<Closed> for Refusal {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::Erased => Self::MemberErased,
+            Closed::LegalHold => Self::LegalHold,
+        }
+    }
+}
+
 /// A member's profile as it is stored: what is personal is sealed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
@@ -128,6 +147,9 @@ pub struct Profile {
     /// Accounts that were merged into this one, and those that had been merged into them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absorbed: Vec<MemberId>,
+    /// Why nothing is done with it; the hot item says the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
     /// Sealed fields by name; a field of many values numbers them, as `card`, `card.2`.
     #[serde(default)]
     pub sealed: BTreeMap<String, String>,
@@ -146,8 +168,15 @@ impl Profile {
             sessions: 0,
             merged: None,
             absorbed: Vec::new(),
+            closed: None,
             sealed: BTreeMap::new(),
         }
+    }
+
+    /// What is left of a profile when its member is erased: that there was one, and that it is gone.
+    #[must_use]
+    pub fn erased(now: Moment, sessions: u32) -> Self {
+        Self { closed: Some(Closed::Erased), sessions, ..Self::new(now, Acquisition::default()) }
     }
 
     /// Reads a stored profile.
@@ -425,17 +454,30 @@ impl People<'_> {
 
     /// A member's profile, opened. One call, and one to the master key's service unless the key is still known.
     ///
-    /// Somebody who isn't there yet by a recent read is looked for once more: they may have signed up just now.
+    /// Somebody who isn't there yet by a recent read is looked for once more: they may have signed up just now. Whoever was
+    /// erased or is under a legal hold is refused.
     pub async fn open(&self, member: MemberId, freshness: Freshness) -> Result<Opened, Error> {
-        let read = match self.0.table().profile_and_key(member, freshness).await? {
-            (Some(part), Some(wrapped)) => Some((part, wrapped)),
-            _ if freshness == Freshness::Latest => None,
-            _ => {
-                let (part, wrapped) = self.0.table().profile_and_key(member, Freshness::Latest).await?;
-                part.zip(wrapped)
+        let opened = self.open_on_hold(member, freshness).await?;
+        match opened.profile.closed {
+            Some(closed) => Err(Refusal::from(closed).into()),
+            None => Ok(opened),
+        }
+    }
+
+    /// The same, a legal hold notwithstanding: for whoever sets and lifts it.
+    pub(crate) async fn open_on_hold(&self, member: MemberId, freshness: Freshness) -> Result<Opened, Error> {
+        let mut read = self.0.table().profile_and_key(member, freshness).await?;
+        if freshness == Freshness::Recent && !matches!(read, (Some(_), Some(_))) {
+            read = self.0.table().profile_and_key(member, Freshness::Latest).await?;
+        }
+        let (part, keys) = match read {
+            (Some(part), Some(keys)) => (part, keys),
+            (Some(part), None) => {
+                let closed = Profile::read(&part)?.closed;
+                return Err(closed.map_or(Error::NotFound, |closed| Refusal::from(closed).into()));
             }
+            (None, _) => return Err(Error::NotFound),
         };
-        let (part, keys) = read.ok_or(Error::NotFound)?;
         let key = self.0.key_cache().key(self.0.master_key(), member, &keys.wrapped, self.0.wall()).await?;
         Opened::new(&part, key, keys.of_children)
     }

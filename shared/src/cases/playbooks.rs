@@ -139,7 +139,11 @@ impl PlaybookCases<'_> {
             let Some(hot) = self.0.table().member(on.member, Freshness::Latest).await? else {
                 return Ok(Acted::Refused);
             };
-            let hot = self.0.ledger().follow(hot, Freshness::Latest).await?;
+            let hot = match self.0.ledger().follow(hot, Freshness::Latest).await {
+                Ok(hot) => hot,
+                Err(Error::Refused(_)) => return Ok(Acted::Refused),
+                Err(error) => return Err(error),
+            };
             let posted = match self.decide(&hot.account, playbook, on, depth, &rules) {
                 Ok(posted) => posted,
                 Err(Error::Refused(_)) => return Ok(Acted::Refused),

@@ -149,7 +149,7 @@ fn place(id: RowKey) -> String {
     format!("note:{id}")
 }
 
-fn unseal(opened: &Opened, stored: &str) -> Result<WrittenNote, Error> {
+pub(crate) fn unseal(opened: &Opened, stored: &str) -> Result<WrittenNote, Error> {
     let note: StoredNote = serde_json::from_str(stored)?;
     let text = opened.unsealed(&place(note.id), &note.sealed)?;
     Ok(WrittenNote { id: note.id, at: note.at, by: note.by, text })

@@ -21,7 +21,7 @@ use crate::domain::campaign::assign::{Assigned, assign};
 use crate::domain::campaign::circuit::{Circuit, Passing};
 use crate::domain::campaign::content::Values;
 use crate::domain::campaign::counts::{Count, Counts};
-use crate::domain::campaign::gates::{Conditions, Facing, Verdict, judge};
+use crate::domain::campaign::gates::{Conditions, Facing, Gate, Verdict, judge};
 use crate::domain::campaign::send::{
     Call, LEASE, Provider, Send, Settled, State, Taken, hold_out, recall, settle, touch, untouch,
 };
@@ -139,6 +139,9 @@ impl Sending<'_> {
         }
         if let Some(Hot { account: Account { membership: Membership::MergedInto(into), .. }, .. }) = &read.hot {
             return self.moved(&send, before.as_ref(), *into).await;
+        }
+        if matches!(&read.hot, Some(hot) if matches!(hot.account.membership, Membership::OnHold { .. })) {
+            return self.decided(&send, before.as_ref(), State::Refused { gate: Gate::LegalHold }).await;
         }
         let member = self.open(read.hot, read.profile.as_ref(), read.keys, key.member).await?;
         let Assigned { variant, held_out } = assign(send.campaign, &live.campaign.definition, send.member);

@@ -222,7 +222,8 @@ impl SignUp<'_> {
         let hot = hot.ok_or_else(|| Error::Defect("an identity leads to nobody".into()))?;
         match hot.account.membership {
             // The identity has moved since it was looked up.
-            Membership::MergedInto(_) => Ok(None),
+            Membership::MergedInto(_) | Membership::Erased => Ok(None),
+            Membership::OnHold { .. } => Err(Refusal::LegalHold.into()),
             Membership::Claimed if owners.by_wechat().is_none() => self.phone_taken(arrival).await,
             Membership::Claimed => self.known(arrival, owners, &hot).await,
             Membership::Unclaimed => self.claim(arrival, owners, &hot).await,
@@ -283,7 +284,12 @@ impl SignUp<'_> {
     async fn inviter(&self, owners: Owners, friend: Option<MemberId>) -> Result<Option<Hot>, Error> {
         let Some(inviter) = owners.inviter else { return Ok(None) };
         let Some(hot) = self.0.table().member(inviter, Freshness::Latest).await? else { return Ok(None) };
-        let hot = self.0.ledger().follow(hot, Freshness::Latest).await?;
+        let hot = match self.0.ledger().follow(hot, Freshness::Latest).await {
+            Ok(hot) => hot,
+            // Nobody is kept from signing up by what stands against the friend who invited them.
+            Err(Error::Refused(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         Ok(Some(hot).filter(|hot| Some(hot.account.member) != friend))
     }
 

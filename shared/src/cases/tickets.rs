@@ -534,7 +534,12 @@ impl Tickets<'_> {
     ) -> Result<Transaction<'t>, Error> {
         let Some(closed) = desk.closed_tag.as_ref().filter(|_| step.solves(before)) else { return Ok(transaction) };
         let Some(hot) = self.0.table().member(before.member, Freshness::Latest).await? else { return Ok(transaction) };
-        let hot = self.0.ledger().follow(hot, Freshness::Latest).await?;
+        let hot = match self.0.ledger().follow(hot, Freshness::Latest).await {
+            Ok(hot) => hot,
+            // Nobody is tagged who was erased, or whose data is only kept.
+            Err(Error::Refused(_)) => return Ok(transaction),
+            Err(error) => return Err(error),
+        };
         let (rules, now) = (self.0.rulebook().await?, self.0.now());
         let tag = [Tag { name: closed.tag.clone(), until: Some(now.day().plus(closed.days)) }];
         let row = RowKey::of("ticket-closed", &[&before.id.to_string(), &step.ticket.closings.to_string()]);
@@ -600,7 +605,7 @@ impl Tickets<'_> {
     async fn key_of(&self, member: MemberId) -> Result<Option<Opened>, Error> {
         match self.0.people().open(member, Freshness::Recent).await {
             Ok(opened) => Ok(Some(opened)),
-            Err(Error::NotFound) => Ok(None),
+            Err(Error::NotFound | Error::Refused(Refusal::MemberErased)) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -658,7 +663,7 @@ fn is_about(stored: &StoredTicket, matter: &Matter) -> bool {
 }
 
 /// A ticket with its records in clear.
-fn whole(stored: StoredTicket, records: Vec<Record>, opened: Option<&Opened>) -> Result<Whole, Error> {
+pub(crate) fn whole(stored: StoredTicket, records: Vec<Record>, opened: Option<&Opened>) -> Result<Whole, Error> {
     let id = stored.ticket.id;
     let read = |record: Record| {
         let sealed = opened.zip(record.sealed.as_deref());

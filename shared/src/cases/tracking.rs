@@ -11,10 +11,12 @@ use crate::cases::people::Handle;
 use crate::cases::{Error, Who};
 use crate::channels::receipts::{Named, Reporter, Told};
 use crate::channels::{Failure, Fault, Secret};
+use crate::domain::account::Membership;
 use crate::domain::campaign::answer::{Doing, Fate};
 use crate::domain::campaign::content::Link;
 use crate::domain::consent::{Purpose as ConsentTo, Via, is_opt_out};
 use crate::domain::reach::{Reach, SuppressedBy};
+use crate::domain::refusal::Refusal;
 use crate::domain::traits::Channel;
 use crate::table::{Freshness, Hot, Outcome, StoredSend};
 use crate::trust::link::{LinkKey, Purpose};
@@ -135,7 +137,8 @@ impl Tracking<'_> {
     async fn change(self, member: MemberId, push: Option<RowKey>, change: impl Fn(&mut Reach)) -> Result<bool, Error> {
         let mut patience = Patience::new(self.0);
         loop {
-            let Some(hot) = self.0.table().member(member, Freshness::Latest).await? else { return Ok(false) };
+            let hot = self.0.table().member(member, Freshness::Latest).await?;
+            let Some(hot) = hot.filter(|hot| hot.account.membership != Membership::Erased) else { return Ok(false) };
             let mut next = Hot { ..hot.clone() };
             change(&mut next.reach);
             if next.reach == hot.reach {
@@ -225,7 +228,11 @@ impl Tracking<'_> {
         if by != SuppressedBy::Bounce {
             let by = Actor::parse("member").map_err(|e| Error::Defect(e.to_string()))?;
             let who = Who { member, session: None, by };
-            self.0.consents().withdraw(&who, ConsentTo::of_channel(channel), via).await?;
+            match self.0.consents().withdraw(&who, ConsentTo::of_channel(channel), via).await {
+                // Under a legal hold nothing is sent anyway, and erased in between there is nobody to send to.
+                Ok(_) | Err(Error::Refused(Refusal::LegalHold | Refusal::MemberErased)) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(true)
     }

@@ -19,7 +19,7 @@ const LONGEST_OWN: usize = Link::OURS - "/r/".len() - 32;
 
 /// The providers of a brand, as the environment's `PROVIDERS` says in JSON. What is left out, the brand doesn't have;
 /// secrets stand elsewhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProviderSettings {
     /// Where members reach us, as `https://m.example.cn`: links in messages begin with it.
@@ -43,7 +43,7 @@ pub struct ProviderSettings {
 }
 
 /// WeCom.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wecom {
     /// Where, if not at WeCom itself.
@@ -54,7 +54,7 @@ pub struct Wecom {
 }
 
 /// Aliyun.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Aliyun {
     /// Where, if not at Aliyun itself.
@@ -63,7 +63,7 @@ pub struct Aliyun {
 }
 
 /// Tencent Cloud.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tencent {
     /// Where, if not at Tencent Cloud itself.
@@ -76,7 +76,7 @@ pub struct Tencent {
 }
 
 /// SES.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SesSettings {
     /// Where, if not at the region's own address.
@@ -92,7 +92,7 @@ pub struct SesSettings {
 }
 
 /// Mail by Aliyun.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mail {
     /// Where, if not at Aliyun itself.
@@ -103,7 +103,7 @@ pub struct Mail {
 }
 
 /// A webhook.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hook {
     /// Where: a public address, by https.

@@ -13,6 +13,7 @@ use super::entry::{Change, Counted, Entry, LINKS, What};
 use super::facts::Facts;
 use super::order::RefundReason;
 use super::program::Period;
+use super::refusal::Refusal;
 use super::rulebook::Rulebook;
 use super::tier::Standing;
 use super::traits::Traits;
@@ -34,6 +35,31 @@ pub enum Membership {
     Claimed,
     /// Taken over by another account.
     MergedInto(MemberId),
+    /// Nobody's any more: the person was erased, and what the books need stays under an id that leads to no one.
+    Erased,
+    /// Under a legal hold: nothing but keeping it is allowed.
+    OnHold {
+        /// Whether the person has signed up.
+        claimed: bool,
+    },
+}
+
+impl Membership {
+    /// Why nothing may be done with the account; none when something may, here or where it lives on.
+    #[must_use]
+    pub const fn bar(self) -> Option<Refusal> {
+        match self {
+            Self::Unclaimed | Self::Claimed | Self::MergedInto(_) => None,
+            Self::Erased => Some(Refusal::MemberErased),
+            Self::OnHold { .. } => Some(Refusal::LegalHold),
+        }
+    }
+
+    /// Whether a person stands behind the account who may be judged, addressed and served.
+    #[must_use]
+    pub const fn is_in_use(self) -> bool {
+        matches!(self, Self::Unclaimed | Self::Claimed)
+    }
 }
 
 /// Daily check-ins in a row.
@@ -233,6 +259,20 @@ impl Account {
             }
             What::MergeReturned { claimed, .. } => {
                 self.membership = if *claimed { Membership::Claimed } else { Membership::Unclaimed };
+            }
+            What::LegalHold { set: true, .. } => {
+                self.membership = Membership::OnHold { claimed: self.membership == Membership::Claimed };
+            }
+            What::LegalHold { set: false, .. } => {
+                let claimed = matches!(self.membership, Membership::OnHold { claimed: true });
+                self.membership = if claimed { Membership::Claimed } else { Membership::Unclaimed };
+            }
+            // Money, days and points are the books'; everything else was the person's.
+            What::Erased => {
+                self.membership = Membership::Erased;
+                self.traits = Traits { source: self.traits.source.take(), ..Traits::default() };
+                self.streak = None;
+                self.used.clear();
             }
             What::Redemption { .. }
             | What::Donation { .. }

@@ -247,6 +247,15 @@ pub enum What {
         /// Whether the account was claimed before the merge.
         claimed: bool,
     },
+    /// A legal hold was set or lifted.
+    LegalHold {
+        /// Set, or lifted.
+        set: bool,
+        /// Why.
+        reason: Reason,
+    },
+    /// The person was erased. What happened before stays, under an id that leads to nobody.
+    Erased,
 }
 
 /// How much of a per-period limit is used.

@@ -41,13 +41,17 @@ pub enum Field {
     SensitiveFindings,
     /// In which segments somebody is.
     Segments,
+    /// What the member has asked for under the law.
+    Requests,
+    /// Children, with their growth files.
+    Children,
     /// The audit trail: who was shown whom.
     Trail,
 }
 
 impl Field {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Name,
         Self::Phone,
         Self::Email,
@@ -65,6 +69,8 @@ impl Field {
         Self::Findings,
         Self::SensitiveFindings,
         Self::Segments,
+        Self::Requests,
+        Self::Children,
         Self::Trail,
     ];
 }

@@ -283,10 +283,11 @@ pub fn depth(cause: &What) -> Option<u8> {
     (somebody_moved(cause) && depth <= MOST_DEEP).then_some(depth)
 }
 
-/// Whether somebody has moved by this: merging accounts and undoing it leave the person where they were.
+/// Whether somebody has moved by this: merging accounts and undoing it leave the person where they were, and who is erased
+/// or kept under a legal hold is nobody to act on.
 #[must_use]
 pub const fn somebody_moved(cause: &What) -> bool {
-    !matches!(cause, What::MergedOut { .. } | What::MergeReturned { .. })
+    !matches!(cause, What::MergedOut { .. } | What::MergeReturned { .. } | What::LegalHold { .. } | What::Erased)
 }
 
 /// A playbook acts on a move: one movement, whatever its actions.

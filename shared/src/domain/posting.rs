@@ -3,7 +3,7 @@
 //! Every movement begins by settling what time has changed since the last one, so that a member's account is the
 //! same whether it is looked at every day or once a year.
 
-use super::account::{Account, Membership};
+use super::account::Account;
 use super::book::{Book, Broken, Hold, Leg, Lot};
 use super::entry::{Balance, Change, Counted, Entry, SCHEMA, What};
 use super::program::{Cap, Earning, Version};
@@ -399,7 +399,7 @@ pub fn balance(account: &Account) -> Balance {
 /// The segments that an account is in at `now`, and until when.
 #[must_use]
 pub fn judged(account: &Account, rules: &Rulebook, now: Moment) -> Judged {
-    if matches!(account.membership, Membership::MergedInto(_)) {
+    if !account.membership.is_in_use() {
         return Judged::default();
     }
     let on = as_of(account, now);

@@ -200,6 +200,18 @@ pub enum Refusal {
         /// The most.
         most: usize,
     },
+    /// The member was erased.
+    MemberErased,
+    /// The member's data is under a legal hold: it is kept, and nothing else is done with it.
+    LegalHold,
+    /// A member who was merged into another one is held and erased with the one who goes on.
+    MergedElsewhere,
+    /// The request was decided about before, in another way.
+    DecidedAlready,
+    /// An erasure is decided about by erasing, or by a refusal.
+    DecidedByErasing,
+    /// The receipt is none of this house.
+    ReceiptUnknown,
     /// Nothing has to be done.
     Nothing,
 }

@@ -289,6 +289,12 @@ impl SlaClock {
         }
     }
 
+    /// Stands still for good: nothing fires any more.
+    #[must_use]
+    pub fn stopped(&self) -> Self {
+        Self { running_since: None, next: None, due: None, ..self.clone() }
+    }
+
     /// Fires what has become due by now, each alarm once.
     pub fn fire(&mut self, name: ClockName, calendar: &Calendar, now: Moment) -> Vec<Fired> {
         let mut all = Vec::new();

@@ -55,6 +55,17 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("GET", "/v1/audit", MANAGER),
     ("GET", "/v1/audit/proof", MANAGER),
     ("GET", "/v1/audit/breach", MANAGER),
+    ("POST", "/v1/me/export", MEMBER),
+    ("GET", "/v1/me/requests", MEMBER),
+    ("POST", "/v1/me/requests", MEMBER),
+    ("POST", "/v1/members/{id}/export", MANAGER),
+    ("POST", "/v1/members/{id}/erasure", MANAGER),
+    ("PUT", "/v1/members/{id}/legal-hold", MANAGER),
+    ("POST", "/v1/members/{id}/requests", SERVICE),
+    ("GET", "/v1/requests", DESK),
+    ("PUT", "/v1/requests/{id}", MANAGER),
+    // What a receipt says is known to whoever has it.
+    ("POST", "/v1/erasure-receipts", Allowed::Anybody),
     ("GET", "/v1/privacy-policy", STAFF),
     ("PUT", "/v1/privacy-policy", MANAGER),
     ("GET", "/v1/me/points", MEMBER),
@@ -139,6 +150,7 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("POST", "/v1/campaigns/{id}/stop", MARKETING),
     ("GET", "/v1/sending-limits", MARKETING),
     ("PUT", "/v1/sending-limits", MANAGER),
+    ("DELETE", "/v1/me", MEMBER),
 ];
 
 /// Who may call the route with this method and path pattern.

@@ -2,8 +2,8 @@
 //!
 //! Two tables, the only places where that is decided. Answers about members are built through a [`View`], the audit
 //! trail names what they held by the same tables, and a test reads every answer of every route for what its reader's
-//! row does not grant. What is in no table is shown to nobody: staff see nothing of children, and no route has more of
-//! an address than the city.
+//! row does not grant. What is in no table is shown to nobody: of children staff see nothing but what an export
+//! holds, and no route has more of an address than the city.
 
 use crate::domain::personal::{Field, Shown};
 use crate::trust::token::Role;
@@ -12,7 +12,7 @@ use Shown::{Masked, Not, Whole, WholeForAReason};
 
 /// What guides, agents, operators and managers are shown of each kind. A guide sees own customers only; a guide's row
 /// for [`Field::Tickets`] is about tickets that the guide opens.
-pub const FIELDS: [(Field, [Shown; 4]); 18] = [
+pub const FIELDS: [(Field, [Shown; 4]); 20] = [
     //                           guide    agent            operator  manager
     (Field::Name, [Masked, WholeForAReason, Not, Whole]),
     (Field::Phone, [Masked, WholeForAReason, Not, WholeForAReason]),
@@ -20,7 +20,7 @@ pub const FIELDS: [(Field, [Shown; 4]); 18] = [
     (Field::Birthday, [Masked, Masked, Not, WholeForAReason]),
     (Field::City, [Whole, Whole, Not, Whole]),
     (Field::Gender, [Whole, Whole, Not, Whole]),
-    (Field::Ids, [Masked, Masked, Not, Masked]),
+    (Field::Ids, [Masked, Masked, Not, WholeForAReason]),
     (Field::Origin, [Whole, Whole, Not, Whole]),
     (Field::Standing, [Whole, Whole, Not, Whole]),
     (Field::Journal, [Whole, Whole, Not, Whole]),
@@ -32,6 +32,9 @@ pub const FIELDS: [(Field, [Shown; 4]); 18] = [
     (Field::Findings, [Whole, Not, Whole, Whole]),
     (Field::SensitiveFindings, [Whole, Not, Not, Whole]),
     (Field::Segments, [Whole, Not, Whole, Whole]),
+    (Field::Requests, [Whole, Whole, Not, Whole]),
+    // In an export that is handed out to the guardian, and nowhere else.
+    (Field::Children, [Not, Not, Not, WholeForAReason]),
     (Field::Trail, [Not, Not, Not, Whole]),
 ];
 
@@ -64,6 +67,25 @@ const PICTURE: &[Field] = &[
     Field::Notes,
 ];
 const CONTACT: &[Field] = &[Field::Name, Field::Phone, Field::Email, Field::Birthday];
+const EXPORT: &[Field] = &[
+    Field::Name,
+    Field::Phone,
+    Field::Email,
+    Field::Birthday,
+    Field::City,
+    Field::Gender,
+    Field::Ids,
+    Field::Origin,
+    Field::Standing,
+    Field::Journal,
+    Field::Tags,
+    Field::Notes,
+    Field::Consents,
+    Field::Tickets,
+    Field::Segments,
+    Field::Requests,
+    Field::Children,
+];
 const TICKETS: &[Field] = &[Field::Tickets];
 
 /// An answer to staff that holds something of members.
@@ -92,6 +114,10 @@ pub const TOLD: &[Told] = &[
     told("POST", "/v1/members/lookup", PICTURE),
     told("GET", "/v1/members/{id}", PICTURE),
     told_for_a_reason("GET", "/v1/members/{id}/contact", CONTACT),
+    told_for_a_reason("POST", "/v1/members/{id}/export", EXPORT),
+    told("POST", "/v1/members/{id}/requests", &[Field::Requests]),
+    told("GET", "/v1/requests", &[Field::Requests]),
+    told("PUT", "/v1/requests/{id}", &[Field::Requests]),
     told("GET", "/v1/members/{id}/timeline", &[Field::Journal]),
     told("POST", "/v1/members/{id}/tags", &[Field::Tags]),
     told("POST", "/v1/members/{id}/notes", &[Field::Notes]),

@@ -529,6 +529,36 @@ impl From<Refusal> for Problem {
                 format!("The campaign is {}; in this state that can't be done to it.", state.as_str()),
                 "活动当前状态不允许此操作",
             ),
+            Refusal::MemberErased => Self::new(
+                StatusCode::GONE,
+                "member_erased",
+                "The member was erased. Whoever comes again is a new member.",
+                "该账号已注销",
+            ),
+            Refusal::LegalHold => Self::new(
+                StatusCode::LOCKED,
+                "legal_hold",
+                "A legal hold allows nothing but keeping this member's data; a manager can lift it.",
+                "账号资料依法保全中，暂时无法操作",
+            ),
+            Refusal::MergedElsewhere => Self::conflict(
+                "merged_elsewhere",
+                "The member was merged into another one; name the one who goes on.",
+                "会员已合并",
+            ),
+            Refusal::DecidedAlready => Self::conflict(
+                "decided_already",
+                "The request was decided about in another way; read it again.",
+                "该申请已处理",
+            ),
+            Refusal::DecidedByErasing => Self::rule(
+                "decided_by_erasing",
+                "An erasure is done by POST /v1/members/{id}/erasure, or refused with a reason.",
+                "请执行注销或填写拒绝理由",
+            ),
+            Refusal::ReceiptUnknown => {
+                Self::rule("receipt_unknown", "The receipt was not given out here, or was changed.", "回执无效")
+            }
             Refusal::Nothing => Self::rule("nothing_to_do", "There is nothing to do.", "无需操作"),
         }
     }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_sdk_secretsmanager::error::SdkError;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_types::error::display::DisplayErrorContext;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
@@ -73,11 +75,8 @@ fn variable(name: &str) -> Result<String, Error> {
 
 /// The app of a deployed function, from its environment.
 async fn from_environment() -> Result<App, Error> {
-    let sdk = Sdk::from_environment()?;
     let names = Names::from_environment(|name| std::env::var(name).ok()).map_err(Error::from)?;
-    let table = Table::new(sdk.dynamodb(), names);
-    let (secrets, ()) = tokio::join!(sdk.secrets(), warm(&table));
-    let secrets = secrets?;
+    let (sdk, table, secrets) = connected(names).await?;
     let wechat = WeChatSettings {
         base_url: variable("WECHAT_BASE_URL")?,
         app_id: variable("WECHAT_APP_ID")?,
@@ -128,12 +127,73 @@ async fn from_environment() -> Result<App, Error> {
     }))
 }
 
+/// The clients, with their connections open, and the secrets.
+async fn connected(names: Names) -> Result<(Sdk, Table, Secrets), Error> {
+    let mut trust = Trust::from_environment()?;
+    loop {
+        let sdk = Sdk::from_environment(&trust)?;
+        let table = Table::new(sdk.dynamodb(), names.clone());
+        let (secrets, ()) = tokio::join!(sdk.secrets(), warm(&table));
+        match secrets {
+            // Should AWS ever be signed for by somebody else, a start takes longer until the next release.
+            Err(Unread::NotReached(why)) if trust == Trust::Amazon => {
+                tracing::warn!(why, "AWS was not reached by Amazon's authorities; the platform's are tried");
+                trust = Trust::Platform;
+            }
+            Err(Unread::NotReached(why) | Unread::Wrong(why)) => return Err(Error::from(why)),
+            Ok(secrets) => return Ok((sdk, table, secrets)),
+        }
+    }
+}
+
 /// Opens the connection to the table during start-up, which has the full processor: a read that the role may do
 /// anyway, of a member who does not exist.
 async fn warm(table: &Table) {
     if let Err(trouble) = table.member(MemberId::from_random([0; 16]), Freshness::Recent).await {
         tracing::warn!(%trouble, "the connection could not be warmed");
     }
+}
+
+/// Amazon's own authorities: few, where the platform's 145 cost more processor time than the rest of a start.
+const AMAZON_ROOTS: &str = include_str!("amazon-roots.pem");
+
+/// Whose signature AWS's endpoints need.
+#[derive(Debug, PartialEq, Eq)]
+enum Trust {
+    /// That of one of Amazon's authorities.
+    Amazon,
+    /// That of an authority that the platform trusts.
+    Platform,
+    /// That of an authority in this text, as `AWS_CA_BUNDLE` names it.
+    These(String),
+}
+
+impl Trust {
+    fn from_environment() -> Result<Self, Error> {
+        if let Some(bundle) = std::env::var_os("AWS_CA_BUNDLE") {
+            return Ok(Self::These(std::fs::read_to_string(bundle)?));
+        }
+        // Who signs for AWS in China is not published.
+        let china = variable("AWS_REGION")?.starts_with("cn-");
+        Ok(if china { Self::Platform } else { Self::Amazon })
+    }
+
+    fn store(&self) -> TrustStore {
+        let certificates = match self {
+            Self::Amazon => AMAZON_ROOTS,
+            Self::These(text) => text,
+            Self::Platform => return TrustStore::default(),
+        };
+        TrustStore::empty().with_pem_certificate(certificates.as_bytes())
+    }
+}
+
+/// Why the secrets are not known.
+enum Unread {
+    /// No connection came about.
+    NotReached(String),
+    /// There was an answer.
+    Wrong(String),
 }
 
 /// What all SDK clients share: one HTTP client with one TLS stack, and the role's credentials, which Lambda puts
@@ -161,7 +221,7 @@ macro_rules! client {
 }
 
 impl Sdk {
-    fn from_environment() -> Result<Self, Error> {
+    fn from_environment(trust: &Trust) -> Result<Self, Error> {
         let credentials = Credentials::new(
             variable("AWS_ACCESS_KEY_ID")?,
             variable("AWS_SECRET_ACCESS_KEY")?,
@@ -169,8 +229,11 @@ impl Sdk {
             None,
             "environment",
         );
-        let http =
-            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let context = TlsContext::builder().with_trust_store(trust.store()).build()?;
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(context)
+            .build_https();
         Ok(Self { http, region: Region::new(variable("AWS_REGION")?), credentials })
     }
 
@@ -186,11 +249,32 @@ impl Sdk {
         client!(aws_sdk_kms, self)
     }
 
-    async fn secrets(&self) -> Result<Secrets, Error> {
+    async fn secrets(&self) -> Result<Secrets, Unread> {
+        let wrong = |why: &str| Unread::Wrong(why.to_owned());
+        let name = variable("SECRETS_ARN").map_err(|error| Unread::Wrong(error.to_string()))?;
         let client = client!(aws_sdk_secretsmanager, self);
-        let answer = client.get_secret_value().secret_id(variable("SECRETS_ARN")?).send().await?;
-        let text = answer.secret_string().ok_or("the secret has no text")?;
+        let answer = client.get_secret_value().secret_id(name).send().await.map_err(|error| match &error {
+            SdkError::DispatchFailure(_) => Unread::NotReached(DisplayErrorContext(&error).to_string()),
+            _ => Unread::Wrong(DisplayErrorContext(&error).to_string()),
+        })?;
+        let text = answer.secret_string().ok_or_else(|| wrong("the secret has no text"))?;
         // The parser's message would quote the secret.
-        serde_json::from_str(text).map_err(|_| Error::from("the secret is not in the documented form"))
+        serde_json::from_str(text).map_err(|_| wrong("the secret is not in the documented form"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amazons_authorities_can_be_read_and_no_others_are_trusted() {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(TlsContext::builder().with_trust_store(Trust::Amazon.store()).build().unwrap());
+        // A connector is made at once, and would panic over a damaged certificate.
+        drop(http.build_https());
+        assert_eq!(AMAZON_ROOTS.matches("BEGIN CERTIFICATE").count(), 5);
+        assert!(format!("{:?}", Trust::Amazon.store()).contains("enable_native_roots: false"));
     }
 }

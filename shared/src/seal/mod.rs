@@ -97,7 +97,8 @@ impl MemberKey {
     }
 
     /// The bytes, for wrapping only.
-    const fn bytes(&self) -> &[u8; 32] {
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
 

@@ -6,10 +6,12 @@
 //! harm.
 
 mod audit;
+mod belongings;
 mod budgets;
 mod call;
 mod campaigns;
 mod identities;
+mod inventory;
 mod journal;
 mod members;
 mod memberships;
@@ -17,6 +19,7 @@ mod meter;
 mod pass;
 mod profiles;
 mod receipts;
+mod requests;
 mod sends;
 mod settings;
 mod tickets;
@@ -34,15 +37,18 @@ use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem};
 
 pub use audit::{AUDIT_SHARDS, AuditPosition, Chains, Deed, Pen, about};
+pub use belongings::{Belonging, TicketItem};
 pub use call::Trouble;
 pub use campaigns::{BUDGET_SHARDS, CampaignPosition, Checkpoint, StoredCampaign, StoredCheckpoint, count_shard};
 pub use identities::Identity;
+pub use inventory::{INVENTORY, Left, Shown, Stored};
 pub use journal::{Page, RefundTally};
 pub use members::{DUE_SHARDS, Due, DuePosition, Freshness, Hot};
 pub use memberships::{InSegment, SEGMENT_SHARDS, SegmentPosition, read_move};
 pub use meter::{Cost, metered};
 pub use pass::{MembersPage, ScanShard};
 pub use profiles::{ChildKeys, Part, StoredKeys, StoredPart};
+pub use requests::{OpenRequests, RequestPosition, StoredRequest};
 pub use sends::{BeforeSending, DueSend, SEND_SHARDS, SendKey, StoredSend};
 pub(crate) use settings::Kept;
 pub use settings::StoredVersion;
@@ -82,6 +88,8 @@ pub struct Names {
     pub sends: String,
     /// The audit trail. A table of its own: nothing in it is ever changed or removed, and only managers read it.
     pub audit: String,
+    /// Requests under the law. A table of their own: they outlive the members whom they are about.
+    pub requests: String,
 }
 
 impl Names {
@@ -100,6 +108,7 @@ impl Names {
             campaigns: name("CAMPAIGNS_TABLE")?,
             sends: name("SENDS_TABLE")?,
             audit: name("AUDIT_TABLE")?,
+            requests: name("REQUESTS_TABLE")?,
         })
     }
 }

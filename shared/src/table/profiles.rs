@@ -158,6 +158,12 @@ pub(super) fn key_item(member: MemberId, wrapped: &[u8]) -> Item {
     Item::from([("member".into(), text(member.to_string())), ("wrapped".into(), binary(wrapped))])
 }
 
+/// Destroys a member's keys; nothing happens when there are none.
+pub(super) fn delete_key(table: &Table, member: MemberId) -> Result<TransactWriteItem, Trouble> {
+    let delete = Delete::builder().table_name(&table.names.keys).set_key(Some(key_key(member)));
+    Ok(TransactWriteItem::builder().delete(delete.build().map_err(Trouble::defect)?).build())
+}
+
 fn part_key(member: MemberId, part: &Part) -> Item {
     Item::from([("member".into(), text(member.to_string())), ("part".into(), text(part.key()))])
 }

@@ -15,7 +15,7 @@ const NAMED_FOR: Duration = Duration::from_hours(24 * 40);
 /// For how long a push is known: WeChat repeats it within seconds.
 const SEEN_FOR: Duration = Duration::from_hours(24);
 
-fn name(channel: Channel, id: &MessageId) -> Item {
+pub(super) fn name(channel: Channel, id: &MessageId) -> Item {
     Item::from([("send".into(), text(format!("{}#{}", channel.word(), id.as_str())))])
 }
 

@@ -16,8 +16,8 @@ use super::receipts::{write_name, write_seen};
 use super::sends::write_addressed;
 use super::tickets::{write_asked, write_done, write_figures, write_line, write_record};
 use super::{
-    ChildKeys, Hot, Identity, RefundTally, StoredCampaign, StoredCheckpoint, StoredPart, StoredSend, StoredTicket,
-    StoredVersion, Table, Trouble, in_transaction, put_over,
+    ChildKeys, Hot, Identity, RefundTally, StoredCampaign, StoredCheckpoint, StoredPart, StoredRequest, StoredSend,
+    StoredTicket, StoredVersion, Table, Trouble, in_transaction, put_over,
 };
 use crate::domain::campaign::circuit::Circuit;
 use crate::domain::campaign::counts::Counts;
@@ -171,6 +171,18 @@ impl Transaction<'_> {
     pub fn key(mut self, member: MemberId, wrapped: &[u8]) -> Result<Self, Trouble> {
         let item = super::profiles::key_item(member, wrapped);
         self.writes.push((Slot::Other, in_transaction(put_over(&self.table.names.keys, item, "member", 0))?));
+        Ok(self)
+    }
+
+    /// A member's data key is no more, and those of the member's children; what they sealed is noise.
+    pub fn without_key(mut self, member: MemberId) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, super::profiles::delete_key(self.table, member)?));
+        Ok(self)
+    }
+
+    /// A request under the law, on condition that it is still at the version read.
+    pub fn request(mut self, request: &StoredRequest) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, request.write(self.table)?));
         Ok(self)
     }
 

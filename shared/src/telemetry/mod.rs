@@ -99,6 +99,8 @@ pub enum Due {
     Tickets,
     /// Messages of campaigns.
     Sends,
+    /// Requests under the law.
+    Requests,
 }
 
 impl Due {
@@ -107,6 +109,7 @@ impl Due {
             Self::Members => "members",
             Self::Tickets => "tickets",
             Self::Sends => "sends",
+            Self::Requests => "requests",
         }
     }
 }

@@ -86,6 +86,10 @@ id! {
     SendId
 }
 id! {
+    /// The id of what somebody asks for under the law: 32 hexadecimal digits that name nobody.
+    RequestId
+}
+id! {
     /// A child's id: 32 hexadecimal digits that say nothing about the child or the guardian.
     ChildId
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 pub use amount::{Fen, Points, SomeFen, SomePoints, share};
 pub use birthday::{Birthday, MonthDay};
 pub use day::LocalDay;
-pub use id::{CampaignId, ChildId, SendId, TicketId};
+pub use id::{CampaignId, ChildId, RequestId, SendId, TicketId};
 pub use moment::Moment;
 pub use name::{
     Actor, Card, Category, Code, Currency, Device, Email, ExternalUserId, ForeignId, IdempotencyKey, InviteCode,

@@ -176,7 +176,7 @@ async fn c2_after_a_no_nobody_asks_again_for_thirty_days() {
     let house = a_house().await;
     let anna = house.signs_up("anna", &json!({})).await;
     assert_eq!(refuses(&house, &anna, SMS).await["may_ask_again_on"], "2026-04-01");
-    house.it_is("2026-03-31T23:59:59+08:00").await;
+    house.it_is("2026-03-31T23:30:00+08:00").await;
     assert_eq!(refuses(&house, &anna, SMS).await["may_ask_again_on"], "2026-04-01", "the same no");
     house.it_is("2026-04-01T00:00:00+08:00").await;
     assert_eq!(consent(&house, &anna, SMS).await.get("may_ask_again_on"), None);

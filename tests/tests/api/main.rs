@@ -15,6 +15,7 @@ mod children;
 mod consents;
 mod customers;
 mod fields;
+mod leaving;
 mod ledger;
 mod lifetime_value;
 mod model_fit;

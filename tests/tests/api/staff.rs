@@ -143,7 +143,7 @@ async fn a_provider_that_is_not_ours_is_believed_before_and_after_it_changes_its
     let house = a_house().await;
     let log_in = |account: &'static str| async move {
         // The judge's own page walks through the provider's log-in as a browser would, and answers the tokens.
-        Call::to(address, "POST", &format!("/judge/login?account={account}")).send().await.expect(200)
+        Call::new(address, "POST", &format!("/judge/login?account={account}")).send().await.expect(200)
     };
     for round in ["before", "after"] {
         let (manager, agent, nobody) = (log_in("manager").await, log_in("agent").await, log_in("nobody").await);
@@ -152,6 +152,6 @@ async fn a_provider_that_is_not_ours_is_believed_before_and_after_it_changes_its
         calls(&house, token(&agent), "/v1/audit").await.refuses(403, "role_not_allowed");
         calls(&house, token(&nobody), "/v1/tickets").await.refuses(401, "token_invalid");
         calls(&house, manager["id_token"].as_str().unwrap(), "/v1/audit").await.refuses(401, "token_invalid");
-        let _ = Call::to(address, "POST", "/judge/rotate").send().await.expect(200);
+        let _ = Call::new(address, "POST", "/judge/rotate").send().await.expect(200);
     }
 }

@@ -4,12 +4,14 @@
 
 mod campaign_races;
 mod crashes;
+mod erasure_crashes;
 mod full_pass;
 mod lost_answers;
 mod playbooks;
 mod races;
 mod real_purchases;
 mod replay;
+mod restore_drill;
 mod second_table;
 mod ticket_crashes;
 mod yard;

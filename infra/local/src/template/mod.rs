@@ -41,6 +41,8 @@ pub struct Function {
     pub binary: String,
     /// How long one call may take.
     pub timeout: Duration,
+    /// Megabytes that one process may take.
+    pub memory: u32,
     /// The method and path pairs that reach it.
     pub routes: Vec<Route>,
     /// The queues that feed it.

@@ -16,6 +16,7 @@ use super::{
 /// What AWS takes when a template says nothing.
 mod defaults {
     pub(super) const TIMEOUT_SECONDS: u64 = 3;
+    pub(super) const MEMORY_MEGABYTES: u32 = 128;
     pub(super) const BATCH_SIZE: u16 = 10;
     pub(super) const STREAM_BATCH_SIZE: u16 = 100;
     /// AWS has no such limit; the local host needs one, and SQS event sources start with five readers.
@@ -84,6 +85,7 @@ fn typed<T: DeserializeOwned>(what: &str, value: &Value) -> Result<T, TemplateEr
 #[serde(rename_all = "PascalCase", default)]
 struct FunctionProperties {
     timeout: Option<u64>,
+    memory_size: Option<u32>,
     environment: Environment,
     events: BTreeMap<String, Event>,
     policies: Vec<Value>,
@@ -190,6 +192,7 @@ fn function(name: &str, resource: &Resource, globals: &FunctionProperties) -> Re
         logical: name.to_owned(),
         binary: binary.ok_or_else(|| TemplateError(format!("{name} names no binary in its metadata")))?.to_owned(),
         timeout: Duration::from_secs(own.timeout.or(globals.timeout).unwrap_or(defaults::TIMEOUT_SECONDS)),
+        memory: own.memory_size.or(globals.memory_size).unwrap_or(defaults::MEMORY_MEGABYTES),
         routes: Vec::new(),
         queues: Vec::new(),
         streams: Vec::new(),

@@ -39,6 +39,8 @@ pub enum Gate {
     Budget,
     /// No subscription to this template is left.
     Credit,
+    /// Under a legal hold: asked about right after `Erased`, and last here because stored sends number the gates.
+    LegalHold,
 }
 
 impl Gate {
@@ -55,6 +57,7 @@ impl Gate {
             Self::Capped => "capped",
             Self::Budget => "budget",
             Self::Credit => "credit",
+            Self::LegalHold => "legal_hold",
         }
     }
 }

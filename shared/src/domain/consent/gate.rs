@@ -55,11 +55,11 @@ impl Account {
         !closed && agrees(&self.traits, self.own, purpose, floors)
     }
 
-    /// Whether the member may be judged by what is known of them: nobody under 14 is, nor whoever restricts it. Who is
-    /// not judged is in no segment.
+    /// Whether the member may be judged by what is known of them: nobody under 14 is, nor whoever restricts it, nor who was
+    /// erased or is under a legal hold. Who is not judged is in no segment.
     #[must_use]
     pub fn may_be_judged(&self, on: LocalDay) -> bool {
-        self.agrees_to(Purpose::Profiling, Floors::NONE, on)
+        self.membership.bar().is_none() && self.agrees_to(Purpose::Profiling, Floors::NONE, on)
     }
 
     /// Whether what the member is shown may be chosen by what is known of them.

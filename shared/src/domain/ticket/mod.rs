@@ -209,6 +209,26 @@ impl Ticket {
         Some(work.step).filter(|step| !step.records.is_empty())
     }
 
+    /// What is left when the member is erased: what the boards count, closed, with nothing to be done about it.
+    #[must_use]
+    pub fn erased(&self, now: Moment) -> Self {
+        let closed = self.closed.filter(|_| self.state == State::Closed).or(Some((now, Ending::Erased)));
+        let (first_reply, resolution) = (self.first_reply.stopped(), self.resolution.stopped());
+        Self {
+            state: State::Closed,
+            changed_at: now,
+            assignee: None,
+            next_reply: None,
+            closes_at: None,
+            closed,
+            reopen_until: None,
+            survey: None,
+            first_reply,
+            resolution,
+            ..self.clone()
+        }
+    }
+
     /// When it has to be looked at again if nothing happens: a clock fires, it closes by itself, or an advocate waits
     /// for the tag.
     #[must_use]

@@ -65,4 +65,6 @@ pub enum Ending {
     Spam,
     /// It goes on in another ticket.
     MergedInto(TicketId),
+    /// The member was erased.
+    Erased,
 }

@@ -254,6 +254,36 @@ async fn routes_of_privacy(house: &House, anna: &Member) -> Vec<Route> {
             ..route("manager", "PUT", "/v1/privacy-policy", json!({ "statements": [draft] }))
         },
         route("manager", "POST", &format!("/v1/members/{}/ids", anna.id), json!({ "wecom": "wmAbc-1" })),
+        Route {
+            optional: &["about"],
+            ..route("member", "POST", "/v1/me/requests", json!({ "kind": "review", "about": "tier" }))
+        },
+        Route {
+            optional: &["about"],
+            ..route(
+                "agent",
+                "POST",
+                &format!("/v1/members/{}/requests", anna.id),
+                json!({ "kind": "access", "about": "tier", "reason": "来电要求" }),
+            )
+        },
+        Route {
+            optional: &["reason"],
+            ..route(
+                "manager",
+                "PUT",
+                &format!("/v1/requests/{}", "0".repeat(32)),
+                json!({ "status": "refused", "reason": "身份无法核实" }),
+            )
+        },
+        route("manager", "POST", &format!("/v1/members/m{}/erasure", "0".repeat(26)), json!({ "reason": "来信要求" })),
+        route(
+            "manager",
+            "PUT",
+            &format!("/v1/members/m{}/legal-hold", "0".repeat(26)),
+            json!({ "hold": true, "reason": "司法协查" }),
+        ),
+        route("manager", "POST", "/v1/erasure-receipts", json!({ "signed_receipt": "made-up" })),
         Route { optional: &["growth", "consent"], ..route("member", "POST", "/v1/me/children", added) },
         Route {
             optional: &["growth"],

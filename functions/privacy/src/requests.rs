@@ -1,0 +1,215 @@
+//! Requests under the law: written down, listed by the day on which they are due, decided.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use http::StatusCode;
+use huitou::app::App;
+use huitou::cases::customers::Sight;
+use huitou::cases::rights_requests::Asked;
+use huitou::domain::rights_request::{Decision, Kind, RightsRequest, Standing};
+use huitou::manners::caller::{Caller, Me};
+use huitou::manners::extract::{Ids, Json, Key, Query};
+use huitou::manners::problem::Problem;
+use huitou::table::{RequestPosition, about};
+use huitou::values::{Actor, Code, LocalDay, MemberId, Moment, Reason, RequestId};
+use serde::{Deserialize, Serialize};
+
+/// The list that a cursor belongs to.
+const LIST: &str = "requests";
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RequestStatus {
+    /// Nobody has decided yet.
+    Open,
+    /// The member is gone, and what belonged to them is being cleared away.
+    Erasing,
+    /// It was done.
+    Done,
+    /// It was refused.
+    Refused,
+}
+
+/// A request under the law.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Request {
+    id: RequestId,
+    member_id: MemberId,
+    kind: Kind,
+    /// The segment, or `tier`, that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about: Option<Code>,
+    received_at: Moment,
+    /// The last day on which it may be decided.
+    due_on: LocalDay,
+    status: RequestStatus,
+    /// When it was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_at: Option<Moment>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_because: Option<Reason>,
+}
+
+impl From<RightsRequest> for Request {
+    fn from(request: RightsRequest) -> Self {
+        about(request.member);
+        let (status, decided_at, refused_because) = match request.standing {
+            Standing::Open => (RequestStatus::Open, None, None),
+            Standing::Erasing { .. } => (RequestStatus::Erasing, None, None),
+            Standing::Done { at, .. } => (RequestStatus::Done, Some(at), None),
+            Standing::Refused { at, reason, .. } => (RequestStatus::Refused, Some(at), Some(reason)),
+        };
+        Self {
+            id: request.id,
+            member_id: request.member,
+            kind: request.kind,
+            about: request.about,
+            received_at: request.received_at,
+            due_on: request.due_on,
+            status,
+            decided_at,
+            refused_because,
+        }
+    }
+}
+
+/// Requests of a member.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct OwnRequests {
+    /// Newest first, at most fifty.
+    items: Vec<Request>,
+}
+
+/// What the member has asked for under the law, and what became of it.
+#[utoipa::path(get, path = "/v1/me/requests", tag = "privacy", responses((status = 200, body = OwnRequests)))]
+pub(crate) async fn mine(State(app): State<App>, Me(me): Me) -> Result<Answer<OwnRequests>, Problem> {
+    let items = app.rights_requests().mine(&me).await?.into_iter().map(Request::from).collect();
+    Ok(Answer(OwnRequests { items }))
+}
+
+/// What somebody asks for.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AskUnderTheLaw {
+    kind: Kind,
+    /// The segment, or `tier`, that a person is to look at.
+    about: Option<Code>,
+}
+
+/// Ask for something that a person has to do: a look at what was decided by machine (`review`), a correction that the
+/// profile page can't make, anything else under the law. Safe to repeat with the same key.
+///
+/// Taking everything along (`POST /v1/me/export`), leaving (`DELETE /v1/me`), correcting (`PUT /v1/me`) and restricting
+/// (`PUT /v1/me/consents/profiling`) need nobody.
+#[utoipa::path(post, path = "/v1/me/requests", tag = "privacy", params(("Idempotency-Key" = String, Header)), request_body = AskUnderTheLaw, responses((status = 201, body = Request)))]
+pub(crate) async fn ask(
+    State(app): State<App>,
+    Me(me): Me,
+    Key(key): Key,
+    Json(AskUnderTheLaw { kind, about }): Json<AskUnderTheLaw>,
+) -> Result<(StatusCode, Answer<Request>), Problem> {
+    let asked = Asked { kind, about, reason: None };
+    let request = app.rights_requests().ask(&me, &Sight::All, key.as_str(), &asked).await?;
+    Ok((StatusCode::CREATED, Answer(request.into())))
+}
+
+/// What staff write down that somebody asks for.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WriteDownRequest {
+    kind: Kind,
+    about: Option<Code>,
+    /// How it came in; nothing that says who it was.
+    reason: Reason,
+}
+
+/// Write down what a member, or the next of kin of one who has died, asks for under the law. Safe to repeat with the same
+/// key.
+#[utoipa::path(post, path = "/v1/members/{id}/requests", tag = "privacy", params(("id" = MemberId, Path), ("Idempotency-Key" = String, Header)), request_body = WriteDownRequest, responses((status = 201, body = Request)))]
+pub(crate) async fn write_down(
+    State(app): State<App>,
+    caller: Caller,
+    Ids(id): Ids<MemberId>,
+    Key(key): Key,
+    Json(WriteDownRequest { kind, about, reason }): Json<WriteDownRequest>,
+) -> Result<(StatusCode, Answer<Request>), Problem> {
+    let asked = Asked { kind, about, reason: Some(reason) };
+    let request = app.rights_requests().ask(&caller.on(id), &caller.sight(), key.as_str(), &asked).await?;
+    Ok((StatusCode::CREATED, Answer(request.into())))
+}
+
+/// Where the list goes on.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Onward {
+    /// The cursor of the page before.
+    cursor: Option<String>,
+}
+
+/// A page of open requests.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct OpenRequests {
+    /// The one that is due first at the front.
+    items: Vec<Request>,
+    /// Send it as `cursor` to go on; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// Requests under the law that somebody has to decide about, the one that is due first at the front.
+#[utoipa::path(get, path = "/v1/requests", tag = "privacy", params(Onward), responses((status = 200, body = OpenRequests)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(from): Query<Onward>,
+) -> Result<Answer<OpenRequests>, Problem> {
+    let (cursors, owner) = (&app.parts().cursors, caller.actor.to_string());
+    let from = from.cursor.map(|text| cursors.open::<RequestPosition>(LIST, &owner, &text)).transpose()?;
+    let (requests, next) = app.rights_requests().open(from).await?;
+    let next = next.map(|next| cursors.seal(LIST, &owner, &next)).transpose()?;
+    Ok(Answer(OpenRequests { items: requests.into_iter().map(Request::from).collect(), next }))
+}
+
+/// What is decided.
+#[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DecidedAs {
+    /// It was done.
+    Done,
+    /// It is refused, for a reason that the member is told.
+    Refused,
+}
+
+/// A decision about a request.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DecideRequest {
+    status: DecidedAs,
+    /// Why, when it is refused: the member is told. Nothing that says who it is.
+    reason: Option<Reason>,
+}
+
+/// Decide about a request, once; the same decision again changes nothing. A refusal needs a reason.
+#[utoipa::path(put, path = "/v1/requests/{id}", tag = "privacy", params(("id" = RequestId, Path)), request_body = DecideRequest, responses((status = 200, body = Request)))]
+pub(crate) async fn decide(
+    State(app): State<App>,
+    caller: Caller,
+    Ids(id): Ids<RequestId>,
+    Json(DecideRequest { status, reason }): Json<DecideRequest>,
+) -> Result<Answer<Request>, Problem> {
+    let decision = match (status, reason) {
+        (DecidedAs::Done, None) => Decision::Done,
+        (DecidedAs::Refused, Some(reason)) => Decision::Refused(reason),
+        (DecidedAs::Done, Some(_)) => {
+            return Err(Problem::malformed("reason_out_of_place", "Only a refusal takes a reason."));
+        }
+        (DecidedAs::Refused, None) => {
+            let detail = "Nobody is refused without being told why; send a reason.";
+            return Err(Problem::malformed("reason_missing", detail));
+        }
+    };
+    let by: Actor = caller.actor;
+    Ok(Answer(app.rights_requests().decide(id, &decision, &by).await?.into()))
+}

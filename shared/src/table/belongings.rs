@@ -1,0 +1,146 @@
+//! Belongings: everything that is kept beside a member, found by whose it is, to be taken along or erased.
+//!
+//! A part is not read as what it is but by its name and its text, so that a kind of part which is added later is met
+//! here, too.
+
+use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+
+use super::meter::{Kind, count};
+use super::{Item, Table, Trouble, ask, get_text, number, text};
+use crate::domain::traits::Channel;
+use crate::values::{MemberId, MessageId, Moment, SendId, TicketId};
+
+/// Items read at once.
+const AT_ONCE: i32 = 100;
+
+/// A part of what is kept about a member: its name, as `note#...`, and its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Belonging {
+    /// The name.
+    pub part: String,
+    /// The text: JSON, personal fields sealed inside it.
+    pub text: String,
+}
+
+/// An item that lies beside a ticket: its name, as `said#000001`, and its text if it is a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TicketItem {
+    /// The name.
+    pub part: String,
+    /// The record as JSON.
+    pub record: Option<String>,
+}
+
+impl Table {
+    /// A page of all parts of a member's profile, from behind one on, as they are now. One call.
+    pub async fn parts_of(
+        &self,
+        member: MemberId,
+        after: Option<&str>,
+    ) -> Result<(Vec<Belonging>, Option<String>), Trouble> {
+        let key = |part: &str| Item::from([("member".into(), text(member.to_string())), ("part".into(), text(part))]);
+        let query = self
+            .client
+            .query()
+            .table_name(&self.names.profiles)
+            .key_condition_expression("#m = :m")
+            .expression_attribute_names("#m", "member")
+            .expression_attribute_values(":m", text(member.to_string()))
+            .set_exclusive_start_key(after.map(key))
+            .limit(AT_ONCE)
+            .consistent_read(true);
+        let answer = ask(query).await?;
+        let read = |item: &Item| {
+            let part = get_text(item, "part")?.to_owned();
+            Some(Belonging { part, text: get_text(item, "content").unwrap_or_default().to_owned() })
+        };
+        let next = answer.last_evaluated_key().and_then(|key| get_text(key, "part")).map(str::to_owned);
+        Ok((answer.items().iter().filter_map(read).collect(), next))
+    }
+
+    /// Erases a part by its name; nothing happens when it is not there. One call.
+    pub async fn erase_part(&self, member: MemberId, part: &str) -> Result<(), Trouble> {
+        let delete = self.client.delete_item().table_name(&self.names.profiles);
+        erase(delete.key("member", text(member.to_string())).key("part", text(part))).await
+    }
+
+    /// Everything that lies beside a ticket, the ticket itself apart, as it is now. One call per megabyte.
+    pub async fn beside_ticket(&self, ticket: TicketId) -> Result<Vec<TicketItem>, Trouble> {
+        let (mut found, mut start) = (Vec::new(), None);
+        loop {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.names.tickets)
+                .key_condition_expression("#t = :t")
+                .expression_attribute_names("#t", "ticket")
+                .expression_attribute_values(":t", text(ticket.to_string()))
+                .set_exclusive_start_key(start)
+                .consistent_read(true);
+            let answer = ask(query).await?;
+            let read = |item: &Item| {
+                let part = get_text(item, "part").filter(|part| *part != "ticket")?.to_owned();
+                Some(TicketItem { part, record: get_text(item, "content").map(str::to_owned) })
+            };
+            found.extend(answer.items().iter().filter_map(read));
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Erases something that lies beside a ticket; nothing happens when it is not there. One call.
+    pub async fn erase_beside_ticket(&self, ticket: TicketId, part: &str) -> Result<(), Trouble> {
+        let delete = self.client.delete_item().table_name(&self.names.tickets);
+        erase(delete.key("ticket", text(ticket.to_string())).key("part", text(part))).await
+    }
+
+    /// Erases the note of when a member was asked how it was. One call.
+    pub async fn erase_asked(&self, member: MemberId) -> Result<(), Trouble> {
+        let delete = self.client.delete_item().table_name(&self.names.tickets);
+        erase(delete.key("ticket", text(member.to_string())).key("part", text("asked"))).await
+    }
+
+    /// Erases what finds a send by its provider's id. One call.
+    pub async fn erase_name(&self, channel: Channel, id: &MessageId) -> Result<(), Trouble> {
+        let delete = self.client.delete_item().table_name(&self.names.sends);
+        erase(delete.set_key(Some(super::receipts::name(channel, id)))).await
+    }
+
+    /// A page of the ids of a member's sends, oldest first, from behind one on, as they were a moment ago. One call.
+    pub async fn sends_of(
+        &self,
+        member: MemberId,
+        after: Option<(SendId, Moment)>,
+    ) -> Result<(Vec<SendId>, Option<(SendId, Moment)>), Trouble> {
+        let start = after.map(|(send, made_at)| {
+            Item::from([
+                ("send".into(), text(send.to_string())),
+                ("member".into(), text(member.to_string())),
+                ("made_at".into(), number(made_at.millis())),
+            ])
+        });
+        let query = self
+            .client
+            .query()
+            .table_name(&self.names.sends)
+            .index_name("of_member")
+            .key_condition_expression("#m = :m")
+            .expression_attribute_names("#m", "member")
+            .expression_attribute_values(":m", text(member.to_string()))
+            .set_exclusive_start_key(start)
+            .limit(AT_ONCE);
+        let answer = ask(query).await?;
+        let id = |item: &Item| get_text(item, "send").and_then(|id| SendId::parse(id).ok());
+        let place = |key: &Item| Some((id(key)?, super::get_number(key, "made_at").and_then(Moment::from_millis)?));
+        Ok((answer.items().iter().filter_map(id).collect(), answer.last_evaluated_key().and_then(place)))
+    }
+}
+
+async fn erase(delete: DeleteItemFluentBuilder) -> Result<(), Trouble> {
+    let sent = Box::pin(delete.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await;
+    count(Kind::Write, sent.map_err(|error| Trouble::of(&error))?.consumed_capacity());
+    Ok(())
+}

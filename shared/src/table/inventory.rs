@@ -1,0 +1,84 @@
+//! The inventory: every kind of item that is stored, what an export shows of it, and what is left of it when its member is
+//! erased. A test walks through all tables and knows no item that is not listed here.
+
+/// What a member's export shows of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// In this category.
+    As(&'static str),
+    /// Nothing: it holds nothing about a member that isn't shown elsewhere.
+    Not(&'static str),
+}
+
+/// What is left of a kind when its member is erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing: the item is gone.
+    Nothing,
+    /// The item, without anything that was about a person, under the account's id, which leads to nobody then.
+    Pseudonym,
+    /// All of it: no member is in it.
+    All,
+}
+
+/// A kind of stored item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The table, by its name in `template.yaml`.
+    pub table: &'static str,
+    /// The kind: how its key begins, or what it is.
+    pub kind: &'static str,
+    /// What an export shows of it.
+    pub shown: Shown,
+    /// What is left of it.
+    pub left: Left,
+}
+
+const fn of(table: &'static str, kind: &'static str, shown: Shown, left: Left) -> Stored {
+    Stored { table, kind, shown, left }
+}
+
+const KEYS: Shown = Shown::Not("a key opens what is shown, and is never shown");
+const DONE: Shown = Shown::Not("that a request was made before, which names nothing");
+const COUNTED: Shown = Shown::Not("counted, of nobody in particular");
+const BRANDS: Shown = Shown::Not("the brand's own");
+
+/// Every kind of item that is stored.
+pub const INVENTORY: &[Stored] = &[
+    of("Members", "account", Shown::As("account"), Left::Pseudonym),
+    of("Journal", "row", Shown::As("journal"), Left::Pseudonym),
+    of("Journal", "refunds", Shown::Not("the sum of refunds that are shown"), Left::All),
+    of("Profiles", "profile", Shown::As("profile"), Left::Pseudonym),
+    of("Profiles", "child", Shown::As("children"), Left::Nothing),
+    of("Profiles", "added", DONE, Left::Nothing),
+    of("Profiles", "consent", Shown::As("consents"), Left::Nothing),
+    of("Profiles", "note", Shown::As("notes"), Left::Nothing),
+    of("Profiles", "written", DONE, Left::Nothing),
+    of("Profiles", "merge", Shown::As("merges"), Left::Nothing),
+    of("Identities", "identity", Shown::Not("a keyed hash of an id that the profile shows"), Left::Nothing),
+    of("Identities", "signature", Shown::Not("a system's, gone within minutes"), Left::All),
+    of("MemberKeys", "key", KEYS, Left::Nothing),
+    of("Settings", "settings", BRANDS, Left::All),
+    of("Memberships", "membership", Shown::Not("the account shows the segments"), Left::Nothing),
+    of("Memberships", "counts", COUNTED, Left::All),
+    of("TicketTable", "ticket", Shown::As("tickets"), Left::Pseudonym),
+    of("TicketTable", "said", Shown::As("tickets"), Left::Nothing),
+    of("TicketTable", "desk", Shown::Not("notes and decisions of the desk's own"), Left::Nothing),
+    of("TicketTable", "done", DONE, Left::Nothing),
+    of("TicketTable", "asked", Shown::Not("when a survey was sent, which the ticket tells"), Left::Nothing),
+    of("TicketTable", "tally", COUNTED, Left::All),
+    of("TicketTable", "line", COUNTED, Left::All),
+    of("CampaignTable", "campaign", BRANDS, Left::All),
+    of("CampaignTable", "budget", BRANDS, Left::All),
+    of("CampaignTable", "counts", COUNTED, Left::All),
+    of("CampaignTable", "dispatch", Shown::Not("the ids of members who are next, for a moment"), Left::All),
+    of("CampaignTable", "looks", BRANDS, Left::All),
+    of("CampaignTable", "circuit", BRANDS, Left::All),
+    of("Sends", "send", Shown::As("messages_sent"), Left::Pseudonym),
+    of("Sends", "addressed", Shown::Not("when a campaign came last, which its message tells"), Left::All),
+    of("Sends", "name", Shown::Not("a provider's number of a message that is shown"), Left::Nothing),
+    of("Sends", "push", Shown::Not("that a push was taken, gone within a day"), Left::All),
+    of("AuditTrail", "entry", Shown::Not("what staff did; what came of it is shown"), Left::Pseudonym),
+    of("AuditTrail", "head", BRANDS, Left::All),
+    of("Requests", "request", Shown::As("requests"), Left::Pseudonym),
+];

@@ -1,0 +1,141 @@
+//! Requests under the law: by id, by whose they are, and those that are open by the time at which they are due.
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use serde::{Deserialize, Serialize};
+
+use super::{Freshness, Item, Table, Trouble, ask, get_number, get_text, in_transaction, number, put_over, text};
+use crate::domain::rights_request::{RightsRequest, Standing};
+use crate::values::{MemberId, Moment, RequestId};
+
+/// A request as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRequest {
+    /// The request.
+    pub request: RightsRequest,
+    /// Raised by every write, and the condition of the next one; 0 before the first.
+    pub version: u64,
+}
+
+/// Which open requests are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenRequests {
+    /// Those that somebody has to decide about, the one that is due first at the front.
+    ToDecide,
+    /// Erasures that were begun, and those that are looked through once more.
+    Erasing,
+}
+
+impl OpenRequests {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::ToDecide => "to_decide",
+            Self::Erasing => "erasing",
+        }
+    }
+
+    const fn of(standing: &Standing) -> Option<Self> {
+        match standing {
+            Standing::Open => Some(Self::ToDecide),
+            Standing::Erasing { .. } => Some(Self::Erasing),
+            Standing::Done { again, .. } if !again.is_empty() => Some(Self::Erasing),
+            Standing::Done { .. } | Standing::Refused { .. } => None,
+        }
+    }
+}
+
+/// A place in the list of open requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestPosition {
+    request: RequestId,
+    due_at: Moment,
+}
+
+fn key(request: RequestId) -> Item {
+    Item::from([("request".into(), text(request.to_string()))])
+}
+
+impl StoredRequest {
+    /// A request that is not stored yet.
+    #[must_use]
+    pub const fn new(request: RightsRequest) -> Self {
+        Self { request, version: 0 }
+    }
+
+    fn read(item: &Item) -> Result<Self, Trouble> {
+        let content = get_text(item, "content").ok_or_else(|| Trouble::defect("a request has no content"))?;
+        Ok(Self {
+            request: serde_json::from_str(content).map_err(Trouble::defect)?,
+            version: get_number(item, "version").ok_or_else(|| Trouble::defect("a request has no version"))?,
+        })
+    }
+
+    pub(super) fn write(&self, table: &Table) -> Result<TransactWriteItem, Trouble> {
+        let request = &self.request;
+        let mut item = key(request.id);
+        item.insert("member".into(), text(request.member.to_string()));
+        item.insert("received_at".into(), number(request.received_at.millis()));
+        item.insert("version".into(), number(self.version + 1));
+        item.insert("content".into(), text(serde_json::to_string(request).map_err(Trouble::defect)?));
+        if let Some(list) = OpenRequests::of(&request.standing) {
+            item.insert("open".into(), text(list.word()));
+            item.insert("due_at".into(), number(request.due_at().millis()));
+        }
+        in_transaction(put_over(&table.names.requests, item, "request", self.version))
+    }
+}
+
+impl Table {
+    /// A request. One call; half a read unit per 4 KB, one when it must be the latest.
+    pub async fn request(&self, id: RequestId, freshness: Freshness) -> Result<Option<StoredRequest>, Trouble> {
+        let item = self.get(&self.names.requests, key(id), freshness).await?;
+        item.as_ref().map(StoredRequest::read).transpose()
+    }
+
+    /// A page of open requests as they were a moment ago, the one that is due first at the front. One call.
+    pub async fn open_requests(
+        &self,
+        list: OpenRequests,
+        from: Option<RequestPosition>,
+        most: i32,
+    ) -> Result<(Vec<StoredRequest>, Option<RequestPosition>), Trouble> {
+        let start = from.map(|position| {
+            let mut start = key(position.request);
+            start.insert("open".into(), text(list.word()));
+            start.insert("due_at".into(), number(position.due_at.millis()));
+            start
+        });
+        let query = self
+            .client
+            .query()
+            .table_name(&self.names.requests)
+            .index_name("open")
+            .key_condition_expression("#o = :o")
+            .expression_attribute_names("#o", "open")
+            .expression_attribute_values(":o", text(list.word()))
+            .set_exclusive_start_key(start)
+            .limit(most);
+        let answer = ask(query).await?;
+        let position = |key: &Item| {
+            let request = get_text(key, "request").and_then(|id| RequestId::parse(id).ok())?;
+            Some(RequestPosition { request, due_at: get_number(key, "due_at").and_then(Moment::from_millis)? })
+        };
+        let page = answer.items().iter().map(StoredRequest::read).collect::<Result<_, _>>()?;
+        Ok((page, answer.last_evaluated_key().and_then(position)))
+    }
+
+    /// A member's requests as they were a moment ago, newest first. One call.
+    pub async fn requests_of(&self, member: MemberId, most: i32) -> Result<Vec<StoredRequest>, Trouble> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.names.requests)
+            .index_name("of_member")
+            .key_condition_expression("#m = :m")
+            .expression_attribute_names("#m", "member")
+            .expression_attribute_values(":m", text(member.to_string()))
+            .scan_index_forward(false)
+            .limit(most);
+        let answer = ask(query).await?;
+        answer.items().iter().map(StoredRequest::read).collect()
+    }
+}
