@@ -11,6 +11,7 @@
 
 mod call;
 mod house;
+pub mod marketing;
 mod waiting;
 
 pub use call::{Answer, Call, assert_problem};

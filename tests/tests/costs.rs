@@ -7,9 +7,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use huitou::table::{Cost, metered};
+use huitou::cases::sending::Went;
+use huitou::table::{Cost, SendKey, metered};
 use huitou::telemetry::lines::{LINES, Page, Settings, subscriber};
-use huitou::values::Moment;
+use huitou::values::{CampaignId, MemberId, Moment};
 use local::template::{TEXT, Template};
 use serde_json::{Value, json};
 use tests::{House, a_house, a_house_at, order};
@@ -117,6 +118,34 @@ async fn a_due_member() -> Cost {
     }
 }
 
+/// What one message of a campaign with a budget costs, once what senders keep for a while is read.
+async fn a_send() -> Cost {
+    let house = a_house().await;
+    let content = json!({ "webhook": { "topic": "wake-up", "fields": { "text": "好久不见" } } });
+    let campaign = house
+        .launches(&json!({
+            "name": "老客唤醒", "scene": "dormant_wake_up", "purpose": "service", "audience": { "segment": "stage.new" },
+            "plan": ["webhook"], "variants": [{ "id": "a", "weight": 100, "content": content }],
+            "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
+            "budget": { "sends": 100, "fen": 100_00 }, "attribution_days": 7,
+        }))
+        .await;
+    // Nobody was there at the launch: these are sent by hand, each by itself.
+    let id = CampaignId::parse(campaign["id"].as_str().unwrap()).unwrap();
+    let mut least = None;
+    for member in house.members(8).await {
+        let member = MemberId::parse(&member.id).unwrap();
+        let key = SendKey { campaign: id, member, occasion: None, paged: true };
+        let (went, cost) = Box::pin(metered(house.host.app.sending().work(key))).await;
+        assert_eq!(went.unwrap(), Went::Asked);
+        // What is kept for two seconds is read anew when the machine is slow: that is not what a message costs.
+        if least.is_none_or(|known: Cost| cost.calls < known.calls) {
+            least = Some(cost);
+        }
+    }
+    least.unwrap()
+}
+
 /// What the looks of a minute cost when there is nothing to do: at the clocks of tickets, and at what campaigns are to send.
 async fn an_idle_minute(house: &House) -> Cost {
     let app = &house.host.app;
@@ -170,11 +199,7 @@ async fn rows(prices: &Prices) -> Vec<Row> {
     let (purchase, bytes) = a_purchase(&house).await;
     let minute = an_idle_minute(&house).await;
     let due = a_due_member().await;
-    let send = Cost {
-        calls: 3,
-        read_units: prices.of("designed/send/read_units"),
-        write_units: prices.of("designed/send/write_units"),
-    };
+    let send = a_send().await;
     let (api, queue) = (prices.of("million_api_requests") / 1e6, prices.of("million_queue_requests") / 1e6);
     let (minutes, looks) = (30.0 * 24.0 * 60.0, Standing::count().minutely);
     let nightly = prices.of("assumed/members_due_a_night_per_million");
@@ -199,13 +224,13 @@ async fn rows(prices: &Prices) -> Vec<Row> {
             log: 0.0,
         },
         Row {
-            english: "1,000 sends of a campaign, as designed, not measured yet; the provider's price not in it"
-                .to_owned(),
-            chinese: "1,000 条活动消息（按设计估算，尚未实测；不含短信等服务商费用）".to_owned(),
+            english: "1,000 sends of a campaign; the provider's price not in it".to_owned(),
+            chinese: "1,000 条活动消息（不含短信等服务商费用）".to_owned(),
             times: 1e3,
             used: send,
             table: prices.table(send),
-            running: prices.run(3.0, small) + queue * prices.of("designed/send/tenths_of_queue_requests") / 10.0,
+            running: prices.run(f64::from(send.calls), small)
+                + queue * prices.of("assumed/tenths_of_queue_requests_a_send") / 10.0,
             log: prices.log(0.0) / 10.0,
         },
         Row {

@@ -26,11 +26,11 @@ const UNSEEN: [(&str, &str, &str, &str); 9] = [
     (ANY, "dynamodb:GetItem", "Members", "a function that starts warms its connection by a read of nobody"),
     ("Playbooks", "sqs:SendMessage", "MovesDeadLetters", "the event source tells of what it gave up, by the role"),
     ("Playbooks", "dynamodb:GetItem", "Sends", "a move that is told twice at once finds the other one's send"),
-    // Outages and races of senders are played beside the host, on the app alone.
-    ("CampaignSend", "dynamodb:PutItem", "CampaignTable", "a circuit opens"),
+    ("Privacy", "dynamodb:BatchGetItem", "Identities", "a member with more ids than one transaction gives up"),
+    ("Privacy", "dynamodb:GetItem", "TicketTable", "a ticket by which the desk followed another one up"),
+    // Races of senders are played beside the host, on the app alone.
     ("CampaignSend", "sqs:SendMessage", "DispatchQueue", "a page whose message was lost is asked for again"),
     ("CampaignSend", "sqs:SendMessage", "RecomputeQueue", "the same for an audience that is a rule"),
-    ("Tracking", ANY, "Memberships", "a consent withdrawn by a reply moves a member out of a segment that asks for it"),
 ];
 const ANY: &str = "any";
 

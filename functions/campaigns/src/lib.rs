@@ -7,6 +7,7 @@ mod acts;
 mod definitions;
 mod limits;
 mod report;
+mod scenes;
 
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(acts::stop))
         .routes(routes!(report::read))
         .routes(routes!(limits::read, limits::save))
+        .routes(routes!(scenes::scenes))
+        .routes(routes!(scenes::draft_of_scene))
 }
 
 /// Takes the events of the dispatch queue.

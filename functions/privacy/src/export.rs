@@ -24,7 +24,7 @@ pub(crate) struct Export {
     format: &'static str,
     member_id: MemberId,
     exported_at: Moment,
-    /// Lists by category: `profile`, `children`, `account`, `consents`, `notes`, `merges`, `journal` (purchases, points and
+    /// Lists by category: `profile`, `children`, `account`, `consents`, `corrections`, `notes`, `merges`, `journal` (purchases, points and
     /// every judgement), `tickets`, `messages_sent`, `requests`. A category of which there is nothing is absent.
     #[schema(value_type = Object)]
     data: BTreeMap<&'static str, Vec<Value>>,

@@ -2,7 +2,7 @@
 //! were shown.
 //!
 //! Reading one's consents costs one table call, a decision two; one of a guardian up to five, because it creates or
-//! erases what it is about. Who leaves is gone after five calls; what lay beside them is cleared away by one for each thing.
+//! erases what it is about. Who leaves is gone after six calls; what lay beside them is cleared away by one for each thing.
 //! A schedule looks every five minutes for erasures that a crash has cut short, and for requests that are overdue.
 
 mod audit;

@@ -26,16 +26,18 @@ const ABOUT: &str = "Customer operations for retail brands: points, tiers, order
     Every answer names its request in x-request-id and what it cost at the table in x-huitou-cost.";
 
 /// A problem that many operations share: status, name of the component, what it tells, whether to try again.
-const PROBLEMS: [(&str, &str, &str); 12] = [
+const PROBLEMS: [(&str, &str, &str); 14] = [
     ("400", "Malformed", "The request can't be understood: `errors` names the places."),
     ("401", "Unauthorized", "No token or signature, or one that doesn't count."),
     ("403", "Forbidden", "Another role is needed."),
     ("404", "NotFound", "There is no such thing, or it is somebody else's."),
     ("409", "Conflict", "It conflicts with what is there."),
+    ("410", "Erased", "The member was erased; whoever comes again is a new one."),
     ("412", "VersionMoved", "It has been changed since it was read."),
     ("413", "TooLarge", "The body has more than 256 KB."),
     ("415", "NotJson", "The body is not sent as application/json."),
     ("422", "RuleBroken", "A rule says no: `code` tells which."),
+    ("423", "OnHold", "A legal hold allows nothing but keeping the member's data."),
     ("428", "IfMatchMissing", "An edit has to name the version that it builds on."),
     ("429", "SlowDown", "Too many requests: try again after Retry-After seconds."),
     ("503", "TryAgain", "Nothing is half done: try again with the same key after Retry-After seconds."),
@@ -112,6 +114,7 @@ fn add_problems(operation: &mut Operation, method: &str, path: &str, inputs: &BT
             "400" => has_body || !inputs.is_empty(),
             "401" | "403" => needs_role || logs_in,
             "404" => needs_role || path.contains('{'),
+            "410" | "423" => needs_role || logs_in || path.contains('{'),
             "412" => inputs.contains_key("If-Match"),
             "413" | "415" => has_body,
             "409" | "422" => writes || has_body,

@@ -1,5 +1,6 @@
 //! The host itself: everything that the template names, started together and stopped together.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,21 +20,22 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::clock::DevClock;
-use crate::cloud::Cloud;
+use crate::cloud::{self, Cloud};
 use crate::data_dir::{DataDir, DataError, random_secret, secret};
 use crate::gateway::Gateway;
 use crate::in_process::Service as _;
 use crate::issuer::{self, Issuer};
-use crate::lambda::{Binaries, Lambda};
+use crate::lambda::{self, Binaries, Lambda};
 use crate::objects::LocalObjects;
 use crate::pump::Pump;
 use crate::queue::Queues;
 use crate::schedule::Scheduler;
+use crate::standin::play::{self, Play};
 use crate::standin::{Outbox, StandIns};
 use crate::stop::{Stop, StopSource};
 use crate::stream::Streaming;
 use crate::table::Embedded;
-use crate::template::{Table, Template, TemplateError};
+use crate::template::{Function, Table, Template, TemplateError};
 use crate::wire::{self, Product, Surroundings};
 use crate::workbench::{self, Workbench};
 
@@ -205,13 +207,24 @@ impl Host {
             outbox: self.outbox.clone(),
             queues: self.queues.clone(),
             processes: self.lambda.is_some(),
+            environments: Arc::new(self.environments()?),
+        };
+        let secrets = wire::secrets(&self.surroundings.secret).map_err(StartError)?;
+        let play = Play {
+            outbox: self.outbox.clone(),
+            modes: self.standins.modes.clone(),
+            receipts: secrets.providers.receipts.unwrap_or_default(),
+            gateway: gateway.clone(),
+            clock: Arc::clone(&self.clock),
         };
         let sweeping = remove_expired(self.table.clone(), template.tables.clone(), Arc::clone(&self.clock));
         let issuer = Issuer::new(&self.url()).map_err(|why| StartError(format!("The development issuer: {why}.")))?;
         let app = workbench::router(bench)
             .merge(issuer.router())
             .merge(cloud.router())
+            .merge(play::router(play))
             .merge(self.surroundings.objects.router())
+            .merge(self.surroundings.objects.s3_router())
             .fallback(move |request: Request| gateway.clone().answer(request));
         self.tasks.spawn(serve(listener, app, self.stop.listen()));
         self.tasks.spawn(pump.run(self.stop.listen()));
@@ -226,6 +239,16 @@ impl Host {
             }
         });
         Ok(())
+    }
+
+    fn environments(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>, StartError> {
+        let aws = format!("{}{}", self.url(), cloud::PATH);
+        let of = |function: &Function| {
+            let variables =
+                lambda::environment(function, &self.surroundings, &aws, self.address).map_err(StartError)?;
+            Ok((function.logical.clone(), variables))
+        };
+        self.surroundings.template.functions.iter().map(of).collect()
     }
 
     /// Where it answers, as `http://127.0.0.1:3000`.

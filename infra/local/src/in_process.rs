@@ -52,7 +52,8 @@ pub trait Service: Clone + Debug + Send + Sync + 'static {
     }
 }
 
-/// A client of an SDK over an HTTP client of a [`Service`]; it does not sign, for nobody looks.
+/// A client of an SDK over an HTTP client of a [`Service`]; it does not sign, for nobody looks, and does not watch over
+/// the speed of a body that is there as a whole.
 macro_rules! client {
     ($sdk:ident, $http_client:expr) => {
         $sdk::Client::from_conf(
@@ -61,6 +62,7 @@ macro_rules! client {
                 .region($sdk::config::Region::from_static($crate::template::LOCAL_REGION))
                 .endpoint_url("http://in-process.localhost")
                 .allow_no_auth()
+                .stalled_stream_protection($sdk::config::StalledStreamProtectionConfig::disabled())
                 .http_client($http_client)
                 .build(),
         )

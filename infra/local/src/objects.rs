@@ -82,7 +82,7 @@ impl LocalObjects {
     /// machine.
     pub fn s3_router(&self) -> Router {
         Router::new()
-            .route(&format!("{S3_PATH}/{{*key}}"), get(s3_fetch).put(s3_store))
+            .route(&format!("{S3_PATH}/{{*key}}"), get(s3_fetch).put(s3_store).delete(s3_remove))
             .layer(DefaultBodyLimit::max(MOST_BYTES))
             .with_state(self.clone())
     }
@@ -297,6 +297,16 @@ async fn s3_fetch(State(objects): State<LocalObjects>, Path(key): Path<String>, 
     let part = file.slice(..file.len().min(last.saturating_add(1)));
     let range = format!("bytes 0-{}/{}", part.len() - 1, file.len());
     (StatusCode::PARTIAL_CONTENT, [(header::CONTENT_RANGE, range)], part).into_response()
+}
+
+async fn s3_remove(State(objects): State<LocalObjects>, Path(key): Path<String>) -> Response {
+    match tokio::task::spawn_blocking(move || objects.remove(&key)).await {
+        Ok(Ok(())) => StatusCode::NO_CONTENT.into_response(),
+        failed => {
+            tracing::error!(?failed, "a file was not removed");
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
 }
 
 /// Takes a file once, or copies one.

@@ -19,6 +19,9 @@ use crate::template::{StreamSource, Template, TemplateError, stream_arn};
 /// The pause before a record is tried again; twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// After a change, more are waited for, so that a busy table does not call its function for every one. On AWS a stream
+/// is looked into every quarter of a second.
+const GATHERS: Duration = Duration::from_millis(25);
 
 /// One event source: a table's stream and the function that it feeds.
 #[derive(Clone)]
@@ -40,6 +43,13 @@ impl std::fmt::Debug for Streaming {
     }
 }
 
+/// A record that was handed on: what has to be known of it should it come again.
+struct Sent {
+    number: String,
+    /// When the change was, by the machine's clock, by which the engine dates it; since the epoch.
+    at: Option<Duration>,
+}
+
 /// How far a source has come with the oldest record.
 #[derive(Debug)]
 struct Progress {
@@ -52,9 +62,9 @@ struct Progress {
 /// What one look into the stream came to.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
-    /// Nothing is there.
+    /// Nothing more was there.
     Idle,
-    /// Something was done.
+    /// Something was done, and more may be there.
     Done,
     /// Something failed and is to be tried again, after so long a pause.
     Again(Duration),
@@ -103,7 +113,10 @@ impl Source {
             let wake = async {
                 match step {
                     Step::Done => {}
-                    Step::Idle => self.table.written(&self.feed.table).await,
+                    Step::Idle => {
+                        self.table.written(&self.feed.table).await;
+                        tokio::time::sleep(GATHERS).await;
+                    }
                     Step::Again(pause) => tokio::time::sleep(pause).await,
                 }
             };
@@ -121,20 +134,22 @@ impl Source {
     /// One call with the oldest records, and what follows from its answer.
     async fn step(&self, progress: &mut Progress) -> Result<Step, DataError> {
         let all = self.table.oldest_in_stream(&self.feed.table, progress.most)?;
-        let Some(last) = all.last().map(number) else { return Ok(Step::Idle) };
-        let wanted: Vec<Value> = all.iter().filter(|record| self.wants(record)).cloned().collect();
-        let failed = if wanted.is_empty() { None } else { self.call(&wanted).await };
+        let numbers: Vec<String> = all.iter().map(|record| number(record).to_owned()).collect();
+        let Some(last) = numbers.last() else { return Ok(Step::Idle) };
+        let wanted: Vec<Value> = all.into_iter().filter(|record| self.wants(record)).collect();
+        let sent: Vec<Sent> = wanted.iter().map(Sent::of).collect();
+        let failed = if wanted.is_empty() { None } else { self.call(wanted, &sent).await };
         let Some(failed) = failed else {
-            self.trim(last).await?;
+            self.table.trim_stream(&self.feed.table, last).await?;
+            let more = numbers.len() >= progress.most;
             *progress = self.fresh();
-            return Ok(Step::Done);
+            return Ok(if more { Step::Done } else { Step::Idle });
         };
         // What came before the one that failed is done.
-        let done = all.iter().map(number).take_while(|number| *number < failed.as_str()).last();
-        if let Some(done) = done {
-            self.trim(done).await?;
+        if let Some(done) = numbers.iter().take_while(|number| **number < failed).last() {
+            self.table.trim_stream(&self.feed.table, done).await?;
         }
-        self.retry(progress, &wanted, failed).await
+        self.retry(progress, &sent, failed).await
     }
 
     fn wants(&self, record: &Value) -> bool {
@@ -142,33 +157,34 @@ impl Source {
     }
 
     /// The number of the first record that has to come again; none when all is done.
-    async fn call(&self, records: &[Value]) -> Option<String> {
-        match self.target.call(json!({ "Records": records })).await {
-            Ok(answer) => first_failure(&answer, records),
+    async fn call(&self, records: Vec<Value>, sent: &[Sent]) -> Option<String> {
+        let event = Value::Object([("Records".to_owned(), Value::Array(records))].into_iter().collect());
+        match self.target.call(event).await {
+            Ok(answer) => first_failure(&answer, sent),
             Err(error) => {
                 tracing::error!(function = self.target.function, error, "a batch of a stream failed as a whole");
-                records.first().map(|record| number(record).to_owned())
+                sent.first().map(|record| record.number.clone())
             }
         }
     }
 
     /// A record failed: it is tried again, more and more of those behind it left aside, until it is given up.
-    async fn retry(&self, progress: &mut Progress, sent: &[Value], failed: String) -> Result<Step, DataError> {
+    async fn retry(&self, progress: &mut Progress, sent: &[Sent], failed: String) -> Result<Step, DataError> {
         let times = match &progress.failed {
             Some((number, times)) if *number == failed => times + 1,
             _ => 1,
         };
         let alone = sent.len() == 1 || !self.feed.bisect;
-        let record = sent.iter().find(|record| number(record) == failed);
-        let too_old = record.and_then(age).zip(self.feed.max_age).is_some_and(|(age, most)| age > most);
+        let record = sent.iter().find(|record| record.number == failed);
+        let too_old = record.and_then(Sent::age).zip(self.feed.max_age).is_some_and(|(age, most)| age > most);
         let too_often = self.feed.retries.is_some_and(|most| times > most);
         if alone && (too_old || too_often) {
             let condition = if too_old { "RecordAgeExceeded" } else { "RetryAttemptsExhausted" };
             // Without halving, everything that was sent with it is given up with it.
-            let lost: Vec<&Value> = sent.iter().skip_while(|record| number(record) != failed).collect();
+            let lost: Vec<&Sent> = sent.iter().skip_while(|record| record.number != failed).collect();
             self.give_up(&lost, condition, times)?;
             if let Some(last) = lost.last() {
-                self.trim(number(last)).await?;
+                self.table.trim_stream(&self.feed.table, &last.number).await?;
             }
             *progress = self.fresh();
             return Ok(Step::Done);
@@ -181,8 +197,8 @@ impl Source {
     }
 
     /// Tells the dead letters which records nobody will see again, in AWS's words.
-    fn give_up(&self, records: &[&Value], condition: &str, times: u32) -> Result<(), DataError> {
-        let (first, last) = (records.first().map_or("", |r| number(r)), records.last().map_or("", |r| number(r)));
+    fn give_up(&self, records: &[&Sent], condition: &str, times: u32) -> Result<(), DataError> {
+        let (first, last) = (records.first().map_or("", |r| &r.number), records.last().map_or("", |r| &r.number));
         tracing::error!(
             function = self.target.function,
             table = self.feed.table,
@@ -207,41 +223,36 @@ impl Source {
         let sent = self.queues.send(queue, &[Draft { body: letter.to_string(), ..Draft::default() }]);
         sent.map(|_| ()).map_err(|refusal| DataError::running("queue", &refusal))
     }
-
-    /// Trimming waits for requests that are being answered, which must not hold up the thread.
-    async fn trim(&self, through: &str) -> Result<(), DataError> {
-        let (table, name, through) = (self.table.clone(), self.feed.table.clone(), through.to_owned());
-        match tokio::task::spawn_blocking(move || table.trim_stream(&name, &through)).await {
-            Ok(trimmed) => trimmed,
-            // The runtime ends: what is not trimmed comes again at the next start.
-            Err(failure) if failure.is_cancelled() => std::future::pending().await,
-            Err(failure) => Err(DataError::running("table", &failure)),
-        }
-    }
 }
 
 fn number(record: &Value) -> &str {
     record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// How long ago the change was, by the machine's clock, by which the engine dates it.
-fn age(record: &Value) -> Option<Duration> {
-    let at = record.pointer("/dynamodb/ApproximateCreationDateTime")?.as_f64()?;
-    let now = u64::try_from(SystemClock.wall().seconds()).ok()?;
-    Duration::from_secs(now).checked_sub(Duration::try_from_secs_f64(at).ok()?)
+impl Sent {
+    fn of(record: &Value) -> Self {
+        let at = record.pointer("/dynamodb/ApproximateCreationDateTime").and_then(Value::as_f64);
+        Self { number: number(record).to_owned(), at: at.and_then(|at| Duration::try_from_secs_f64(at).ok()) }
+    }
+
+    /// How long ago the change was.
+    fn age(&self) -> Option<Duration> {
+        let now = u64::try_from(SystemClock.wall().seconds()).ok()?;
+        Duration::from_secs(now).checked_sub(self.at?)
+    }
 }
 
 /// The number of the first record that the function gave back; none when it gave back none.
 ///
 /// As on AWS, nothing said is success, and an answer that names a record nobody sent is failure of all.
-fn first_failure(answer: &Value, records: &[Value]) -> Option<String> {
+fn first_failure(answer: &Value, records: &[Sent]) -> Option<String> {
     let list = answer.get("batchItemFailures").filter(|list| !list.is_null())?;
-    let known = |id: &&str| records.iter().any(|record| number(record) == *id);
+    let known = |id: &&str| records.iter().any(|record| record.number == *id);
     let named = |item: &Value| item.get("itemIdentifier")?.as_str().filter(known).map(str::to_owned);
     let failed: Option<Vec<String>> = list.as_array().and_then(|list| list.iter().map(named).collect());
     match failed {
         Some(failed) => failed.into_iter().min(),
-        None => records.first().map(|record| number(record).to_owned()),
+        None => records.first().map(|record| record.number.clone()),
     }
 }
 
@@ -373,14 +384,14 @@ Resources:
         }
     }
 
-    #[test]
-    fn what_is_not_trimmed_comes_again_and_what_is_trimmed_does_not() {
+    #[tokio::test]
+    async fn what_is_not_trimmed_comes_again_and_what_is_trimmed_does_not() {
         let template = Template::parse(TEMPLATE).unwrap();
         let table = Embedded::open(None, &template.tables).unwrap();
         put(&table, &["a", "b", "c"]);
         let two = table.oldest_in_stream("Things", 2).unwrap();
         assert_eq!(table.oldest_in_stream("Things", 2).unwrap(), two);
-        table.trim_stream("Things", number(&two[1])).unwrap();
+        table.trim_stream("Things", number(&two[1])).await.unwrap();
         assert_eq!(table.oldest_in_stream("Things", 2).unwrap().iter().map(thing).collect::<Vec<_>>(), ["c"]);
     }
 }

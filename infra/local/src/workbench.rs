@@ -1,10 +1,12 @@
 //! What only a developer's machine has: the clock to move, the outbox to read, the queues to look into.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -32,6 +34,8 @@ pub struct Workbench {
     pub queues: Queues,
     /// Whether the functions run as processes, which go by real time.
     pub processes: bool,
+    /// What a process of each function needs in its environment to work with this host.
+    pub environments: Arc<BTreeMap<String, BTreeMap<String, String>>>,
 }
 
 /// The routes under `/dev`.
@@ -40,6 +44,7 @@ pub fn router(bench: Workbench) -> Router {
         .route("/dev/clock", get(show_clock).post(move_clock))
         .route("/dev/outbox", get(show_outbox))
         .route("/dev/queues", get(show_queues))
+        .route("/dev/environment/{function}", get(show_environment))
         .with_state(bench)
 }
 
@@ -96,4 +101,17 @@ async fn show_queues(State(bench): State<Workbench>) -> Response {
             Problem::unavailable().into_response()
         }
     }
+}
+
+/// For `--env-file` of `cargo lambda watch` and for whoever else runs a function's binary.
+async fn show_environment(State(bench): State<Workbench>, Path(function): Path<String>) -> Response {
+    let Some(variables) = bench.environments.get(&function) else {
+        return Problem::not_found().into_response();
+    };
+    let mut text = String::new();
+    for (name, value) in variables {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "{name}={value}");
+    }
+    text.into_response()
 }

@@ -142,6 +142,23 @@ mod process {
     }
 
     #[test]
+    fn a_backup_tells_by_its_exit_code_whether_it_was_made() {
+        let (data, file) = (scratch("backed-up"), scratch("huitou.backup"));
+        std::fs::create_dir_all(&data).unwrap();
+        let _ = std::fs::remove_file(&file);
+        let (data_text, file_text) = (data.to_str().unwrap(), file.to_str().unwrap());
+        let arguments = ["backup", file_text, "--data", data_text];
+        let (code, told) = output(&arguments);
+        assert!(code == Some(1) && told.starts_with("There is no data in "), "{code:?} {told}");
+        assert_eq!(output(&["backup"]), (Some(2), "A backup needs the file, as huitou.backup.\n".to_owned()));
+        let host = start(&data);
+        assert_eq!(output(&arguments).0, Some(0), "while the host runs");
+        drop(host);
+        let (code, told) = output(&["restore", file_text, "--data", data_text]);
+        assert!(code == Some(1) && told.starts_with("There is data in "), "{code:?} {told}");
+    }
+
+    #[test]
     fn a_damaged_file_is_one_sentence_and_an_exit_code() {
         let data = scratch("damaged");
         std::fs::create_dir_all(&data).unwrap();

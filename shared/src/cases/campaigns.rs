@@ -13,6 +13,7 @@ use crate::domain::campaign::circuit::Circuit;
 use crate::domain::campaign::counts::Counts;
 use crate::domain::campaign::definition::Definition;
 use crate::domain::campaign::gates::Room;
+use crate::domain::campaign::scene::{self, Scene, SceneDraft, SceneTemplate};
 use crate::domain::campaign::{Act, Campaign, State};
 use crate::domain::consent::Bar;
 use crate::domain::rule::Rule;
@@ -141,6 +142,24 @@ impl Campaigns<'_> {
                 if known.campaign.asked == asked { Ok(known) } else { Err(Error::ReusedKey) }
             }
         }
+    }
+
+    /// The scenes that ship. No call.
+    pub fn scenes(&self) -> Result<Vec<SceneTemplate>, Error> {
+        scene::shipped().map_err(|e| Error::Defect(e.to_string()))
+    }
+
+    /// Makes a draft of a scene's template, once for a key. At most three calls.
+    pub async fn create_of_scene(
+        &self,
+        scene: Scene,
+        with: SceneDraft,
+        key: &IdempotencyKey,
+        by: Actor,
+    ) -> Result<StoredCampaign, Error> {
+        let template = self.scenes()?.into_iter().find(|template| template.scene == scene).ok_or(Error::NotFound)?;
+        let definition = template.drafted(with).map_err(|e| Error::Defect(e.to_string()))?;
+        self.create(definition, key, by).await
     }
 
     /// A campaign as time has left it. One call.

@@ -141,9 +141,8 @@ impl Dispatch<'_> {
             self.enqueue_sends(&keys).await?;
             let Some(next) = self.turn_page(&live, at).await? else { return Ok(()) };
             at = next;
-            if let (Some(rate), false) = (live.campaign.definition.per_minute, at.checkpoint.page.is_empty()) {
-                let members = u32::try_from(at.checkpoint.page.len()).unwrap_or(u32::MAX);
-                let delay = Duration::from_secs(u64::from(members.saturating_mul(60).div_ceil(rate)));
+            if let (Some(pace), false) = (live.campaign.definition.pace(), at.checkpoint.page.is_empty()) {
+                let delay = pace.wait(at.checkpoint.page.len());
                 return self.enqueue_parts(&live.campaign, delay, [part]).await;
             }
             if Instant::now() >= until && !at.checkpoint.finished {
@@ -197,7 +196,7 @@ impl Dispatch<'_> {
     ) -> Result<(Vec<MemberId>, Option<MemberId>), Error> {
         let definition = &live.campaign.definition;
         let Some(segment) = &definition.audience.segment else { return self.members_by_rule(live, part, after).await };
-        let most = definition.per_minute.map_or(PAGE, |rate| rate.min(PAGE)) as usize;
+        let most = definition.pace().map_or(PAGE, |pace| pace.page(PAGE)) as usize;
         let shard = u8::try_from(part).unwrap_or(u8::MAX);
         let at = SegmentPosition { shard, after };
         let (page, next) = self.0.table().members_of_shard(segment, at, most).await?;
@@ -217,7 +216,7 @@ impl Dispatch<'_> {
             return Err(Error::Defect("an audience is neither segment nor rule".into()));
         };
         let (rules, today) = (self.0.rulebook().await?, self.0.now().day());
-        let most = live.campaign.definition.per_minute.map_or(SCANNED, |rate| rate.min(SCANNED));
+        let most = live.campaign.definition.pace().map_or(SCANNED, |pace| pace.page(SCANNED));
         let shard = ScanShard { number: part, of: passes::PARTS };
         let page = self.0.table().page_of_members(shard, after, i32::try_from(most).unwrap_or(i32::MAX)).await?;
         let exclude = &live.campaign.definition.audience.exclude;

@@ -89,14 +89,16 @@ pub(crate) fn request_id(member: MemberId) -> RequestId {
 impl Erasures<'_> {
     /// Erases a member and everybody who was merged into them. Asked again, it answers with the same receipt.
     ///
-    /// Five calls make the member gone; then one for every hundred things to be looked for, and one for each that is
+    /// Six calls make the member gone; then one for every hundred things to be looked for, and one for each that is
     /// erased. Under a legal hold the request is written down, and nothing else is done.
     pub async fn erase(&self, who: &Who, reason: Option<&Reason>) -> Result<Done, Error> {
         let mut patience = Patience::new(self.0);
         loop {
             let stored = self.0.table().request(request_id(who.member), Freshness::Latest).await?;
             let begun = match stored.as_ref().map(|stored| &stored.request.standing) {
-                Some(Standing::Done { receipt: Some(receipt), .. }) => return self.signed(receipt.as_ref().clone()),
+                Some(Standing::Done { receipt: Some(receipt), .. }) if !self.is_back(who.member).await? => {
+                    return self.signed(receipt.as_ref().clone());
+                }
                 Some(Standing::Erasing { .. }) => stored,
                 _ => Box::pin(self.begin(who, reason, stored)).await?,
             };
@@ -107,6 +109,12 @@ impl Erasures<'_> {
             }
             patience.wait().await?;
         }
+    }
+
+    /// Whether a member is there again who was erased: tables were restored to a time before it.
+    async fn is_back(self, member: MemberId) -> Result<bool, Error> {
+        let hot = self.0.table().member(member, Freshness::Latest).await?;
+        Ok(hot.is_some_and(|hot| hot.account.membership != Membership::Erased))
     }
 
     fn signed(self, receipt: Receipt) -> Result<Done, Error> {
@@ -189,13 +197,19 @@ impl Erasures<'_> {
             (_, Some(session)) if session < hot.sessions => return Err(Error::SessionEnded),
             (Membership::Unclaimed | Membership::Claimed, _) => {}
         }
-        let opened = self.0.people().open(who.member, Freshness::Latest).await?;
-        let accounts: Vec<MemberId> = opened.all_accounts().collect();
-        let ids = self.ids(&opened)?;
+        let part = self.0.table().part(who.member, &Part::Profile).await?.ok_or(Error::NotFound)?;
+        let accounts: Vec<MemberId> = std::iter::once(who.member).chain(Profile::read(&part)?.absorbed).collect();
+        let ids = match self.0.people().open(who.member, Freshness::Latest).await {
+            Ok(opened) if opened.version == part.version => self.ids(&opened)?,
+            Ok(_) => return Ok(None),
+            // Restored without the key, which was destroyed: ids that can't be read lead to nobody once they are used.
+            Err(Error::NotFound) => Vec::new(),
+            Err(error) => return Err(error),
+        };
         let receipt = self.inventory(&request.request, &hot, ids.len(), &accounts).await?;
         let (few, rest) = ids.split_at(ids.len().min(MOST_IDS));
         self.give_up(who.member, rest).await?;
-        let mut transaction = self.farewell(self.0.table().transaction(), &hot, opened.version, &who.by).await?;
+        let mut transaction = self.farewell(self.0.table().transaction(), &hot, part.version, &who.by).await?;
         for id in few {
             transaction = transaction.release_identity(id, who.member)?;
         }

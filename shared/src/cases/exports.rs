@@ -33,11 +33,12 @@ const ROWS: usize = 64;
 const TICKETS: i32 = 10;
 
 /// The categories, in the order in which they are read.
-pub const CATEGORIES: [&str; 10] = [
+pub const CATEGORIES: [&str; 11] = [
     "profile",
     "children",
     "account",
     "consents",
+    "corrections",
     "notes",
     "merges",
     "journal",
@@ -271,12 +272,11 @@ impl Exports<'_> {
     }
 
     async fn journal(self, member: MemberId, links: Option<Vec<RowKey>>) -> Result<(Pieces, Vec<RowKey>), Error> {
-        let links = match links {
-            Some(links) => links,
-            None => {
-                let hot = self.0.table().member(member, Freshness::Recent).await?;
-                hot.map(|hot| hot.account.chain.recent).unwrap_or_default()
-            }
+        let links = if let Some(links) = links {
+            links
+        } else {
+            let hot = self.0.table().member(member, Freshness::Recent).await?;
+            hot.map(|hot| hot.account.chain.recent).unwrap_or_default()
         };
         let page = self.0.table().rows_from(links, ROWS).await?;
         let mut pieces = Vec::with_capacity(page.entries.len());
@@ -337,6 +337,7 @@ fn belonging(opened: &Opened, part: &Belonging) -> Result<Option<(&'static str, 
     let kind = part.part.split('#').next().unwrap_or_default();
     Ok(match kind {
         "consent" => Some(("consents", serde_json::from_str(&part.text)?)),
+        "corrected" => Some(("corrections", serde_json::from_str(&part.text)?)),
         "note" => {
             let note = remarks::unseal(opened, &part.text)?;
             Some(("notes", json!({ "at": note.at, "by": role(&note.by), "text": note.text })))

@@ -13,6 +13,7 @@ use crate::domain::campaign::conversion::Conversion;
 use crate::domain::campaign::counts::Counts;
 use crate::domain::earning::{self, Event};
 use crate::domain::entry::{Entry, What};
+use crate::domain::occasion;
 use crate::domain::order::Order;
 use crate::domain::posting::Posted;
 use crate::domain::purchase::{self, Refund, Rules};
@@ -315,7 +316,8 @@ impl Intake<'_> {
         }
     }
 
-    /// Something that a member did. Two calls; one more when the member is named by a handle.
+    /// Something that a member did. Two calls; one more when the member is named by a handle, and two more for a search
+    /// that shows a need.
     pub async fn event(
         &self,
         customer: &Customer,
@@ -337,7 +339,30 @@ impl Intake<'_> {
         let same = |what: &What| matches!(what, What::Event { event: topic, about, .. } if *topic == event.topic && *about == event.about);
         let decide =
             |account: &Account, rules: &Rulebook| earning::event(account, event, row, rules, now, who.by.clone());
-        self.0.ledger().book(&who, row, same, decide).await
+        let entry = self.0.ledger().book(&who, row, same, decide).await?;
+        self.notice(&who, &entry).await?;
+        Ok(entry)
+    }
+
+    /// Puts on the tags of the occasions that a search shows, once for the search; also when it is sent again, because
+    /// the first delivery may have died between the two rows. No call for anything else.
+    async fn notice(&self, who: &Who, entry: &Entry) -> Result<(), Error> {
+        let rules = self.0.rulebook().await?;
+        let tags = rules.program().tags_for(&entry.what, entry.at);
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let row = RowKey::of("occasion", &[&entry.row.to_string()]);
+        let mut patience = Patience::new(self.0);
+        loop {
+            let hot = self.0.ledger().open(who, Freshness::Latest).await?;
+            let noticed = occasion::noticed(&hot.account, &tags, row, &rules, self.0.now(), self.0.own_name())?;
+            let Some(posted) = noticed else { return Ok(()) };
+            match self.0.table().transaction().movement(&hot, &posted)?.commit().await? {
+                Outcome::Done | Outcome::Lost(Lost::RowExists(_)) => return Ok(()),
+                Outcome::Lost(_) => patience.wait().await?,
+            }
+        }
     }
 }
 

@@ -7,13 +7,14 @@ use crate::cases::ledger::{Patience, defect};
 use crate::cases::merges::Wish;
 use crate::cases::people::{Acquisition, Handle, Opened, Profile};
 use crate::cases::{Error, Who};
+use crate::digest::{half, hex};
 use crate::domain::account::Account;
 use crate::domain::age::under_fourteen_until;
 use crate::domain::consent::Purpose;
 use crate::domain::posting::{Settled, settlement};
 use crate::domain::refusal::Refusal;
 use crate::table::{Freshness, Hot, Outcome, Part, StoredPart, Transaction};
-use crate::values::{Actor, Birthday, Email, InviteCode, MemberId, Moment, Name, OpenId, Phone, Reason};
+use crate::values::{Actor, Birthday, Email, InviteCode, MemberId, Moment, Name, OpenId, Phone, Reason, RowKey};
 
 /// What a member tells about themselves. All of it is stored sealed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,27 @@ pub struct Basics {
     pub city: Option<Name>,
     /// The gender.
     pub gender: Option<Gender>,
+}
+
+/// The layout of a stored correction; older layouts stay readable.
+const SCHEMA: u8 = 1;
+
+/// That a member put something right.
+#[derive(Serialize)]
+struct Correction<'a> {
+    schema: u8,
+    id: RowKey,
+    at: Moment,
+    by: &'a Actor,
+    fields: Vec<CorrectedField>,
+}
+
+/// One field that was put right, by keyed hashes.
+#[derive(Serialize)]
+struct CorrectedField {
+    field: &'static str,
+    before: Option<String>,
+    after: Option<String>,
 }
 
 /// A gender, as far as somebody wants to tell.
@@ -66,6 +88,17 @@ impl Basics {
             city: opened.value("city", Name::parse)?,
             gender: opened.field("gender")?.as_deref().and_then(Gender::read),
         })
+    }
+
+    /// Every field as a text, by its name.
+    fn texts(&self) -> [(&'static str, Option<String>); 5] {
+        [
+            ("name", self.name.as_ref().map(ToString::to_string)),
+            ("birthday", self.birthday.map(|day| day.to_string())),
+            ("email", self.email.as_ref().map(|email| email.as_str().to_owned())),
+            ("city", self.city.as_ref().map(ToString::to_string)),
+            ("gender", self.gender.map(|gender| gender.as_str().to_owned())),
+        ]
     }
 
     pub(crate) fn seal(&self, app: &App, opened: &mut Opened) -> Result<(), Error> {
@@ -154,7 +187,10 @@ impl Profiles<'_> {
             }
             let before = Basics::of(&opened)?;
             basics.seal(self.0, &mut opened)?;
-            let transaction = self.0.table().transaction().part(&opened.part()?)?;
+            let mut transaction = self.0.table().transaction().part(&opened.part()?)?;
+            if let Some(record) = self.corrected(who, &opened, &before, basics)? {
+                transaction = transaction.part(&record)?;
+            }
             let young =
                 [before.birthday, basics.birthday].into_iter().flatten().any(|birthday| self.is_young(birthday));
             let transaction = if young || before.birthday != basics.birthday {
@@ -167,6 +203,37 @@ impl Profiles<'_> {
                 Outcome::Lost(_) => patience.wait().await?,
             }
         }
+    }
+
+    /// The record that something was put right (PIPL 46): which fields, with keyed hashes of what stood there and what
+    /// stands there now, so that it can be shown what was said when, without saying it. None when nothing changed.
+    fn corrected(
+        self,
+        who: &Who,
+        opened: &Opened,
+        before: &Basics,
+        after: &Basics,
+    ) -> Result<Option<StoredPart>, Error> {
+        let hash = |field: &str, text: &Option<String>| {
+            let kind = format!("corrected-{field}");
+            text.as_ref().map(|text| hex(&half(self.0.lookup_key().hash(&kind, text))))
+        };
+        let fields: Vec<CorrectedField> = (before.texts().iter().zip(&after.texts()))
+            .filter(|((_, was), (_, is))| was != is)
+            .map(|((name, was), (_, is))| CorrectedField {
+                field: name,
+                before: hash(name, was),
+                after: hash(name, is),
+            })
+            .collect();
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        let at = self.0.now();
+        let id = RowKey::of("correction", &[&opened.member.to_string(), &opened.version.to_string()]);
+        let record = Correction { schema: SCHEMA, id, at, by: &who.by, fields };
+        let text = serde_json::to_string(&record)?;
+        Ok(Some(StoredPart::new(opened.member, Part::Corrected(at, id), text)))
     }
 
     fn is_young(self, birthday: Birthday) -> bool {

@@ -4,10 +4,10 @@
 //! member's touch, the budget), the outcome another (the send and the campaign's counts). What is read of campaigns and
 //! circuits is kept for two seconds, so that pausing and stopping work everywhere within that time.
 
-use std::time::Duration;
+mod circuits;
+mod draining;
 
-use futures_util::StreamExt as _;
-use tokio::time::Instant;
+pub use self::draining::Drained;
 
 use crate::app::App;
 use crate::cases::Error;
@@ -18,29 +18,17 @@ use crate::channels::{Address, Failure, Fault, Message, Sent};
 use crate::domain::account::{Account, Membership};
 use crate::domain::campaign::Turn;
 use crate::domain::campaign::assign::{Assigned, assign};
-use crate::domain::campaign::circuit::{Circuit, Passing};
+use crate::domain::campaign::circuit::Circuit;
 use crate::domain::campaign::content::Values;
 use crate::domain::campaign::counts::{Count, Counts};
 use crate::domain::campaign::gates::{Conditions, Facing, Gate, Verdict, judge};
 use crate::domain::campaign::send::{
-    Call, LEASE, Provider, Send, Settled, State, Taken, hold_out, recall, settle, touch, untouch,
+    Call, LEASE, Send, Settled, State, Taken, hold_out, recall, settle, touch, untouch,
 };
 use crate::domain::traits::Channel;
 use crate::seal::SealError;
-use crate::table::{
-    BUDGET_SHARDS, BeforeSending, DueSend, Freshness, Hot, Lost, Outcome, SEND_SHARDS, SendKey, StoredKeys, StoredSend,
-};
-use crate::telemetry::{self, Due};
+use crate::table::{BUDGET_SHARDS, BeforeSending, Freshness, Hot, Lost, Outcome, SendKey, StoredKeys, StoredSend};
 use crate::values::{MemberId, MessageId};
-
-/// Index entries read at once.
-const DUE_AT_ONCE: i32 = 100;
-
-/// Sends that are moved on in the due index side by side.
-const SIDE_BY_SIDE: usize = 16;
-
-/// After so long a send whose message was lost comes up again.
-const AGAIN_AFTER: Duration = Duration::from_mins(3);
 
 /// What came of one message of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,15 +39,6 @@ pub enum Went {
     Decided,
     /// A provider was asked.
     Asked,
-}
-
-/// How far a drain of the due index has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Drained {
-    /// Messages put into the queue.
-    pub queued: u64,
-    /// Whether nothing is left for now.
-    pub finished: bool,
 }
 
 /// Sending.
@@ -441,86 +420,6 @@ impl Sending<'_> {
             return Ok(Step::Done(Went::Nothing));
         };
         self.settled(scene.live, &before, settled, None).await
-    }
-
-    /// Tells a provider's circuit how it fared; no call when that is nothing new.
-    async fn fared(self, channel: Channel, provider: Provider) -> Result<(), Error> {
-        for _ in 0..3 {
-            let circuits = self.0.campaigns().circuits().await?;
-            let known = circuits.iter().find(|(of, _, _)| *of == channel);
-            let (circuit, version) =
-                known.map_or((Circuit::default(), 0), |(_, circuit, version)| (*circuit, *version));
-            let Some(next) = circuit.after(provider, self.0.now()) else { return Ok(()) };
-            let outcome = self.0.table().transaction().circuit(channel, &next, version)?.commit().await?;
-            self.0.kept_campaigns().forget_circuits();
-            if next.open_until > circuit.open_until {
-                tracing::error!(channel = channel.word(), "a provider fails; its messages wait");
-            }
-            if matches!(outcome, Outcome::Done) {
-                return Ok(());
-            }
-        }
-        // Whoever was faster has told the same.
-        Ok(())
-    }
-
-    /// Whether this message is the one by which an open circuit is tried. Two calls.
-    async fn takes_the_probe(self, channel: Channel) -> Result<bool, Error> {
-        self.0.kept_campaigns().forget_circuits();
-        let circuits = self.0.campaigns().circuits().await?;
-        let Some((_, circuit, version)) = circuits.iter().find(|(of, _, _)| *of == channel) else { return Ok(true) };
-        match circuit.passes(self.0.now()) {
-            Passing::Freely => return Ok(true),
-            Passing::NotBefore(_) => return Ok(false),
-            Passing::AsProbe => {}
-        }
-        let probed = circuit.probed(self.0.now());
-        let outcome = self.0.table().transaction().circuit(channel, &probed, *version)?.commit().await?;
-        self.0.kept_campaigns().forget_circuits();
-        Ok(matches!(outcome, Outcome::Done))
-    }
-
-    /// Puts what is due into the queue of messages, until nothing is left or the time is over. A call for each shard,
-    /// and one for each message; what is put into the queue comes up again after a while, should its message be lost.
-    pub async fn drain(&self, budget: Duration) -> Result<Drained, Error> {
-        let until = Instant::now() + budget;
-        let shards = futures_util::stream::iter(0..SEND_SHARDS)
-            .map(|shard| async move { self.drain_shard(shard, until).await })
-            .buffer_unordered(4);
-        let drained: Vec<Result<(Drained, Duration), Error>> = shards.collect().await;
-        let (mut sum, mut lag) = (Drained { queued: 0, finished: true }, Duration::ZERO);
-        for shard in drained {
-            let (shard, late) = shard?;
-            lag = lag.max(late);
-            sum = Drained { queued: sum.queued + shard.queued, finished: sum.finished && shard.finished };
-        }
-        telemetry::due_lag(Due::Sends, lag);
-        Ok(sum)
-    }
-
-    /// How far it came, and how late the oldest one was.
-    async fn drain_shard(self, shard: u8, until: Instant) -> Result<(Drained, Duration), Error> {
-        let (mut queued, mut lag) = (0, Duration::ZERO);
-        while Instant::now() < until {
-            let now = self.0.now();
-            let due = self.0.table().due_sends(shard, now, DUE_AT_ONCE).await?;
-            lag = due.first().map_or(lag, |due| lag.max(now.since(due.due_at)));
-            let full = due.len() >= usize::try_from(DUE_AT_ONCE).unwrap_or(usize::MAX);
-            let table = self.0.table();
-            let again = now.plus(AGAIN_AFTER);
-            let moved = futures_util::stream::iter(due)
-                .map(|due: DueSend| async move { Ok((due.key, table.postpone_send(&due, again).await?)) })
-                .buffered(SIDE_BY_SIDE);
-            let moved: Vec<Result<(SendKey, bool), Error>> = moved.collect().await;
-            let moved = moved.into_iter().collect::<Result<Vec<_>, Error>>()?;
-            let ours: Vec<SendKey> = moved.iter().filter(|(_, moved)| *moved).map(|(key, _)| *key).collect();
-            self.0.dispatch().enqueue_sends(&ours).await?;
-            queued += ours.len() as u64;
-            if !full || ours.is_empty() {
-                return Ok((Drained { queued, finished: true }, lag));
-            }
-        }
-        Ok((Drained { queued, finished: false }, lag))
     }
 }
 

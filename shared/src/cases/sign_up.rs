@@ -164,6 +164,7 @@ impl SignUp<'_> {
                     match Box::pin(self.0.profiles().settle_phone(member, phone, &arrival.by)).await {
                         // The identity has moved since it was looked up.
                         Err(Error::SessionEnded) => return Ok(None),
+                        Err(Error::Refused(Refusal::MemberErased)) => return self.free(arrival, owners, member).await,
                         settled => drop(settled?),
                     }
                 }
@@ -222,12 +223,31 @@ impl SignUp<'_> {
         let hot = hot.ok_or_else(|| Error::Defect("an identity leads to nobody".into()))?;
         match hot.account.membership {
             // The identity has moved since it was looked up.
-            Membership::MergedInto(_) | Membership::Erased => Ok(None),
+            Membership::MergedInto(_) => Ok(None),
+            Membership::Erased => self.free(arrival, owners, member).await,
             Membership::OnHold { .. } => Err(Refusal::LegalHold.into()),
             Membership::Claimed if owners.by_wechat().is_none() => self.phone_taken(arrival).await,
             Membership::Claimed => self.known(arrival, owners, &hot).await,
             Membership::Unclaimed => self.claim(arrival, owners, &hot).await,
         }
+    }
+
+    /// Ids that lead to somebody who was erased, as they do after a restore to a time before it, are nobody's.
+    async fn free(&self, arrival: &Arrival<'_>, owners: Owners, erased: MemberId) -> Result<Option<LoggedIn>, Error> {
+        let mut transaction = self.0.table().transaction();
+        for handle in arrival.handles() {
+            let owner = match &handle {
+                Handle::OpenId(_) => owners.openid,
+                Handle::UnionId(_) => owners.unionid,
+                _ => owners.phone,
+            };
+            if owner == Some(erased) {
+                transaction = transaction.release_identity(&self.0.people().identity(&handle), erased)?;
+            }
+        }
+        // Freed or not, the next try looks anew.
+        transaction.commit().await?;
+        Ok(None)
     }
 
     async fn known(&self, arrival: &Arrival<'_>, owners: Owners, hot: &Hot) -> Result<Option<LoggedIn>, Error> {

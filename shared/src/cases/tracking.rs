@@ -12,13 +12,15 @@ use crate::cases::{Error, Who};
 use crate::channels::receipts::{Named, Reporter, Told};
 use crate::channels::{Failure, Fault, Secret};
 use crate::domain::account::Membership;
+use crate::domain::answering;
 use crate::domain::campaign::answer::{Doing, Fate};
 use crate::domain::campaign::content::Link;
+use crate::domain::campaign::send::{Answers, Send};
 use crate::domain::consent::{Purpose as ConsentTo, Via, is_opt_out};
 use crate::domain::reach::{Reach, SuppressedBy};
 use crate::domain::refusal::Refusal;
-use crate::domain::traits::Channel;
-use crate::table::{Freshness, Hot, Outcome, StoredSend};
+use crate::domain::traits::{Channel, Reply};
+use crate::table::{Freshness, Hot, Lost, Outcome, StoredSend};
 use crate::trust::link::{LinkKey, Purpose};
 use crate::values::{Actor, LocalDay, MemberId, RowKey, SendId};
 use crate::wechat::event::{Event, Pushed, Subscription};
@@ -94,8 +96,8 @@ impl App {
 }
 
 impl Tracking<'_> {
-    /// Takes a push of WeChat once. Three calls for what a member subscribed to; three for each message that it tells
-    /// of.
+    /// Takes a push of WeChat once. Three calls for what a member subscribed to; three to five for each message that it
+    /// tells of.
     pub async fn pushed(&self, pushed: &Pushed) -> Result<Taken, Error> {
         let mut taken = Taken::default();
         match &pushed.event {
@@ -162,7 +164,7 @@ impl Tracking<'_> {
         }
     }
 
-    /// Takes what a provider tells, each thing by itself. Two to five calls for each.
+    /// Takes what a provider tells, each thing by itself. Two to six calls for each.
     pub async fn told(&self, reporter: Reporter, told: Vec<Told>) -> Result<Taken, Error> {
         let works = stream::iter(told).map(|told| self.one(reporter, told)).buffer_unordered(SIDE_BY_SIDE);
         let results: Vec<Result<bool, Error>> = works.collect().await;
@@ -212,10 +214,40 @@ impl Tracking<'_> {
             }
         };
         // Also when the receipt itself is nothing new: the first delivery may have died right here.
-        if let (Fate::Unwanted(by, _), Some(call)) = (fate, stored.send.call()) {
-            self.opt_out(stored.send.member, call.channel, *by, Via::Provider).await?;
+        match (fate, stored.send.call()) {
+            (Fate::Unwanted(by, _), Some(call)) => {
+                self.opt_out(stored.send.member, call.channel, *by, Via::Provider).await?;
+            }
+            (Fate::Delivered, Some(_)) if stored.send.answers == Answers::default() => {
+                self.answered(&stored.send, Reply::Ignored).await?;
+            }
+            _ => {}
         }
         Ok(true)
+    }
+
+    /// What the member did with a message, for the rules of segments. One call when no rule could tell the difference,
+    /// two when one could.
+    async fn answered(self, send: &Send, reply: Reply) -> Result<(), Error> {
+        let Some(call) = send.call() else { return Ok(()) };
+        let by = self.0.own_name();
+        let who = Who { member: send.member, session: None, by: by.clone() };
+        let mut patience = Patience::new(self.0);
+        loop {
+            let hot = match self.0.ledger().open(&who, Freshness::Latest).await {
+                Ok(hot) => hot,
+                // Who is gone answers nothing, and of whom the law keeps the data nothing more is written.
+                Err(Error::NotFound | Error::Refused(Refusal::LegalHold | Refusal::MemberErased)) => return Ok(()),
+                Err(other) => return Err(other),
+            };
+            let (rules, now) = (self.0.rulebook().await?, self.0.now());
+            let answered = answering::answer(&hot.account, (send.id, call.channel, reply), &rules, now, by.clone())?;
+            let Some(posted) = answered else { return Ok(()) };
+            match self.0.table().transaction().movement(&hot, &posted)?.commit().await? {
+                Outcome::Done | Outcome::Lost(Lost::RowExists(_)) => return Ok(()),
+                Outcome::Lost(_) => patience.wait().await?,
+            }
+        }
     }
 
     /// Nothing goes to a member on this channel any more, at once. Asked again, nothing changes. Four calls; a dead
@@ -238,7 +270,7 @@ impl Tracking<'_> {
     }
 
     /// Where a link leads, and notes that it was followed; none for one that is not ours, or whose campaign has no page.
-    /// Two calls, three for the first click.
+    /// Three calls, five for the first click.
     pub async fn follow(&self, token: &str) -> Result<Option<Link>, Error> {
         let Some(send) = self.0.doors().links.open(Purpose::Click, token) else { return Ok(None) };
         let Some(stored) = self.0.table().send(send, Freshness::Recent).await? else { return Ok(None) };
@@ -252,7 +284,7 @@ impl Tracking<'_> {
         Ok(Some(link))
     }
 
-    /// Notes that a message was opened. Three calls for the first time, one after it; none for what is not ours.
+    /// Notes that a message was opened. Four calls for the first time, two after it; none for what is not ours.
     pub async fn opened(&self, token: &str) -> Result<(), Error> {
         let Some(send) = self.0.doors().links.open(Purpose::Open, token) else { return Ok(()) };
         match self.0.table().send(send, Freshness::Recent).await? {
@@ -263,11 +295,18 @@ impl Tracking<'_> {
 
     async fn note(self, id: SendId, read: StoredSend, doing: Doing) -> Result<(), Error> {
         let (mut read, mut patience) = (Some(read), Patience::new(self.0));
+        let reply = match doing {
+            Doing::Opens => Reply::Opened,
+            Doing::Clicks => Reply::Clicked,
+        };
         while let Some(stored) = read {
-            let Some((next, counts)) = stored.send.answered(doing, self.0.now()) else { return Ok(()) };
+            // Also when it is counted already: the first time may have died between the two.
+            let Some((next, counts)) = stored.send.answered(doing, self.0.now()) else {
+                return self.answered(&stored.send, reply).await;
+            };
             let next = StoredSend { send: next, version: stored.version };
             if let Outcome::Done = self.0.table().transaction().send(&next, &counts)?.commit().await? {
-                return Ok(());
+                return self.answered(&next.send, reply).await;
             }
             patience.wait().await?;
             read = self.0.table().send(id, Freshness::Latest).await?;

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::age::{ChildAge, Own};
 use super::book::{Broken, Hold, Holdings};
-use super::consent::Decision;
+use super::campaign::conversion::Arm;
+use super::consent::{Decision, Via};
 use super::days::PurchaseDays;
 use super::entry::{Change, Counted, Entry, LINKS, What};
 use super::facts::Facts;
@@ -16,7 +17,7 @@ use super::program::Period;
 use super::refusal::Refusal;
 use super::rulebook::Rulebook;
 use super::tier::Standing;
-use super::traits::Traits;
+use super::traits::{ChannelAnswer, Reply, Traits};
 use crate::values::{Code, LocalDay, MemberId, RowKey};
 
 /// Periods of one limit whose counts are kept: the running one and the one before, for orders that come late.
@@ -217,10 +218,15 @@ impl Account {
                     self.traits.source.clone_from(source);
                 }
             }
-            What::Order { order, .. } => {
+            What::Order { order, conversions, .. } => {
                 let day = order.paid_at.day();
                 self.days.buy(day, order.amount);
                 self.traits.baskets.buy(day, &order.lines);
+                for conversion in conversions.iter().filter(|conversion| conversion.attributed) {
+                    if let Arm::Copy { channel, .. } = conversion.arm {
+                        self.traits.answered(ChannelAnswer { channel, reply: Reply::Converted, day });
+                    }
+                }
                 if self.chain.length == 0 {
                     self.traits.source = Code::parse(WON_BY_AN_ORDER).ok();
                 }
@@ -240,8 +246,15 @@ impl Account {
             What::Tagged { added, removed } | What::Playbook { added, removed, .. } => {
                 self.traits.retag(added, removed);
             }
-            What::Consent { purpose, granted, policy, .. } => {
+            What::Answered { channel, reply, .. } => {
+                self.traits.answered(ChannelAnswer { channel: *channel, reply: *reply, day: today });
+            }
+            What::Consent { purpose, granted, policy, via } => {
                 self.traits.decide(Decision { purpose: *purpose, granted: *granted, policy: *policy, on: today });
+                // A no to a message is an answer to it; one in the mini program is about no message.
+                if let (Some(channel), Via::SmsReply | Via::MessageLink | Via::Provider) = (purpose.channel(), via) {
+                    self.traits.answered(ChannelAnswer { channel, reply: Reply::Refused, day: today });
+                }
             }
             What::MergedIn { days, baskets, tags, refusals, .. } => {
                 self.days.absorb(days);

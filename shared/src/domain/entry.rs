@@ -15,8 +15,10 @@ use super::order::{Line, Order, RefundReason, Topic};
 use super::playbook::Way;
 use super::program::Period;
 use super::tier::Standing;
-use super::traits::{Baskets, Tag};
-use crate::values::{Actor, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Name, Points, Reason, RowKey, Source};
+use super::traits::{Baskets, Channel, Reply, Tag};
+use crate::values::{
+    Actor, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Name, Points, Reason, RowKey, SendId, Source,
+};
 
 /// How many earlier rows a row (and the account) names.
 ///
@@ -172,6 +174,15 @@ pub enum What {
         policy: u32,
         /// How it reached us.
         via: Via,
+    },
+    /// The member did something with a message, or got one and did nothing with it so far.
+    Answered {
+        /// The message.
+        send: SendId,
+        /// On which channel it came.
+        channel: Channel,
+        /// What the member did.
+        reply: Reply,
     },
     /// A segment's playbook acted, because the member had entered or left the segment.
     Playbook {

@@ -85,10 +85,10 @@ pub struct Kept {
     pub journal_rows: u64,
 }
 
-/// The row by which a member is erased: there is one.
+/// The row by which a member is erased, from this state of the account.
 #[must_use]
 pub fn row(account: &Account) -> RowKey {
-    RowKey::of("erased", &[&account.member.to_string()])
+    RowKey::of("erased", &[&account.member.to_string(), &(account.chain.length + 1).to_string()])
 }
 
 /// Erases what an account knows of a person.

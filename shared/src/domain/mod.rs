@@ -7,6 +7,7 @@
 pub mod account;
 pub mod age;
 pub mod anonymity;
+pub mod answering;
 pub mod attachment;
 pub mod audit;
 pub mod board;
@@ -25,6 +26,7 @@ pub mod facts;
 pub mod faq;
 pub mod flaw;
 pub mod merge;
+pub mod occasion;
 pub mod order;
 pub mod personal;
 pub mod playbook;

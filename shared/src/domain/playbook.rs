@@ -316,15 +316,9 @@ fn tags(traits: &Traits, actions: &[Action], today: LocalDay) -> (Vec<Tag>, Vec<
     for action in actions {
         match action {
             Action::PutTag { tag, days } => {
-                let until = days.map(|days| today.plus(days));
-                let known = traits.tags.iter().find(|known| known.name == *tag);
-                let longer = known.is_some_and(|known| match (known.until, until) {
-                    (None, _) => true,
-                    (Some(known), Some(new)) => known >= new,
-                    (Some(_), None) => false,
-                });
-                if !longer {
-                    add.push(Tag { name: tag.clone(), until });
+                let tag = Tag { name: tag.clone(), until: days.map(|days| today.plus(days)) };
+                if !traits.holds(&tag) {
+                    add.push(tag);
                 }
             }
             Action::TakeTag { tag } => remove.push(tag.clone()),

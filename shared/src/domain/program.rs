@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::days::Window;
 use super::flaw::{Flaw, Flaws};
+use super::occasion::Occasion;
 use super::order::{Order, Topic};
 use super::tier::{Ladder, Qualify};
 use crate::values::{Actor, Category, Code, Currency, Fen, LocalDay, Moment, Name, Points};
@@ -260,6 +261,9 @@ pub struct Program {
     /// Causes.
     #[serde(default)]
     pub causes: Vec<Cause>,
+    /// What searches tell about what members need.
+    #[serde(default)]
+    pub occasions: Vec<Occasion>,
     /// The longest time for which a checkout may hold points, in minutes.
     pub hold_minutes: u32,
 }
@@ -324,6 +328,7 @@ impl Program {
             let again = self.rewards.iter().take(n).any(|other| other.id == reward.id);
             flaws.note(again, format!("/rewards/{n}/id"), "must differ from the ids before it");
         }
+        Occasion::flaws(&self.occasions, &mut flaws);
         flaws.0.extend(self.ladder_flaws());
         flaws.0.extend(self.excesses());
         flaws.0

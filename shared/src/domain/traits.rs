@@ -292,6 +292,44 @@ impl Traits {
         }
     }
 
+    /// The member did this with a message; what comes late, or says less of the same day, changes nothing.
+    pub fn answered(&mut self, answer: ChannelAnswer) {
+        let place = self.answers.partition_point(|known| known.channel < answer.channel);
+        match self.answers.get_mut(place) {
+            Some(known) if known.channel == answer.channel => {
+                if (answer.day, answer.reply) > (known.day, known.reply) {
+                    *known = answer;
+                }
+            }
+            _ => self.answers.insert(place, answer),
+        }
+    }
+
+    /// Whether a rule could tell the difference if this answer came: another word on its channel, or a channel that is
+    /// now the last one. Somebody who ignores one message after the other is news once.
+    #[must_use]
+    pub fn is_news(&self, answer: ChannelAnswer) -> bool {
+        let mut after = Self { answers: self.answers.clone(), ..Self::default() };
+        after.answered(answer);
+        let words = |traits: &Self| {
+            let mut last: Vec<_> = traits.answers.iter().map(|known| (known.day, known.channel, known.reply)).collect();
+            last.sort_unstable_by_key(|(day, channel, _)| (*day, *channel));
+            last.into_iter().map(|(_, channel, reply)| (channel, reply)).collect::<Vec<_>>()
+        };
+        words(&after) != words(self)
+    }
+
+    /// Whether a tag holds as long as this one would, or longer.
+    #[must_use]
+    pub fn holds(&self, tag: &Tag) -> bool {
+        let known = self.tags.iter().find(|known| known.name == tag.name);
+        known.is_some_and(|known| match (known.until, tag.until) {
+            (None, _) => true,
+            (Some(known), Some(new)) => known >= new,
+            (Some(_), None) => false,
+        })
+    }
+
     /// Puts tags on and takes tags off; a tag that is there already takes the new end.
     pub fn retag(&mut self, added: &[Tag], removed: &[Name]) {
         self.tags.retain(|tag| !removed.contains(&tag.name));
@@ -301,5 +339,38 @@ impl Traits {
                 None => self.tags.push(tag.clone()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(channel: Channel, reply: Reply, day: u32) -> ChannelAnswer {
+        ChannelAnswer { channel, reply, day: LocalDay::parse("2026-03-01").unwrap().plus(day) }
+    }
+
+    #[test]
+    fn the_last_answer_on_a_channel_counts_and_of_one_day_the_one_that_says_most() {
+        let mut traits = Traits::default();
+        for (reply, day) in [(Reply::Ignored, 1), (Reply::Clicked, 1), (Reply::Opened, 1), (Reply::Converted, 0)] {
+            traits.answered(answer(Channel::Sms, reply, day));
+        }
+        assert_eq!(traits.answers, [answer(Channel::Sms, Reply::Clicked, 1)]);
+        traits.answered(answer(Channel::Sms, Reply::Ignored, 9));
+        traits.answered(answer(Channel::Subscribe, Reply::Opened, 3));
+        let wanted = [answer(Channel::Subscribe, Reply::Opened, 3), answer(Channel::Sms, Reply::Ignored, 9)];
+        assert_eq!(traits.answers, wanted);
+    }
+
+    #[test]
+    fn an_answer_is_news_when_a_rule_could_tell_the_difference() {
+        let mut traits = Traits::default();
+        assert!(traits.is_news(answer(Channel::Sms, Reply::Ignored, 1)));
+        traits.answered(answer(Channel::Sms, Reply::Ignored, 1));
+        assert!(!traits.is_news(answer(Channel::Sms, Reply::Ignored, 5)), "ignored as before");
+        traits.answered(answer(Channel::Email, Reply::Clicked, 3));
+        assert!(traits.is_news(answer(Channel::Sms, Reply::Ignored, 5)), "the last answer was another one");
+        assert!(!traits.is_news(answer(Channel::Email, Reply::Opened, 3)), "it says less");
     }
 }

@@ -148,6 +148,8 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("POST", "/v1/campaigns/{id}/pause", MARKETING),
     ("POST", "/v1/campaigns/{id}/resume", MARKETING),
     ("POST", "/v1/campaigns/{id}/stop", MARKETING),
+    ("GET", "/v1/scenes", MARKETING),
+    ("POST", "/v1/scenes/{scene}/drafts", MARKETING),
     ("GET", "/v1/sending-limits", MARKETING),
     ("PUT", "/v1/sending-limits", MANAGER),
     ("DELETE", "/v1/me", MEMBER),

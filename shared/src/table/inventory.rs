@@ -52,6 +52,7 @@ pub const INVENTORY: &[Stored] = &[
     of("Profiles", "child", Shown::As("children"), Left::Nothing),
     of("Profiles", "added", DONE, Left::Nothing),
     of("Profiles", "consent", Shown::As("consents"), Left::Nothing),
+    of("Profiles", "corrected", Shown::As("corrections"), Left::Nothing),
     of("Profiles", "note", Shown::As("notes"), Left::Nothing),
     of("Profiles", "written", DONE, Left::Nothing),
     of("Profiles", "merge", Shown::As("merges"), Left::Nothing),

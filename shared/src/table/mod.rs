@@ -205,6 +205,17 @@ fn update_in_transaction(update: UpdateBuilder) -> Result<TransactWriteItem, Tro
     Ok(TransactWriteItem::builder().update(update.build().map_err(Trouble::defect)?).build())
 }
 
+/// What an item of one layout holds, packed, and its version; `what` names it in troubles.
+fn unpacked<T: serde::de::DeserializeOwned>(item: &Item, what: &str, layout: u8) -> Result<(T, u64), Trouble> {
+    let stored = get_number::<u8>(item, "schema");
+    if stored != Some(layout) {
+        return Err(Trouble::Defect(format!("a {what} has the unknown schema {stored:?}")));
+    }
+    let content = get_binary(item, "content").ok_or_else(|| Trouble::Defect(format!("a {what} has no content")))?;
+    let version = get_number(item, "version").ok_or_else(|| Trouble::Defect(format!("a {what} has no version")))?;
+    Ok((postcard::from_bytes(content).map_err(Trouble::defect)?, version))
+}
+
 fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }

@@ -29,6 +29,8 @@ pub enum Part {
     NoteWritten(RowKey),
     /// One record of a decision about a purpose, by its time. Written once.
     Consent(Moment, RowKey),
+    /// That the member put something right, by its time. Written once.
+    Corrected(Moment, RowKey),
     /// One child, sealed under a key of its own.
     Child(ChildId),
     /// That a child was added under this id. It stays when the child goes.
@@ -44,6 +46,7 @@ impl Part {
             Self::Note(at, id) => format!("note#{:015}#{id}", at.millis()),
             Self::NoteWritten(id) => format!("written#{id}"),
             Self::Consent(at, id) => format!("consent#{:015}#{id}", at.millis()),
+            Self::Corrected(at, id) => format!("corrected#{:015}#{id}", at.millis()),
             Self::Child(id) => format!("{CHILD}{id}"),
             Self::Added(id) => format!("added#{id}"),
             Self::Merge(id) => format!("merge#{id}"),

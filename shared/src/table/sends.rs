@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::meter::{Kind, count};
 use super::profiles::{StoredKeys, key_key, profile_key, read_profile};
 use super::{
-    Freshness, Hot, Item, StoredPart, Table, Trouble, ask, binary, get_binary, get_number, get_text, in_transaction,
-    number, put_over, text, update_in_transaction,
+    Freshness, Hot, Item, StoredPart, Table, Trouble, ask, binary, get_number, get_text, in_transaction, number,
+    put_over, text, unpacked, update_in_transaction,
 };
 use crate::domain::campaign::send::Send;
 use crate::values::{CampaignId, MemberId, Moment, RowKey, SendId};
@@ -122,15 +122,8 @@ impl StoredSend {
     }
 
     fn read(item: &Item) -> Result<Self, Trouble> {
-        let stored = get_number::<u8>(item, "schema");
-        if stored != Some(SCHEMA) {
-            return Err(Trouble::Defect(format!("a send has the unknown schema {stored:?}")));
-        }
-        let content = get_binary(item, "content").ok_or_else(|| Trouble::defect("a send has no content"))?;
-        Ok(Self {
-            send: postcard::from_bytes(content).map_err(Trouble::defect)?,
-            version: get_number(item, "version").ok_or_else(|| Trouble::defect("a send has no version"))?,
-        })
+        let (send, version) = unpacked(item, "send", SCHEMA)?;
+        Ok(Self { send, version })
     }
 
     pub(super) fn write(&self, table: &Table) -> Result<TransactWriteItem, Trouble> {

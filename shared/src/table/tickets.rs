@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Freshness, Item, Table, Trouble, ask, ask_all, binary, get_binary, get_number, get_text, in_transaction, number,
-    put_over, text, update_in_transaction,
+    Freshness, Item, Table, Trouble, ask, ask_all, binary, get_number, get_text, in_transaction, number, put_over,
+    text, unpacked, update_in_transaction,
 };
 use crate::domain::tally::Figures;
 use crate::domain::ticket::{Record, State, Ticket};
@@ -153,15 +153,8 @@ impl StoredTicket {
     }
 
     fn read(item: &Item) -> Result<Self, Trouble> {
-        let stored = get_number::<u8>(item, "schema");
-        if stored != Some(SCHEMA) {
-            return Err(Trouble::Defect(format!("a ticket has the unknown schema {stored:?}")));
-        }
-        let content = get_binary(item, "content").ok_or_else(|| Trouble::defect("a ticket has no content"))?;
-        Ok(Self {
-            ticket: postcard::from_bytes(content).map_err(Trouble::defect)?,
-            version: get_number(item, "version").ok_or_else(|| Trouble::defect("a ticket has no version"))?,
-        })
+        let (ticket, version) = unpacked(item, "ticket", SCHEMA)?;
+        Ok(Self { ticket, version })
     }
 
     pub(super) fn write(&self, table: &Table) -> Result<TransactWriteItem, Trouble> {

@@ -3,7 +3,7 @@
 //! It is the function `points` with two headers more: `x-mishap` says what happens after the work is done and before it
 //! is answered, and `x-mark` names the file by which the mishap is known to have happened. A queue's message is such a
 //! request, as an event of API Gateway.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "it misbehaves on purpose")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "it misbehaves on purpose")]
 
 use std::path::Path;
 use std::time::Duration;

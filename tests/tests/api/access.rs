@@ -14,6 +14,7 @@ fn concrete(path: &str) -> String {
         .replace("{merge}", &"0".repeat(32))
         .replace("{token}", "made-up")
         .replace("{purpose}", "marketing.sms")
+        .replace("{scene}", "welcome")
 }
 
 fn a_call(house: &House, method: &str, path: &str) -> Call {

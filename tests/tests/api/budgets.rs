@@ -302,3 +302,44 @@ async fn playbooks_cost_one_call_to_read_one_for_the_budget_and_two_to_save() {
     let shown = house.as_manager("GET", path).send().await;
     assert_eq!((shown.status, shown.cost().calls, shown.cost().write_units), (200, 2, 0.0));
 }
+
+#[tokio::test]
+async fn scenes_cost_nothing_to_read_and_a_draft_of_one_two_calls() {
+    let house = a_house().await;
+    assert_costs(&house.as_role("operator", "GET", "/v1/scenes").send().await, 0, 0.0, 0.0);
+    let window = json!({ "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" } });
+    let call = house.as_role("operator", "POST", "/v1/scenes/festival/drafts").key(&house.a_key()).json(&window);
+    let draft = call.send().await;
+    // The segments as they are now, and the draft.
+    assert_eq!((draft.expect(201)["state"].as_str(), draft.cost().calls), (Some("draft"), 2));
+    let path = format!("/v1/campaigns/{}", draft.json()["id"].as_str().unwrap());
+    let read = house.as_role("operator", "GET", &path).send().await;
+    assert_eq!((read.status, read.cost().calls, read.cost().write_units), (200, 2, 0.0));
+}
+
+#[tokio::test]
+async fn a_receipt_costs_four_calls_and_told_again_two() {
+    let house = a_house().await;
+    let _ = house.a_member_by_phone("13800138000").await;
+    let sms = json!({ "sign": "回头客", "template": "SMS_1", "text": "好久不见，拒收请回复R" });
+    let campaign = house
+        .launches(&json!({
+            "name": "老客唤醒", "scene": "dormant_wake_up", "purpose": "marketing", "plan": ["sms"],
+            "audience": { "segment": "stage.new" },
+            "variants": [{ "id": "a", "weight": 100, "content": { "sms": sms } }],
+            "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
+            "attribution_days": 7,
+        }))
+        .await;
+    let _ = house.until(&campaign, |counts| counts["sent"] == 1).await;
+    let send = house.outbox(None).await[0]["request"]["OutId"].clone();
+    let secrets = local::wire::secrets(&house.host.surroundings.secret).unwrap();
+    let path = format!("/v1/receipts/aliyun/{}", secrets.providers.receipts.unwrap());
+    let report = json!([{ "phone_number": "13800138000", "success": true, "err_code": "DELIVERED", "out_id": send }]);
+    let tells = || house.call("POST", &path).json(&report).send();
+    // The message read and written; the member read and written, who is told to have done nothing with it so far.
+    let first = tells().await;
+    assert_eq!((first.status, first.cost().calls), (200, 4));
+    let again = tells().await;
+    assert_eq!((again.status, again.cost().calls, again.cost().write_units), (200, 2, 0.0));
+}

@@ -97,12 +97,13 @@ async fn a_report_adds_up_to_what_every_send_and_every_order_says() {
     let campaign = launches(&house, &definition).await;
     until(&house, campaign, |c| c["audience"] == 65 && c["refused"] == 5).await;
     until(&house, campaign, |c| number(&c["sent"]) + number(&c["holdout"]) == 60).await;
-    // Every third buys, every sixth twice; one order comes back, one half of it.
+    // Every third buys, every sixth twice, and the first who is held out, whoever that is; of two orders something comes
+    // back.
     let (mut held_out, mut bought, mut paid) = (0, [0, 0], 0);
     for (n, member) in members.iter().enumerate() {
         let (out, variant) = drawn(campaign, &definition, member);
         held_out += u64::from(out);
-        if n % 3 == 0 {
+        if n % 3 == 0 || (out && held_out == 1) {
             bought[usize::from(out)] += 1;
             let fen = 100_00 + n as u64;
             let order = house.buys(member, fen).await;
@@ -134,7 +135,7 @@ async fn a_report_adds_up_to_what_every_send_and_every_order_says() {
     assert_eq!(number(&revenue["net"]), paid - refunded);
     let in_variants: u64 = ["a", "b"].map(|id| number(&variant(&report, id)["figures"]["members"])).iter().sum();
     assert_eq!(in_variants, 60 - held_out);
-    assert!(held_out > 5 && bought[1] > 0, "{held_out} held out, {bought:?} bought");
+    assert!(held_out > 0 && bought[1] > 0, "{held_out} held out, {bought:?} bought");
     the_sends_say_the_same(&house, campaign, &members, &report).await;
 }
 

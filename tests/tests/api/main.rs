@@ -20,6 +20,7 @@ mod ledger;
 mod lifetime_value;
 mod model_fit;
 mod openapi;
+mod providers;
 mod requirements;
 mod segments;
 mod sign_up;

@@ -36,18 +36,6 @@ fn by_email() -> Value {
     a_campaign("email", &json!({ "link": "https://shop.example.cn/back?from=mail", "email": mail }))
 }
 
-async fn launches(house: &House, definition: &Value) -> Value {
-    let call = house.as_manager("POST", "/v1/campaigns").key(&house.a_key()).json(definition);
-    let campaign = call.send().await.expect(201);
-    let path = format!("/v1/campaigns/{}/launch", campaign["id"].as_str().unwrap());
-    house.as_manager("POST", &path).send().await.expect(200)
-}
-
-/// Waits until a campaign's counts are as wanted.
-async fn until(house: &House, campaign: &Value, wanted: impl Fn(&Value) -> bool) {
-    let _ = house.counts_until(campaign["id"].as_str().unwrap(), wanted).await;
-}
-
 /// Somebody new who can be reached in every way, and agrees to marketing by all of these.
 async fn anna(house: &House, purposes: &[&str]) -> Member {
     let anna = house.signs_up("anna", &json!({ "phone_code": "dev:13800138000" })).await;
@@ -55,23 +43,9 @@ async fn anna(house: &House, purposes: &[&str]) -> Member {
     let _ =
         house.as_member(&anna, "PUT", "/v1/me").json(&json!({ "email": "anna@example.com" })).send().await.expect(200);
     for purpose in purposes {
-        agree(house, &anna, purpose).await;
+        house.consents(&anna, purpose).await;
     }
     anna
-}
-
-/// Lets a member agree to what is asked of them.
-async fn agree(house: &House, member: &Member, purpose: &str) {
-    let statements = house.as_member(member, "GET", "/v1/me/consents").send().await.expect(200);
-    let asked = statements["items"].as_array().unwrap().iter().find(|item| item["purpose"] == purpose).unwrap();
-    let agreed = json!({ "granted": true, "policy_version": asked["statement"]["version"] });
-    let path = format!("/v1/me/consents/{purpose}");
-    let _ = house.as_member(member, "PUT", &path).json(&agreed).send().await.expect(200);
-}
-
-async fn agrees(house: &House, member: &Member, purpose: &str) -> bool {
-    let held = house.as_member(member, "GET", "/v1/me/consents").send().await.expect(200);
-    held["items"].as_array().unwrap().iter().any(|item| item["purpose"] == purpose && item["live"] == true)
 }
 
 /// WeChat pushes in secure mode.
@@ -117,11 +91,11 @@ async fn one_accept_is_one_message_however_often_it_is_pushed() {
     for _ in 0..3 {
         takes(&house, &popup("anna", "accept", 1_900_000_000)).await;
     }
-    let first = launches(&house, &by_subscription()).await;
-    until(&house, &first, |counts| counts["sent"] == 1).await;
+    let first = house.launches(&by_subscription()).await;
+    house.until(&first, |counts| counts["sent"] == 1).await;
     house.it_is(A_WEEK_LATER).await;
-    let second = launches(&house, &by_subscription()).await;
-    until(&house, &second, |counts| counts["refused.credit"] == 1).await;
+    let second = house.launches(&by_subscription()).await;
+    house.until(&second, |counts| counts["refused.credit"] == 1).await;
     assert_eq!(house.host.outbox.total(), 1);
 
     // WeChat tells of the message by its own id.
@@ -129,7 +103,7 @@ async fn one_accept_is_one_message_however_often_it_is_pushed() {
         "Event": "subscribe_msg_sent_event",
         "List": [{ "TemplateId": "wake-up", "MsgID": "1", "ErrorCode": "0", "ErrorStatus": "success" }] });
     takes(&house, &sent).await;
-    until(&house, &first, |counts| counts["sent.delivered"] == 1).await;
+    house.until(&first, |counts| counts["sent.delivered"] == 1).await;
 }
 
 #[tokio::test]
@@ -138,15 +112,15 @@ async fn switching_a_template_off_takes_what_was_accepted_and_saying_no_when_ask
     anna(&house, &["marketing.subscribe"]).await;
     takes(&house, &popup("anna", "accept", 1_900_000_000)).await;
     takes(&house, &popup("anna", "reject", 1_900_000_001)).await;
-    let first = launches(&house, &by_subscription()).await;
-    until(&house, &first, |counts| counts["sent"] == 1).await;
+    let first = house.launches(&by_subscription()).await;
+    house.until(&first, |counts| counts["sent"] == 1).await;
     takes(&house, &popup("anna", "accept", 1_900_000_002)).await;
     let mut off = popup("anna", "reject", 1_900_000_003);
     off["Event"] = json!("subscribe_msg_change_event");
     takes(&house, &off).await;
     house.it_is(A_WEEK_LATER).await;
-    let second = launches(&house, &by_subscription()).await;
-    until(&house, &second, |counts| counts["refused.credit"] == 1).await;
+    let second = house.launches(&by_subscription()).await;
+    house.until(&second, |counts| counts["refused.credit"] == 1).await;
 }
 
 #[tokio::test]
@@ -179,8 +153,8 @@ async fn a_forged_push_is_refused_and_a_strange_one_ignored() {
 async fn a_receipt_moves_its_message_and_says_nothing_about_any_other() {
     let house = a_house().await;
     anna(&house, &["marketing.sms"]).await;
-    let campaign = launches(&house, &by_sms()).await;
-    until(&house, &campaign, |counts| counts["sent"] == 1).await;
+    let campaign = house.launches(&by_sms()).await;
+    house.until(&campaign, |counts| counts["sent"] == 1).await;
     let id = last_to(&house, "8613800138000")["OutId"].clone();
     let report =
         |id: &Value| json!({ "phone_number": "13800138000", "success": true, "err_code": "DELIVERED", "out_id": id });
@@ -189,7 +163,7 @@ async fn a_receipt_moves_its_message_and_says_nothing_about_any_other() {
     for _ in 0..2 {
         assert_eq!(reports(&house, "aliyun", &body).await.expect(200), json!({ "code": 0, "msg": "OK" }));
     }
-    until(&house, &campaign, |counts| counts["sent.delivered"] == 1 && counts["sent"] == 1).await;
+    house.until(&campaign, |counts| counts["sent.delivered"] == 1 && counts["sent"] == 1).await;
 
     reports(&house, "aliyun", &json!(7)).await.refuses(400, "receipts_unreadable");
     reports(&house, "nobody", &json!([])).await.refuses(404, "not_found");
@@ -205,18 +179,18 @@ async fn a_word_sent_back_ends_text_messages_at_once_and_nothing_else() {
     let anna = anna(&house, &["marketing.sms", "marketing.email"]).await;
     let reply = |text: &str| json!([{ "phone_number": "13800138000", "content": text, "sign_name": "回头客" }]);
     let _ = reports(&house, "aliyun", &reply("好的")).await.expect(200);
-    assert!(agrees(&house, &anna, "marketing.sms").await);
+    assert!(house.agrees(&anna, "marketing.sms").await);
     for _ in 0..2 {
         let _ = reports(&house, "aliyun", &reply(" ｔｄ ")).await.expect(200);
-        assert!(!agrees(&house, &anna, "marketing.sms").await);
+        assert!(!house.agrees(&anna, "marketing.sms").await);
     }
-    assert!(agrees(&house, &anna, "marketing.email").await);
-    let campaign = launches(&house, &by_sms()).await;
-    until(&house, &campaign, |counts| counts["refused"] == 1).await;
+    assert!(house.agrees(&anna, "marketing.email").await);
+    let campaign = house.launches(&by_sms()).await;
+    house.until(&campaign, |counts| counts["refused"] == 1).await;
     assert_eq!(house.host.outbox.total(), 0);
-    agree(&house, &anna, "marketing.sms").await;
-    let anew = launches(&house, &by_sms()).await;
-    until(&house, &anew, |counts| counts["sent"] == 1).await;
+    house.consents(&anna, "marketing.sms").await;
+    let anew = house.launches(&by_sms()).await;
+    house.until(&anew, |counts| counts["sent"] == 1).await;
     let stranger = json!([{ "phone_number": "13900139000", "content": "TD" }]);
     let _ = reports(&house, "aliyun", &stranger).await.expect(200);
 }
@@ -225,26 +199,26 @@ async fn a_word_sent_back_ends_text_messages_at_once_and_nothing_else() {
 async fn a_bounce_for_good_ends_mail_to_an_address_but_is_no_no_of_the_members() {
     let house = a_house().await;
     let anna = anna(&house, &["marketing.email"]).await;
-    let campaign = launches(&house, &by_email()).await;
-    until(&house, &campaign, |counts| counts["sent"] == 1).await;
+    let campaign = house.launches(&by_email()).await;
+    house.until(&campaign, |counts| counts["sent"] == 1).await;
     let send = last_to(&house, "anna@example.com")["EmailTags"][0]["Value"].clone();
     let event = json!({ "eventType": "Bounce", "mail": { "messageId": "0100-1", "tags": { "send": [send] } },
         "bounce": { "bounceType": "Permanent", "bounceSubType": "General" } });
     let body = json!({ "Type": "Notification", "Message": event.to_string() });
     let _ = reports(&house, "ses", &body).await.expect(200);
-    until(&house, &campaign, |counts| counts["sent.bounced"] == 1).await;
-    assert!(agrees(&house, &anna, "marketing.email").await);
+    house.until(&campaign, |counts| counts["sent.bounced"] == 1).await;
+    assert!(house.agrees(&anna, "marketing.email").await);
     house.it_is(A_WEEK_LATER).await;
-    let again = launches(&house, &by_email()).await;
-    until(&house, &again, |counts| counts["refused.suppressed"] == 1).await;
+    let again = house.launches(&by_email()).await;
+    house.until(&again, |counts| counts["refused.suppressed"] == 1).await;
 }
 
 #[tokio::test]
 async fn a_link_leads_to_the_campaigns_page_and_a_click_counts_once() {
     let house = a_house().await;
     let anna = anna(&house, &["marketing.email"]).await;
-    let campaign = launches(&house, &by_email()).await;
-    until(&house, &campaign, |counts| counts["sent"] == 1).await;
+    let campaign = house.launches(&by_email()).await;
+    house.until(&campaign, |counts| counts["sent"] == 1).await;
     let mail = last_to(&house, "anna@example.com");
     let body = &mail["Content"]["Simple"]["Body"];
     let text = body["Text"]["Data"].as_str().unwrap();
@@ -255,14 +229,14 @@ async fn a_link_leads_to_the_campaigns_page_and_a_click_counts_once() {
         let answer = house.call("GET", click).send().await;
         assert_eq!((answer.status, answer.header("location")), (302, "https://shop.example.cn/back?from=mail"));
     }
-    until(&house, &campaign, |counts| counts["clicked"] == 1).await;
+    house.until(&campaign, |counts| counts["clicked"] == 1).await;
     let html = body["Html"]["Data"].as_str().unwrap();
     let pixel = html.split_once("<img src=\"").unwrap().1.split('"').next().unwrap();
     for _ in 0..2 {
         let answer = house.call("GET", pixel.strip_prefix(&own).unwrap()).send().await;
         assert_eq!((answer.status, answer.header("content-type")), (200, "image/gif"));
     }
-    until(&house, &campaign, |counts| counts["opened"] == 1 && counts["clicked"] == 1).await;
+    house.until(&campaign, |counts| counts["opened"] == 1 && counts["clicked"] == 1).await;
 
     // A link is good for its own purpose only, and one that is made up leads nowhere.
     let token = click.strip_prefix("/r/").unwrap();
@@ -272,10 +246,10 @@ async fn a_link_leads_to_the_campaigns_page_and_a_click_counts_once() {
 
     // Looking at the way out ends nothing; one click does.
     assert_eq!(house.call("GET", way_out).send().await.status, 200);
-    assert!(agrees(&house, &anna, "marketing.email").await);
+    assert!(house.agrees(&anna, "marketing.email").await);
     for _ in 0..2 {
         let click = house.call("POST", way_out).text("application/x-www-form-urlencoded", "List-Unsubscribe=One-Click");
         assert_eq!(click.send().await.status, 200);
-        assert!(!agrees(&house, &anna, "marketing.email").await);
+        assert!(!house.agrees(&anna, "marketing.email").await);
     }
 }

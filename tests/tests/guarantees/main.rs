@@ -2,7 +2,7 @@
 #![cfg(test)]
 #![allow(clippy::large_futures, reason = "a test holds few of them, and not for long")]
 
-mod campaign_races;
+mod campaigns;
 mod crashes;
 mod erasure_crashes;
 mod full_pass;

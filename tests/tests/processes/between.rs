@@ -37,6 +37,9 @@ struct Plan {
     seen: u64,
 }
 
+/// The numbers of a function's processes.
+type Processes = Box<dyn Fn(&str) -> Vec<u32> + Send + Sync>;
+
 /// What stands between.
 #[derive(Clone, Default)]
 pub(crate) struct Between(Arc<Inner>);
@@ -44,7 +47,7 @@ pub(crate) struct Between(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     host: OnceLock<SocketAddr>,
-    processes: OnceLock<Box<dyn Fn(&str) -> Vec<u32> + Send + Sync>>,
+    processes: OnceLock<Processes>,
     plan: Mutex<Option<Plan>>,
 }
 

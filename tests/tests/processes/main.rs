@@ -3,9 +3,11 @@
 //! Everything else in these tests runs the functions in one process. Here they run as on Lambda, and what a process
 //! does to itself, or what is done to it, must leave nothing half done: asked again, the same is done once, and whoever
 //! comes next finds a process that works.
-#![cfg(all(test, target_os = "linux"))]
+#![cfg(test)]
+#![cfg(target_os = "linux")]
 
 mod between;
+mod events;
 mod mishaps;
 mod murders;
 mod ordinary;
@@ -13,13 +15,12 @@ mod ordinary;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 use local::host::{Options, Store};
 use local::lambda::Binaries;
 use local::template::Template;
 use serde_json::{Value, json};
-use tests::{Answer, House, a_house_of, order};
+use tests::{Answer, House, a_house_of, eventually, order};
 
 /// The functions that are called here.
 const FUNCTIONS: [&str; 4] = ["SignUp", "Points", "Orders", "SegmentRecompute"];
@@ -85,23 +86,11 @@ async fn proved(house: &House, member: &str) -> (u64, u64) {
     (proof["entries"].as_u64().unwrap(), proof["available"].as_u64().unwrap())
 }
 
-/// Asks again until there is an answer. A busy machine takes its time; nothing here takes longer than this.
-async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_mins(2);
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "{what}: not within two minutes");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
 /// Waits until the full pass that is under way has looked at everybody.
 async fn finished(house: &House) -> Value {
-    until("the full pass is finished", async || {
+    eventually(async || {
         let progress = house.as_manager("GET", "/v1/segments/recompute").send().await;
-        (progress.status == 200 && progress.json()["finished"] == true).then(|| progress.json())
+        if progress.status == 200 && progress.json()["finished"] == true { Ok(progress.json()) } else { Err(progress) }
     })
     .await
 }

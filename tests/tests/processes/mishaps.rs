@@ -6,9 +6,9 @@ use std::time::Duration;
 use local::queue::Draft;
 use local::template::{QueueSource, Template};
 use serde_json::json;
-use tests::House;
+use tests::{House, eventually};
 
-use crate::{a_house_of_processes, a_member, gift, proved, shipped, until};
+use crate::{a_house_of_processes, a_member, gift, proved, shipped};
 
 const MISHAPS: [&str; 4] = ["panic", "exit", "hang", "hunger"];
 const QUEUE: &str = "RecomputeQueue";
@@ -55,7 +55,11 @@ async fn whatever_a_process_does_to_itself_the_next_request_works_and_nothing_is
         let _ = gives().send().await.expect(500);
         assert_eq!(std::fs::read_to_string(&mark).unwrap(), *mishap);
         // A machine that is busy may let the answer's time pass once more.
-        until("it is given", async || (gives().send().await.status == 201).then_some(())).await;
+        eventually(async || match gives().send().await {
+            given if given.status == 201 => Ok(()),
+            refused => Err(refused),
+        })
+        .await;
         let (entries, points) = proved(&house, &member).await;
         assert_eq!((entries, points), (2 + number as u64, 5 * (1 + number as u64)), "{mishap}");
     }
@@ -89,12 +93,7 @@ async fn whatever_a_process_does_to_itself_in_a_batch_each_message_is_done_once(
     let mishaps = MISHAPS.iter().copied().map(Some).chain([None; 6]);
     let drafts: Vec<Draft> = mishaps.enumerate().map(|(number, mishap)| message(number, mishap)).collect();
     house.host.queues.send(QUEUE, &drafts).unwrap();
-    until("the queue is empty", async || {
-        let depths = house.host.queues.depths().unwrap();
-        let left = depths.into_iter().find(|(queue, _)| queue == QUEUE).unwrap().1;
-        (left.visible + left.in_flight + left.delayed == 0).then_some(())
-    })
-    .await;
+    house.all_queues_are_worked_off().await;
     assert!(MISHAPS.iter().all(|mishap| mark(&house, mishap).exists()));
     assert_eq!(proved(&house, &member).await, (11, 50), "one order of nothing and ten gifts");
     house.host.stop().await;

@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use local::template::Template;
 use serde_json::{Value, json};
-use tests::{House, order};
+use tests::{House, eventually, order};
 
 use crate::between::{Mishap, a_house_with_something_between};
-use crate::{a_member, finished, proved, sells, shipped, until};
+use crate::{a_member, finished, proved, sells, shipped};
 
 /// More calls than anything here takes, its start included.
 const MOST_CALLS: u64 = 40;
 
 /// Sends an order until it is taken.
 async fn takes(house: &House, order: &Value) -> Value {
-    until("the order is taken", async || {
+    eventually(async || {
         let answer = sells(house, std::slice::from_ref(order)).await;
         assert!(answer.status == 200 || answer.status >= 500, "{}", String::from_utf8_lossy(&answer.text));
         let result = answer.json()["results"][0].clone();
-        (answer.status == 200 && result["status"] != "rejected").then_some(result)
+        if answer.status == 200 && result["status"] != "rejected" { Ok(result) } else { Err(answer) }
     })
     .await
 }

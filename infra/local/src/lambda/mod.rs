@@ -150,8 +150,9 @@ fn binary(directory: &Path, function: &Function) -> Result<PathBuf, String> {
     ))
 }
 
-/// What a process of the function finds in its environment: what the template says, and what Lambda adds.
-fn environment(
+/// What a process of the function finds in its environment, with AWS and the host at these addresses: what the template
+/// says, and what Lambda adds.
+pub fn environment(
     function: &Function,
     surroundings: &Surroundings,
     aws: &str,

@@ -16,20 +16,23 @@ use super::runtime::Connection;
 /// How long a process may take to ask for its first event. AWS gives ten seconds; a busy desk may need more.
 const START: Duration = Duration::from_secs(30);
 
+/// Who waits for the answer to an event.
+type Waiting = oneshot::Sender<Result<Value, String>>;
+
 /// One event on its way into a process.
 pub(super) struct Call {
     pub(super) id: String,
     pub(super) event: Value,
     /// Milliseconds since 1970 until when an answer counts.
     pub(super) deadline: i64,
-    answer: oneshot::Sender<Result<Value, String>>,
+    answer: Waiting,
 }
 
 /// Where a process asks for events and leaves answers.
 pub(super) struct Line {
     pub(super) function: String,
     calls: tokio::sync::Mutex<mpsc::Receiver<Call>>,
-    open: Mutex<Option<(String, oneshot::Sender<Result<Value, String>>)>>,
+    open: Mutex<Option<(String, Waiting)>>,
     asked: watch::Sender<bool>,
 }
 

@@ -4,8 +4,10 @@
 //! [`Outbox`].
 
 mod outbox;
+pub mod play;
 mod providers;
 mod recipients;
+mod signatures;
 mod tokens;
 mod wechat;
 
@@ -34,16 +36,19 @@ pub const WECHAT_SECRET: &str = "stand-in-secret";
 /// What the stand-ins know the brand by, and it them; drawn, because receipts come by a path that nobody guesses.
 pub(crate) fn secrets(entropy: &dyn Entropy) -> ProviderSecrets {
     let random = || URL_SAFE_NO_PAD.encode(entropy::bytes::<16>(entropy));
-    let keys = || Keys { id: "stand-in".to_owned(), secret: "stand-in".to_owned() };
+    let keys = || Keys { id: "stand-in".to_owned(), secret: signatures::SECRET.to_owned() };
     ProviderSecrets {
         wecom: Some("stand-in".to_owned()),
         sms: Some(keys()),
         mail: Some(keys()),
-        webhook: Some("stand-in".to_owned()),
+        webhook: Some(signatures::SECRET.to_owned()),
         push: Some(PushSecret { token: PUSH_TOKEN.to_owned(), aes_key: PUSH_KEY.to_owned() }),
         receipts: Some(random()),
     }
 }
+
+/// The providers that are stood in for, as the outbox names them.
+pub const PROVIDERS: [&str; 7] = ["wechat", "wecom", "aliyun", "tencent", "ses", "aliyun_mail", "webhook"];
 
 /// The token by which the stand-in WeChat signs its pushes.
 pub const PUSH_TOKEN: &str = "standin";
@@ -114,5 +119,7 @@ impl StandIns {
     }
 }
 
+#[cfg(test)]
+mod contracts;
 #[cfg(test)]
 mod tests;

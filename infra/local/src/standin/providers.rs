@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::Outbox;
 use super::recipients::{Fate, Modes, hang};
+use super::{Outbox, signatures};
 
 /// The token that the stand-in WeCom hands out.
 const WECOM_TOKEN: &str = "stand-in-wecom-token";
@@ -35,7 +35,7 @@ pub(super) fn router(providers: Providers) -> Router {
         .with_state(providers)
 }
 
-fn header(headers: &HeaderMap, name: &str) -> String {
+pub(super) fn header(headers: &HeaderMap, name: &str) -> String {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
@@ -70,8 +70,8 @@ async fn aliyun(State(standin): State<Providers>, headers: HeaderMap, body: Stri
     let refuse = |status: StatusCode, code: &str| {
         (status, Json(json!({ "Code": code, "Message": "stand-in", "RequestId": "stand-in" }))).into_response()
     };
-    if !header(&headers, "authorization").starts_with("ACS3-HMAC-SHA256 Credential=") {
-        return refuse(StatusCode::FORBIDDEN, "IncompleteSignature");
+    if !signatures::acs3(&headers, &body) {
+        return refuse(StatusCode::BAD_REQUEST, "SignatureDoesNotMatch");
     }
     let asked = form(&body);
     let of = |name: &str| asked.get(name).cloned().unwrap_or_default();
@@ -129,13 +129,14 @@ async fn aliyun(State(standin): State<Providers>, headers: HeaderMap, body: Stri
 }
 
 /// Tencent Cloud's gateway: text messages, and reports about them.
-async fn tencent(State(standin): State<Providers>, headers: HeaderMap, Json(asked): Json<Value>) -> Json<Value> {
+async fn tencent(State(standin): State<Providers>, headers: HeaderMap, body: String) -> Json<Value> {
     let error = |code: &str| {
         Json(json!({ "Response": { "Error": { "Code": code, "Message": "stand-in" }, "RequestId": "stand-in" } }))
     };
-    if !header(&headers, "authorization").starts_with("TC3-HMAC-SHA256 Credential=") {
+    if !signatures::tc3(&headers, &body) {
         return error("AuthFailure.SignatureFailure");
     }
+    let asked: Value = serde_json::from_str(&body).unwrap_or_default();
     match header(&headers, "x-tc-action").as_str() {
         "SendSms" => {
             let to = asked.pointer("/PhoneNumberSet/0").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -182,13 +183,14 @@ pub(super) fn mail_id(number: u64) -> String {
     format!("0100-{number:016}")
 }
 
-async fn ses(State(standin): State<Providers>, headers: HeaderMap, Json(asked): Json<Value>) -> Response {
+async fn ses(State(standin): State<Providers>, uri: Uri, headers: HeaderMap, body: String) -> Response {
     let refuse = |status: StatusCode, kind: &'static str| {
         (status, [("x-amzn-errortype", kind)], Json(json!({ "message": "stand-in" }))).into_response()
     };
-    if !header(&headers, "authorization").starts_with("AWS4-HMAC-SHA256 Credential=") {
-        return refuse(StatusCode::FORBIDDEN, "AccessDeniedException");
+    if !signatures::sigv4(&headers, uri.path(), &body) {
+        return refuse(StatusCode::FORBIDDEN, "SignatureDoesNotMatch");
     }
+    let asked: Value = serde_json::from_str(&body).unwrap_or_default();
     let to = asked.pointer("/Destination/ToAddresses/0").and_then(Value::as_str).unwrap_or_default().to_owned();
     let fate = standin.modes.fate("ses", &to).await;
     match fate {
@@ -270,11 +272,12 @@ async fn wecom_result(
     Json(json!({ "errcode": 0, "errmsg": "ok", "send_list": results }))
 }
 
-async fn webhook(State(standin): State<Providers>, headers: HeaderMap, Json(asked): Json<Value>) -> Response {
-    let to = text(&asked, "member_id");
-    if header(&headers, "x-signature").is_empty() {
+async fn webhook(State(standin): State<Providers>, headers: HeaderMap, body: String) -> Response {
+    if !signatures::webhook(&headers, &body) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
+    let asked: Value = serde_json::from_str(&body).unwrap_or_default();
+    let to = text(&asked, "member_id");
     match standin.modes.fate("webhook", &to).await {
         Fate::Busy | Fate::Limited => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Fate::Content => return StatusCode::UNPROCESSABLE_ENTITY.into_response(),

@@ -59,6 +59,8 @@ pub enum Mode {
     Failing,
     /// It takes every message and says nothing.
     Silent,
+    /// It says of everybody that they want nothing.
+    Refusing,
     /// It does not accept our account.
     ShutOut,
 }
@@ -79,11 +81,15 @@ impl Modes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).modes.insert(provider.to_owned(), mode);
     }
 
+    /// How a provider treats everybody.
+    #[must_use]
+    pub fn of(&self, provider: &str) -> Mode {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).modes.get(provider).copied().unwrap_or_default()
+    }
+
     /// What a provider does with a message to this recipient; slow ones take their time first.
     pub(super) async fn fate(&self, provider: &str, to: &str) -> Fate {
-        let mode =
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).modes.get(provider).copied().unwrap_or_default();
-        match mode {
+        match self.of(provider) {
             Mode::Well => self.by_recipient(to),
             Mode::Slow => {
                 tokio::time::sleep(Duration::from_millis(500)).await;
@@ -91,6 +97,7 @@ impl Modes {
             }
             Mode::Failing => Fate::Busy,
             Mode::Silent => Fate::Hangs,
+            Mode::Refusing => Fate::Refuses,
             Mode::ShutOut => Fate::Account,
         }
     }
@@ -103,6 +110,12 @@ impl Modes {
         let first = self.0.lock().unwrap_or_else(PoisonError::into_inner).met.insert(to.to_owned());
         if once && !first { Fate::Taken } else { *fate }
     }
+}
+
+/// How the numbers end of which a provider says this.
+#[cfg(test)]
+pub(super) fn ending(word: &str) -> Option<&'static str> {
+    WORDS.iter().find(|(known, _, _)| *known == word).map(|(_, ending, _)| *ending)
 }
 
 /// Says nothing, for longer than anybody waits.

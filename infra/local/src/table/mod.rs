@@ -1,11 +1,12 @@
 //! The embedded table: DynamoDB's operations in this process, on one file or in memory.
 
+mod engine;
 mod needs;
 mod operations;
 mod parts;
-mod past;
 mod replays;
 mod streams;
+mod writer;
 
 use std::fmt;
 use std::path::Path;
@@ -13,12 +14,12 @@ use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
-use dynoxide::Database;
+use dynoxide::actions::vector_lifecycle::VectorIndexLifecycle;
 use huitou::values::Moment;
 use serde_json::{Value, json};
 
+use self::engine::Engine;
 use self::parts::Parts;
-use self::past::Past;
 use self::replays::Replays;
 use self::streams::Streams;
 use crate::data_dir::{DataError, check_sqlite};
@@ -31,9 +32,9 @@ const SWEEP_PAGE: u32 = 200;
 /// The embedded engine. Clones share one database.
 #[derive(Clone)]
 pub struct Embedded {
-    database: Database,
+    engine: Engine,
+    vectors: Arc<VectorIndexLifecycle>,
     replays: Replays,
-    past: Past,
     parts: Parts,
     streams: Streams,
 }
@@ -47,31 +48,28 @@ impl fmt::Debug for Embedded {
 impl Embedded {
     /// Opens a file, or a database in memory for `None`, and creates the tables that are missing.
     pub fn open(file: Option<&Path>, tables: &[Table]) -> Result<Self, DataError> {
-        let name = match file {
-            Some(path) => {
-                check_sqlite(path)?;
-                path.to_str().ok_or_else(|| DataError::engine("table", &"its path is not Unicode"))?.to_owned()
-            }
-            None => streams::name_in_memory(),
-        };
-        let database = Database::new(&name).map_err(|e| match file {
-            Some(path) => DataError::damaged(path, &e),
-            None => DataError::engine("table", &e),
-        })?;
-        let past = Past::open(&name)?;
-        let streams = Streams::open(&past, tables)?;
-        let embedded = Self { database, replays: Replays::default(), past, parts: Parts::default(), streams };
+        if let Some(path) = file {
+            check_sqlite(path)?;
+        }
+        let engine = Engine::open(file)?;
+        let streams = Streams::open(&engine, tables)?;
+        let (vectors, replays, parts) = (Arc::default(), Replays::default(), Parts::default());
+        let embedded = Self { engine, vectors, replays, parts, streams };
         embedded.create_missing(tables)?;
         Ok(embedded)
     }
 
-    /// Answers one operation, as `GetItem`, with its JSON body.
+    /// Answers one operation, as `GetItem`, with its JSON body. The calling thread waits for what has to be waited for.
     #[must_use]
     pub fn dispatch(&self, operation: &str, body: &[u8]) -> Answer {
         if operation == "Scan" {
-            self.parts.prepare(&self.past, body);
+            self.parts.prepare(&self.engine, body);
         }
-        match self.past.beside(|| operations::run(&self.database, &self.replays, operation, body)) {
+        self.answered(operation, body, operations::run(&self.engine, &self.vectors, operation, body))
+    }
+
+    fn answered(&self, operation: &str, body: &[u8], result: engine::Result<String>) -> Answer {
+        match result {
             Ok(json) => {
                 self.streams.note(operation, body);
                 Answer::ok(json)
@@ -89,12 +87,12 @@ impl Embedded {
     /// The oldest records of a table's stream that nobody has taken care of, oldest first, as event sources hand them
     /// on.
     pub fn oldest_in_stream(&self, table: &str, most: usize) -> Result<Vec<Value>, DataError> {
-        self.streams.oldest(&self.database, table, most)
+        self.streams.oldest(table, most)
     }
 
     /// Removes a stream's records up to this number, because they are taken care of.
-    pub fn trim_stream(&self, table: &str, through: &str) -> Result<(), DataError> {
-        self.streams.trim(table, through)
+    pub async fn trim_stream(&self, table: &str, through: &str) -> Result<(), DataError> {
+        self.streams.trim(table, through).await
     }
 
     /// Ready when a table with a stream has been written to since the last time.
@@ -205,6 +203,10 @@ impl Service for Embedded {
     }
 
     async fn answer(self: Arc<Self>, operation: String, body: Bytes) -> Answer {
+        if operations::writes(&operation) {
+            let written = operations::write(&self.engine, &self.replays, &operation, &body).await;
+            return self.answered(&operation, &body, written);
+        }
         // One item costs some tens of microseconds, less than a hop to another thread; a page of a scan costs
         // thousands of times that and must not hold up a thread that serves requests.
         if operation != "Scan" {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 
-use super::past::Past;
+use super::engine::Engine;
 
 /// The part of a scan that says which part of the table it wants.
 #[derive(Deserialize)]
@@ -26,7 +26,7 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Makes a scan in parts cost what it reads. A table that can't be indexed is scanned slowly.
-    pub(super) fn prepare(&self, past: &Past, scan: &[u8]) {
+    pub(super) fn prepare(&self, engine: &Engine, scan: &[u8]) {
         let Ok(Scan { table_name, total_segments: Some(_) }) = serde_json::from_slice(scan) else { return };
         let mut indexed = self.indexed.lock().unwrap_or_else(PoisonError::into_inner);
         if indexed.contains(&table_name) {
@@ -34,7 +34,7 @@ impl Parts {
         }
         let name = table_name.replace('"', "\"\"");
         let index = format!("CREATE INDEX IF NOT EXISTS \"parts of {name}\" ON \"{name}\" (hash_prefix, pk, sk)");
-        if let Err(error) = past.alone(|connection| connection.execute_batch(&index)) {
+        if let Err(error) = engine.define(|storage| Ok(storage.conn().execute_batch(&index)?)) {
             tracing::warn!(table = table_name, %error, "a scan in parts has no index");
         }
         indexed.insert(table_name);

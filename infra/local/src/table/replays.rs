@@ -33,23 +33,18 @@ struct Entry {
 }
 
 impl Replays {
-    /// Runs a transaction unless one with the same token and content has succeeded: then that one's answer is given,
-    /// with the capacity of the first time.
-    pub(super) fn once(
-        &self,
-        token: &str,
-        body: &[u8],
-        run: impl FnOnce() -> Result<String, DynoxideError>,
-    ) -> Result<String, DynoxideError> {
-        if let Some(answer) = self.lock(|memory| memory.begin(token, body))? {
-            return Ok(answer);
-        }
-        let result = run();
-        self.lock(|memory| match &result {
+    /// The answer of a transaction with the same token and content that has succeeded, with the capacity of the first
+    /// time. With none, the transaction is to run now, and [`Replays::end`] to follow.
+    pub(super) fn begin(&self, token: &str, body: &[u8]) -> Result<Option<String>, DynoxideError> {
+        self.lock(|memory| memory.begin(token, body))
+    }
+
+    /// Notes how a transaction ended.
+    pub(super) fn end(&self, token: &str, result: &Result<String, DynoxideError>) {
+        self.lock(|memory| match result {
             Ok(answer) => memory.succeeded(token, answer),
             Err(_) => memory.failed(token),
         });
-        result
     }
 
     fn lock<T>(&self, with: impl FnOnce(&mut Memory) -> T) -> T {
@@ -102,6 +97,22 @@ fn same(one: &[u8], other: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Replays {
+        fn once(
+            &self,
+            token: &str,
+            body: &[u8],
+            run: impl FnOnce() -> Result<String, DynoxideError>,
+        ) -> Result<String, DynoxideError> {
+            if let Some(answer) = self.begin(token, body)? {
+                return Ok(answer);
+            }
+            let result = run();
+            self.end(token, &result);
+            result
+        }
+    }
 
     fn answers(text: &str) -> impl FnOnce() -> Result<String, DynoxideError> {
         let text = text.to_owned();

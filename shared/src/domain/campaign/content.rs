@@ -404,96 +404,11 @@ fn widest(coupon: Option<&str>) -> impl Fn(Placeholder) -> Option<String> {
     }
 }
 
-impl Subscribe {
-    fn flaws(&self, setting: &Setting<'_>) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let mut flaw = |wrong: bool, pointer: String, detail: String| {
-            if wrong {
-                flaws.push(Flaw { pointer, detail });
-            }
-        };
-        let page = self.page.as_deref().unwrap_or("pages/index");
-        let is_page = page.len() <= 500
-            && !page.starts_with('/')
-            && page.bytes().all(|b| b.is_ascii_graphic())
-            && !page.contains("://");
-        flaw(!is_page, "/subscribe/page".into(), "must be a page of the mini program, as pages/index?from=x".into());
-        flaw(
-            self.data.is_empty(),
-            "/subscribe/data".into(),
-            "must have what stands at each key of the template".into(),
-        );
-        flaw(self.data.len() > 10, "/subscribe/data".into(), "must have at most 10 keys".into());
-        for (key, text) in &self.data {
-            let (most, least) = (text.filled(widest(setting.coupon)), text.filled(|_| None));
-            let longest = text.longest(widest(setting.coupon));
-            let unfit = [most, least, Ok(longest)].into_iter().flatten().any(|value| !key.kind.takes(&value));
-            let wanted = key.kind.wanted();
-            let detail = format!("must be {wanted} even with the longest values: 8 characters of a name, 5 of a tier");
-            flaw(unfit, format!("/subscribe/data/{key}"), detail);
-        }
-        flaws
-    }
-
-    fn render(&self, values: &Values) -> Result<Rendered, Unrendered> {
-        let data = self.data.iter().map(|(key, text)| {
-            let value = text.filled(|placeholder| Some(cut(placeholder, values.of(placeholder)?)))?;
-            if key.kind.takes(&value) { Ok((*key, value)) } else { Err(Unrendered::Unfit(*key)) }
-        });
-        let data = data.collect::<Result<_, Unrendered>>()?;
-        Ok(Rendered::Subscribe { template: self.template.clone(), page: self.page.clone(), data })
-    }
-}
-
 impl Wecom {
     fn flaws(&self, setting: &Setting<'_>) -> Option<Flaw> {
         let longest = self.text.longest(widest(setting.coupon)).len();
         let detail = format!("must have at most {WECOM_MOST} bytes with its values; a Chinese character has three");
         (longest > WECOM_MOST).then(|| Flaw { pointer: "/wecom/text".into(), detail })
-    }
-}
-
-impl Sms {
-    fn flaws(&self, setting: &Setting<'_>) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let mut flaw = |wrong: bool, pointer: &str, detail: &str| {
-            if wrong {
-                flaws.push(Flaw { pointer: pointer.to_owned(), detail: detail.to_owned() });
-            }
-        };
-        flaw(!sms::is_sign(&self.sign), "/sms/sign", "must be 2 to 12 letters, digits or Chinese characters");
-        flaw(!sms::is_template(&self.template), "/sms/template", "must be the provider's id of the template");
-        let longest = units(&self.sign, &self.longest(setting.coupon));
-        flaw(longest > sms::MOST, "/sms/text", "must have at most 500 characters with its signature and values");
-        let brackets = self.text.words().contains(['【', '】']);
-        flaw(
-            brackets,
-            "/sms/text",
-            "must not have 【 or 】: they belong to the signature, which comes in front by itself",
-        );
-        let silent = setting.marketing && !sms::offers_opt_out(&self.text.words());
-        flaw(silent, "/sms/text", "must tell how to be left alone, as 拒收请回复R or 退订回T");
-        flaws
-    }
-
-    fn longest(&self, coupon: Option<&str>) -> String {
-        self.text.longest(widest(coupon))
-    }
-
-    /// The most parts in which it goes out.
-    fn most_parts(&self, coupon: Option<&str>) -> u32 {
-        parts(units(&self.sign, &self.longest(coupon)))
-    }
-
-    fn render(&self, values: &Values) -> Result<Rendered, NoValue> {
-        let value = |placeholder| Some(cut(placeholder, values.of(placeholder)?));
-        let arguments = self.text.arguments(value)?.into_iter();
-        Ok(Rendered::Sms {
-            sign: self.sign.clone(),
-            template: self.template.clone(),
-            arguments: arguments.map(|(placeholder, text)| (placeholder.words().0, text)).collect(),
-            text: self.text.filled(value)?,
-        })
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::Pace;
 use super::content::{Content, Prices, Setting};
+use super::scene::Scene;
 use crate::domain::flaw::{Flaw, Flaws};
 use crate::domain::playbook::Way;
 use crate::domain::reach::TOUCH_DAYS;
@@ -32,32 +34,6 @@ const LONGEST_RULE: usize = 2_000;
 
 /// The longest that a triggered message waits, or its offer holds, in minutes: 90 days.
 const LONGEST_MINUTES: u32 = 129_600;
-
-/// What a campaign is about: one of the plan's scenes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Scene {
-    /// Welcome to a new member.
-    Welcome,
-    /// A festival.
-    Festival,
-    /// A new product.
-    NewProduct,
-    /// A members' day.
-    MemberDay,
-    /// A member's or a child's birthday.
-    Birthday,
-    /// Somebody who has not come for long.
-    DormantWakeUp,
-    /// Somebody who is about to stay away.
-    ChurnRecall,
-    /// Something was looked at and not bought.
-    BrowseNotBought,
-    /// Something was left in the cart.
-    CartRecovery,
-    /// Something else.
-    Other,
-}
 
 /// Why a message goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -160,7 +136,7 @@ pub struct Definition {
     pub holdout_percent: u32,
     /// From when until when.
     pub window: Window,
-    /// How many messages a minute at most; as fast as it goes when left out.
+    /// How many messages a minute at most, give or take ten seconds of them; as fast as it goes when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_minute: Option<u32>,
     /// What may be used up; without end when left out.
@@ -184,6 +160,12 @@ impl Definition {
     #[must_use]
     pub fn most_cost(&self, content: &Content, channel: Channel) -> Fen {
         content.cost(channel, self.coupon.as_ref().map(Code::as_str), &self.prices)
+    }
+
+    /// Its pace; none when it goes as fast as it can.
+    #[must_use]
+    pub fn pace(&self) -> Option<Pace> {
+        self.per_minute.map(Pace::of)
     }
 
     /// The variant with this code.

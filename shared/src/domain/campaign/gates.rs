@@ -199,3 +199,6 @@ fn ask(channel: Channel, send: &Send, member: &Facing<'_>, conditions: &Conditio
         Some(super::circuit::Passing::NotBefore(until)) => Said::Wait(until, Wait::Circuit),
     }
 }
+
+#[cfg(test)]
+mod tests;

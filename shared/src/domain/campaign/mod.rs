@@ -17,13 +17,14 @@ pub mod limits;
 pub mod outcome;
 pub mod quiet;
 pub mod report;
+pub mod scene;
 pub mod send;
 mod trigger;
 mod turn;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::turn::Turn;
+pub use self::turn::{Pace, Turn};
 
 use self::definition::Definition;
 use super::refusal::Refusal;

@@ -17,6 +17,35 @@ pub enum Turn {
     Goes,
 }
 
+/// Parts of a minute in which a campaign with a rate pages its audience, so that a minute's messages don't come all at
+/// once.
+const PAGES_A_MINUTE: u32 = 6;
+
+/// At which rate a campaign goes: its audience is paged into the queue, and each page waits for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace(u32);
+
+impl Pace {
+    /// So many messages a minute at most.
+    #[must_use]
+    pub const fn of(per_minute: u32) -> Self {
+        Self(if per_minute == 0 { 1 } else { per_minute })
+    }
+
+    /// The most members of a page.
+    #[must_use]
+    pub fn page(self, most: u32) -> u32 {
+        self.0.div_ceil(PAGES_A_MINUTE).min(most)
+    }
+
+    /// How long a page of so many members waits, in whole seconds, as the queue delays.
+    #[must_use]
+    pub fn wait(self, members: usize) -> Duration {
+        let members = u64::try_from(members).unwrap_or(u64::MAX);
+        Duration::from_secs(members.saturating_mul(60).div_ceil(u64::from(self.0)))
+    }
+}
+
 impl Campaign {
     /// A copy that a launch sets off, of which nothing has been written yet.
     #[must_use]
@@ -53,5 +82,43 @@ impl Campaign {
         };
         let until = until.plus(Duration::from_mins(send.id.draw(minutes)));
         if until >= send.expires_at { State::Expired { why: Late::Offer } } else { State::Held { until, why } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// However an audience falls into pages, no minute sees more messages than the rate and one page.
+        #[test]
+        fn no_minute_sees_more_messages_than_the_rate_and_a_page(
+            rate in 1_u32..10_000, most in 1_u32..500, sizes in prop::collection::vec(0.0_f64..=1.0, 1..200),
+        ) {
+            let pace = Pace::of(rate);
+            let page = pace.page(most);
+            prop_assert!((1..=most).contains(&page));
+            let mut now = Duration::ZERO;
+            let mut went = Vec::new();
+            for size in sizes {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a page")]
+                let members = (f64::from(page) * size).ceil() as u32;
+                now += pace.wait(usize::try_from(members).unwrap());
+                went.push((now, members));
+            }
+            for (from, _) in &went {
+                let minute = went.iter().filter(|(at, _)| (*from..*from + Duration::from_mins(1)).contains(at));
+                let sum: u32 = minute.map(|(_, members)| members).sum();
+                prop_assert!(sum <= rate + page, "{} at {} a minute", sum, rate);
+            }
+        }
+    }
+
+    #[test]
+    fn a_slow_campaign_goes_one_by_one() {
+        assert_eq!((Pace::of(6).page(100), Pace::of(6).wait(1)), (1, Duration::from_secs(10)));
+        assert_eq!((Pace::of(600).page(100), Pace::of(600).wait(100)), (100, Duration::from_secs(10)));
     }
 }

@@ -146,7 +146,7 @@ fn routes(house: &House, anna: &Member, sale: &Value, hold: &Value, program: (Va
             full: with_every_setting(&program.0),
             numbers: &["hold_minutes", "welcome"],
             zero: &["welcome"],
-            optional: &["currency", "actions", "welcome", "rewards", "causes"],
+            optional: &["currency", "actions", "welcome", "rewards", "causes", "occasions"],
             ..route("manager", "PUT", "/v1/program", program.0)
         },
         Route { optional: &["as_of"], ..route("manager", "POST", "/v1/segments/recompute", json!({ "mode": "due" })) },
@@ -376,7 +376,15 @@ async fn routes_of_campaigns(house: &House) -> Vec<Route> {
         zero: &["attribution_days"],
         ..route("operator", method, path, campaign.clone())
     };
+    let scene = json!({
+        "window": campaign["window"], "name": "唤醒", "link": "https://shop.example.cn/back", "coupon": "back10",
+        "sms": { "sign": "回头客", "template": "SMS_1" },
+    });
     vec![
+        Route {
+            optional: &["name", "link", "coupon", "sms"],
+            ..route("operator", "POST", "/v1/scenes/welcome/drafts", scene)
+        },
         route_of("POST", "/v1/campaigns"),
         route_of("PUT", &format!("/v1/campaigns/{draft}")),
         Route { optional: &["attribution"], ..route("manager", "PUT", "/v1/sending-limits", limits) },

@@ -166,6 +166,17 @@ impl Yard {
         }
     }
 
+    /// Takes everything out of a queue, time and again, and is never done with it: until its dead letters have it.
+    pub(crate) async fn gives_up_all_of(&self, queue: &str) {
+        let next = Receive { at_most: 10, wait: Duration::ZERO, visibility: Some(Duration::ZERO) };
+        while !self.queues.receive(queue, next).await.unwrap().is_empty() {}
+    }
+
+    /// Puts dead letters back into their queue; how many there were.
+    pub(crate) fn redrives(&self, dead_letters: &str) -> usize {
+        self.queues.redrive(dead_letters, None).unwrap()
+    }
+
     /// Lets a process work off the recompute queue. A message whose work fails stays there, and so does what follows.
     pub(crate) async fn works_off_the_queue(&self, process: &App) -> Result<(), Error> {
         let next = Receive { at_most: 1, wait: Duration::ZERO, visibility: Some(Duration::ZERO) };

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{NoValue, Placeholder, Text, Values};
 use super::{Rendered, Setting};
-use crate::domain::flaw::Flaw;
+use crate::domain::flaw::{Flaw, Flaws};
 
 /// The most characters of a subject with its values: more is cut off in every list of mail.
 const SUBJECT_MOST: usize = 100;
@@ -25,21 +25,16 @@ pub struct Email {
 
 impl Email {
     pub(super) fn flaws(&self, setting: &Setting<'_>) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        let mut flaw = |wrong: bool, pointer: &str, detail: &str| {
-            if wrong {
-                flaws.push(Flaw { pointer: pointer.to_owned(), detail: detail.to_owned() });
-            }
-        };
+        let mut flaws = Flaws::default();
         let subject = self.subject.as_str();
         let long = self.subject.longest(super::widest(setting.coupon)).chars().count();
         let one_line = !subject.contains(['\n', '\t']) && !subject.trim().is_empty();
-        flaw(!one_line || long > SUBJECT_MOST, "/email/subject", "must be one line of at most 100 characters");
+        flaws.note(!one_line || long > SUBJECT_MOST, "/email/subject", "must be one line of at most 100 characters");
         let leaves = |text: &Text| text.placeholders().iter().any(|(known, _)| *known == Placeholder::Unsubscribe);
         let wanted = "must have {unsubscribe}: who gets it has to find the way out";
-        flaw(setting.marketing && !leaves(&self.text), "/email/text", wanted);
-        flaw(setting.marketing && self.html.as_ref().is_some_and(|html| !leaves(html)), "/email/html", wanted);
-        flaws
+        flaws.note(setting.marketing && !leaves(&self.text), "/email/text", wanted);
+        flaws.note(setting.marketing && self.html.as_ref().is_some_and(|html| !leaves(html)), "/email/html", wanted);
+        flaws.0
     }
 
     pub(super) fn render(&self, values: &Values) -> Result<Rendered, NoValue> {

@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::text::Text;
+use super::text::{NoValue, Text, Values};
+use super::{Rendered, Setting, cut, widest};
+use crate::domain::flaw::{Flaw, Flaws};
 use crate::values::Code;
 
 /// What a text message says.
@@ -25,7 +27,7 @@ const ONE_PART: usize = 70;
 /// Characters of each part of a longer one: three go to the header that joins them.
 const EACH_PART: usize = 67;
 /// The most characters, signature included, that both providers take.
-pub(super) const MOST: usize = 500;
+const MOST: usize = 500;
 
 /// The ways to say how to be left alone that carriers and providers know (MIIT 31, 2015, art. 19).
 const OPT_OUTS: [&str; 10] = [
@@ -56,17 +58,57 @@ pub fn units(sign: &str, text: &str) -> usize {
 }
 
 /// Whether a text tells how to be left alone.
-pub(super) fn offers_opt_out(text: &str) -> bool {
+fn offers_opt_out(text: &str) -> bool {
     let plain: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     OPT_OUTS.iter().any(|words| plain.contains(words))
 }
 
 /// Whether this can be a signature: 2 to 12 letters, digits or Chinese characters.
-pub(super) fn is_sign(text: &str) -> bool {
+fn is_sign(text: &str) -> bool {
     (2..=12).contains(&text.chars().count()) && text.chars().all(char::is_alphanumeric)
 }
 
 /// Whether this can be a provider's id of a template.
-pub(super) fn is_template(text: &str) -> bool {
+fn is_template(text: &str) -> bool {
     Code::parse(&text.to_ascii_lowercase()).is_ok()
+}
+
+impl Sms {
+    pub(super) fn flaws(&self, setting: &Setting<'_>) -> Vec<Flaw> {
+        let mut flaws = Flaws::default();
+        flaws.note(!is_sign(&self.sign), "/sms/sign", "must be 2 to 12 letters, digits or Chinese characters");
+        flaws.note(!is_template(&self.template), "/sms/template", "must be the provider's id of the template");
+        let longest = units(&self.sign, &self.longest(setting.coupon));
+        flaws.note(longest > MOST, "/sms/text", "must have at most 500 characters with its signature and values");
+        let brackets = self.text.words().contains(['【', '】']);
+        flaws.note(
+            brackets,
+            "/sms/text",
+            "must not have 【 or 】: they belong to the signature, which comes in front by itself",
+        );
+        let silent = setting.marketing && !offers_opt_out(&self.text.words());
+        flaws.note(silent, "/sms/text", "must tell how to be left alone, as 拒收请回复R or 退订回T");
+        flaws.0
+    }
+
+    /// The text with the longest values.
+    pub(in crate::domain::campaign) fn longest(&self, coupon: Option<&str>) -> String {
+        self.text.longest(widest(coupon))
+    }
+
+    /// The most parts in which it goes out.
+    pub(super) fn most_parts(&self, coupon: Option<&str>) -> u32 {
+        parts(units(&self.sign, &self.longest(coupon)))
+    }
+
+    pub(super) fn render(&self, values: &Values) -> Result<Rendered, NoValue> {
+        let value = |placeholder| Some(cut(placeholder, values.of(placeholder)?));
+        let arguments = self.text.arguments(value)?.into_iter();
+        Ok(Rendered::Sms {
+            sign: self.sign.clone(),
+            template: self.template.clone(),
+            arguments: arguments.map(|(placeholder, text)| (placeholder.words().0, text)).collect(),
+            text: self.text.filled(value)?,
+        })
+    }
 }

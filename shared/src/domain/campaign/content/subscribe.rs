@@ -5,7 +5,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::text::Text;
+use super::text::{Text, Values};
+use super::{Rendered, Setting, Unrendered, cut, widest};
+use crate::domain::flaw::{Flaw, Flaws};
 use crate::values::{Invalid, TemplateId};
 
 /// What a subscribe message says.
@@ -21,6 +23,38 @@ pub struct Subscribe {
     /// What stands at each key of the template, as `thing1`.
     #[schema(value_type = BTreeMap<String, String>)]
     pub data: BTreeMap<Key, Text>,
+}
+
+impl Subscribe {
+    pub(super) fn flaws(&self, setting: &Setting<'_>) -> Vec<Flaw> {
+        let mut flaws = Flaws::default();
+        let page = self.page.as_deref().unwrap_or("pages/index");
+        let is_page = page.len() <= 500
+            && !page.starts_with('/')
+            && page.bytes().all(|b| b.is_ascii_graphic())
+            && !page.contains("://");
+        flaws.note(!is_page, "/subscribe/page", "must be a page of the mini program, as pages/index?from=x");
+        flaws.note(self.data.is_empty(), "/subscribe/data", "must have what stands at each key of the template");
+        flaws.note(self.data.len() > 10, "/subscribe/data", "must have at most 10 keys");
+        for (key, text) in &self.data {
+            let (most, least) = (text.filled(widest(setting.coupon)), text.filled(|_| None));
+            let longest = text.longest(widest(setting.coupon));
+            let unfit = [most, least, Ok(longest)].into_iter().flatten().any(|value| !key.kind.takes(&value));
+            let wanted = key.kind.wanted();
+            let detail = format!("must be {wanted} even with the longest values: 8 characters of a name, 5 of a tier");
+            flaws.note(unfit, format!("/subscribe/data/{key}"), &detail);
+        }
+        flaws.0
+    }
+
+    pub(super) fn render(&self, values: &Values) -> Result<Rendered, Unrendered> {
+        let data = self.data.iter().map(|(key, text)| {
+            let value = text.filled(|placeholder| Some(cut(placeholder, values.of(placeholder)?)))?;
+            if key.kind.takes(&value) { Ok((*key, value)) } else { Err(Unrendered::Unfit(*key)) }
+        });
+        let data = data.collect::<Result<_, Unrendered>>()?;
+        Ok(Rendered::Subscribe { template: self.template.clone(), page: self.page.clone(), data })
+    }
 }
 
 /// What may stand at a key (developers.weixin.qq.com, subscribe-message, the table of parameter types). Characters are

@@ -2,7 +2,7 @@ use super::*;
 use crate::domain::campaign::Act;
 use crate::domain::campaign::definition::Definition;
 use crate::domain::statistics::Test;
-use crate::values::{Actor, RowKey, SendId};
+use crate::values::{Actor, CampaignId, RowKey, SendId};
 
 fn now() -> Moment {
     Moment::parse("2026-03-02T10:00:00+08:00").unwrap()

@@ -1,5 +1,8 @@
-//! Sixteen senders at once, deliveries that are repeated and out of order, a table and providers that fail, processes
-//! that die: nobody gets a message twice, no limit is broken, and every message is counted where it stands.
+//! Campaigns whatever goes wrong on the way: who is meant, and the turmoil that they live through.
+
+mod bench;
+mod limits;
+mod races;
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -13,20 +16,16 @@ use huitou::app::App;
 use huitou::cases::dispatch::Task;
 use huitou::cases::intake::Customer;
 use huitou::cases::people::Handle;
-use huitou::channels::{Busy, Failure, Fault as ChannelFault, Known, Message, Outcome, Scope};
+use huitou::channels::Outcome;
 use huitou::domain::campaign::Act;
-use huitou::domain::campaign::counts::{Count, Counts};
+use huitou::domain::campaign::counts::Counts;
 use huitou::domain::campaign::definition::Definition;
-use huitou::domain::campaign::send::State;
-
 use huitou::domain::consent::{Decision, Purpose};
 use huitou::domain::order::Order;
-use huitou::domain::program::Period;
 use huitou::domain::reach::FrequencyCap;
-use huitou::domain::traits::Channel;
 use huitou::table::{Freshness, SEND_SHARDS, SendKey};
 use huitou::values::{
-    Actor, CampaignId, Fen, ForeignId, IdempotencyKey, MemberId, MessageId, Moment, OpenId, SendId, Source, TemplateId,
+    Actor, CampaignId, Fen, ForeignId, IdempotencyKey, MemberId, Moment, OpenId, SendId, Source, TemplateId,
 };
 use local::in_process::Fault;
 use serde_json::{Value, json};
@@ -34,21 +33,21 @@ use serde_json::{Value, json};
 use crate::yard::Yard;
 
 /// Longer than any message takes.
-const ENOUGH: Duration = Duration::from_mins(10);
-const SENDERS: usize = 16;
-const TEMPLATE: &str = "tmpl-points";
+pub(super) const ENOUGH: Duration = Duration::from_mins(10);
+pub(super) const SENDERS: usize = 16;
+pub(super) const TEMPLATE: &str = "tmpl-points";
 
 /// Numbers that are the same in every run.
 #[derive(Debug)]
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 
-    fn shuffle<T>(&mut self, list: &mut [T]) {
+    pub(super) fn shuffle<T>(&mut self, list: &mut [T]) {
         for n in (1..list.len()).rev() {
             let other = usize::try_from(self.roll(n as u64 + 1)).unwrap();
             list.swap(n, other);
@@ -56,12 +55,12 @@ impl Dice {
     }
 }
 
-fn operator() -> Actor {
+pub(super) fn operator() -> Actor {
     Actor::parse("operator:li").unwrap()
 }
 
 /// A campaign for everybody who is new, first by a subscribe message, then by the brand's webhook.
-fn a_campaign(changes: &[(&str, Value)]) -> Definition {
+pub(super) fn a_campaign(changes: &[(&str, Value)]) -> Definition {
     let mut campaign = json!({
         "name": "唤醒", "scene": "dormant_wake_up", "purpose": "marketing", "audience": { "segment": "stage.new" },
         "plan": ["subscribe", "webhook"],
@@ -80,7 +79,7 @@ fn a_campaign(changes: &[(&str, Value)]) -> Definition {
 }
 
 /// Members with an openid who agreed to marketing, each with so many credits of the template.
-async fn members(app: &App, count: u32, credits: u32) -> Vec<MemberId> {
+pub(super) async fn members(app: &App, count: u32, credits: u32) -> Vec<MemberId> {
     let template = TemplateId::parse(TEMPLATE).unwrap();
     let mut members = Vec::new();
     for n in 0..count {
@@ -109,13 +108,13 @@ async fn members(app: &App, count: u32, credits: u32) -> Vec<MemberId> {
     members
 }
 
-async fn limits(app: &App, caps: Vec<FrequencyCap>) {
+pub(super) async fn limits(app: &App, caps: Vec<FrequencyCap>) {
     let mut newest = app.limits().newest().await.unwrap();
     newest.limits.caps = caps;
     let _ = app.limits().save(newest.limits, newest.version, operator()).await.unwrap();
 }
 
-async fn launches(app: &App, key: &str, definition: Definition) -> CampaignId {
+pub(super) async fn launches(app: &App, key: &str, definition: Definition) -> CampaignId {
     let key = IdempotencyKey::parse(key).unwrap();
     let stored = app.campaigns().create(definition, &key, operator()).await.unwrap();
     let _ = app.campaigns().act(stored.campaign.id, Act::Launch).await.unwrap();
@@ -123,7 +122,7 @@ async fn launches(app: &App, key: &str, definition: Definition) -> CampaignId {
 }
 
 /// Lets work go on for so many steps, and then drops it where it is, as a process that dies does.
-async fn dies_after<T>(steps: u64, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn dies_after<T>(steps: u64, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     let mut left = steps;
     poll_fn(move |context| {
@@ -137,14 +136,14 @@ async fn dies_after<T>(steps: u64, work: impl Future<Output = T>) -> Option<T> {
 }
 
 /// Everything that is sent, dispatched and due is worked on until nothing is left, with all that can go wrong.
-struct Turmoil<'a> {
-    yard: &'a Yard,
-    dice: Arc<Mutex<Dice>>,
-    troubled: bool,
+pub(super) struct Turmoil<'a> {
+    pub(super) yard: &'a Yard,
+    pub(super) dice: Arc<Mutex<Dice>>,
+    pub(super) troubled: bool,
 }
 
 impl Turmoil<'_> {
-    fn roll(&self, sides: u64) -> u64 {
+    pub(super) fn roll(&self, sides: u64) -> u64 {
         self.dice.lock().unwrap_or_else(PoisonError::into_inner).roll(sides)
     }
 
@@ -160,7 +159,7 @@ impl Turmoil<'_> {
         });
     }
 
-    async fn dispatches(&self) {
+    pub(super) async fn dispatches(&self) {
         let mut tasks = self.yard.takes_all_of("DispatchQueue").await;
         while let Some(text) = tasks.pop() {
             let task: Task = serde_json::from_str(&text).unwrap();
@@ -176,7 +175,7 @@ impl Turmoil<'_> {
         }
     }
 
-    async fn sends(&self) {
+    pub(super) async fn sends(&self) {
         let mut messages = self.yard.takes_all_of("SendQueue").await;
         if self.troubled {
             let again: Vec<String> = messages.iter().filter(|_| self.roll(3) == 0).cloned().collect();
@@ -204,7 +203,7 @@ impl Turmoil<'_> {
         }
     }
 
-    async fn settles(&self) {
+    pub(super) async fn settles(&self) {
         let quiet = self.yard.process();
         let mut idle = 0;
         for round in 0..2_000 {
@@ -228,7 +227,7 @@ impl Turmoil<'_> {
 }
 
 /// Whether anything is not final yet.
-async fn waiting(app: &App) -> bool {
+pub(super) async fn waiting(app: &App) -> bool {
     let for_ever = Moment::parse("9000-01-01T00:00:00+08:00").unwrap();
     for shard in 0..SEND_SHARDS {
         if !app.table().due_sends(shard, for_ever, 1).await.unwrap().is_empty() {
@@ -239,12 +238,12 @@ async fn waiting(app: &App) -> bool {
 }
 
 /// Whether a call to a provider was answered by something that is surely "not sent".
-fn surely_not_sent(outcome: &Outcome) -> bool {
+pub(super) fn surely_not_sent(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Retry { .. } | Outcome::Permanent { .. } | Outcome::Refused { .. })
 }
 
 /// Calls to providers by send that may have led to a message.
-fn may_have_gone(yard: &Yard) -> BTreeMap<SendId, u32> {
+pub(super) fn may_have_gone(yard: &Yard) -> BTreeMap<SendId, u32> {
     let mut gone = BTreeMap::new();
     for went in yard.recorder.went() {
         let count = gone.entry(went.send).or_default();
@@ -254,7 +253,7 @@ fn may_have_gone(yard: &Yard) -> BTreeMap<SendId, u32> {
 }
 
 /// The counts as the sends themselves tell.
-async fn recount(app: &App, campaign: CampaignId, members: &[MemberId]) -> (Counts, u64) {
+pub(super) async fn recount(app: &App, campaign: CampaignId, members: &[MemberId]) -> (Counts, u64) {
     let (mut counts, mut sends) = (Counts::default(), 0);
     for member in members {
         let key = SendKey { campaign, member: *member, occasion: None, paged: false };
@@ -264,136 +263,4 @@ async fn recount(app: &App, campaign: CampaignId, members: &[MemberId]) -> (Coun
         }
     }
     (counts, sends)
-}
-
-/// What a provider answers, by chance: two in three are taken.
-fn moody(dice: Dice) -> impl Fn(&Message, u32) -> Outcome {
-    let dice = Mutex::new(dice);
-    move |message, call| {
-        let after = Duration::from_secs(1);
-        match dice.lock().unwrap_or_else(PoisonError::into_inner).roll(12) {
-            0 => Outcome::Unknown,
-            1 => Outcome::Retry { after, busy: Busy::Recipient },
-            2 if call < 3 => Outcome::Retry { after, busy: Busy::Provider },
-            3 => Outcome::Permanent { reason: Failure { of: ChannelFault::Recipient, code: "40003".to_owned() } },
-            4 if message.channel == Channel::Subscribe => Outcome::Refused { scope: Scope::Template },
-            _ => Outcome::Accepted(MessageId::of(message.send)),
-        }
-    }
-}
-
-async fn lives_through(seed: u64, troubled: bool) {
-    let yard = Yard::in_memory(seed).await;
-    let app = yard.process();
-    let members = members(&app, 40, 2).await;
-    limits(&app, vec![FrequencyCap { channel: None, per: Period::Month, most: 2 }]).await;
-    let dice = Arc::new(Mutex::new(Dice(seed)));
-    yard.recorder.answers(moody(Dice(seed ^ 0x4d)));
-    // What may have gone is in the provider's records sooner or later, or never; what never came to it is not.
-    let (recorder, records) = (yard.recorder.clone(), Mutex::new(Dice(seed ^ 0x63)));
-    yard.recorder.recalls(move |sent| {
-        let came = recorder.went().iter().any(|went| went.send == sent.send && !surely_not_sent(&went.outcome));
-        match (records.lock().unwrap_or_else(PoisonError::into_inner).roll(4), came) {
-            (0, _) => Known::Never,
-            (1, _) => Known::NotYet,
-            (_, false) => Known::NotSent,
-            (2, true) => Known::Delivered,
-            (_, true) => Known::Accepted(MessageId::of(sent.send)),
-        }
-    });
-    let mut campaigns = Vec::new();
-    for (key, changes) in [
-        ("campaign-1", vec![]),
-        ("campaign-2", vec![("budget", json!({ "sends": 13 }))]),
-        ("campaign-3", vec![("budget", json!({ "sends": 11 })), ("holdout_percent", json!(0))]),
-    ] {
-        campaigns.push(launches(&app, key, a_campaign(&changes)).await);
-    }
-    let turmoil = Turmoil { yard: &yard, dice, troubled };
-    turmoil.settles().await;
-    // One call per send at most that may have led to a message.
-    for (send, calls) in may_have_gone(&yard) {
-        assert!(calls <= 1, "{send} may have gone {calls} times");
-    }
-    let mut by_member: BTreeMap<String, u32> = BTreeMap::new();
-    let mut by_credit: BTreeMap<String, u32> = BTreeMap::new();
-    let mut by_campaign: BTreeMap<CampaignId, u64> = BTreeMap::new();
-    let openids: BTreeMap<String, MemberId> =
-        members.iter().enumerate().map(|(n, member)| (format!("openid-{n}"), *member)).collect();
-    for went in yard.recorder.went().iter().filter(|went| !surely_not_sent(&went.outcome)) {
-        let member = openids.get(&went.to).map_or(went.to.clone(), ToString::to_string);
-        *by_member.entry(member.clone()).or_default() += 1;
-        *by_campaign.entry(went.campaign).or_default() += 1;
-        if went.channel == Channel::Subscribe {
-            *by_credit.entry(member).or_default() += 1;
-        }
-    }
-    assert!(by_member.values().all(|count| *count <= 2), "a cap was broken: {by_member:?}");
-    assert!(by_credit.values().all(|count| *count <= 2), "a credit was spent twice: {by_credit:?}");
-    for (n, campaign) in campaigns.iter().enumerate() {
-        let counts = app.campaigns().counts(*campaign).await.unwrap();
-        let (recounted, sends) = recount(&app, *campaign, &members).await;
-        let audience = counts.sum("audience");
-        assert_eq!(audience, i64::try_from(sends).unwrap(), "{n}");
-        assert_eq!(audience, 40, "{n}");
-        let mut told = counts.clone();
-        told.add(&Count::of("audience"), -audience);
-        assert_eq!(told, recounted, "{n}");
-        let ended: i64 =
-            ["sent", "held", "refused", "failed", "expired", "holdout", "moved"].iter().map(|w| counts.sum(w)).sum();
-        assert_eq!(ended, audience, "{n}: {counts:?}");
-        let gone = by_campaign.get(campaign).copied().unwrap_or(0);
-        let (_, rooms) = app.table().campaign(*campaign).await.unwrap().unwrap();
-        let left: u64 = rooms.iter().filter_map(|(_, room)| room.sends).sum();
-        match n {
-            1 => assert_eq!((left, counts.sum("sent")), (0, 13)),
-            2 => assert_eq!((left, counts.sum("sent")), (0, 11)),
-            _ => assert!(rooms.is_empty()),
-        }
-        // A process that died between claim and call has sent nothing, and is not known to have.
-        assert!(gone <= u64::try_from(counts.sum("sent")).unwrap(), "{n}: {gone} went, {counts:?}");
-    }
-    for member in &members {
-        let hot = app.table().member(*member, Freshness::Latest).await.unwrap().unwrap();
-        let mut touches = 0;
-        for campaign in &campaigns {
-            let key = SendKey { campaign: *campaign, member: *member, occasion: None, paged: false };
-            let stored = app.table().send(key.id(), Freshness::Latest).await.unwrap().unwrap();
-            assert!(!matches!(stored.send.state, State::Claimed { .. }), "{:?}", stored.send);
-            touches += usize::from(stored.send.call().is_some());
-        }
-        assert_eq!(hot.reach.touches().len(), touches, "a touch for every message that may have gone, and no other");
-    }
-}
-
-#[tokio::test]
-async fn sixteen_senders_send_nothing_twice_and_count_everything() {
-    lives_through(1, false).await;
-}
-
-#[tokio::test]
-async fn sixteen_senders_in_turmoil_send_nothing_twice_and_count_everything() {
-    for seed in 2..6 {
-        lives_through(seed, true).await;
-    }
-}
-
-#[tokio::test]
-async fn a_provider_that_fails_is_left_alone_and_nothing_burns_until_it_is_well_again() {
-    let yard = Yard::in_memory(7).await;
-    let app = yard.process();
-    let _ = members(&app, 40, 1).await;
-    let (clock, well_at) = (Arc::clone(&yard.clock), app.now().plus(Duration::from_hours(1)));
-    yard.recorder.answers(move |message, _| {
-        if huitou::clock::Clock::now(clock.as_ref()) < well_at {
-            return Outcome::Retry { after: Duration::from_secs(1), busy: Busy::Provider };
-        }
-        Outcome::Accepted(MessageId::of(message.send))
-    });
-    let campaign = launches(&app, "campaign-1", a_campaign(&[("holdout_percent", json!(0))])).await;
-    let turmoil = Turmoil { yard: &yard, dice: Arc::new(Mutex::new(Dice(7))), troubled: false };
-    turmoil.settles().await;
-    let failed = yard.recorder.went().iter().filter(|went| surely_not_sent(&went.outcome)).count();
-    assert!(failed < 60, "{failed} calls to a provider that was down, for 40 messages in an hour");
-    assert_eq!(app.campaigns().counts(campaign).await.unwrap().sum("sent"), 40);
 }
