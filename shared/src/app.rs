@@ -7,6 +7,8 @@ use crate::cases::campaigns::KeptCampaigns;
 use crate::cases::tracking::Doors;
 use crate::channels::Senders;
 use crate::clock::Clock;
+use crate::domain::anonymity::SmallestGroup;
+use crate::domain::audit;
 use crate::domain::campaign::Campaign;
 use crate::domain::campaign::limits::LimitsVersion;
 use crate::domain::clv::Model;
@@ -19,8 +21,9 @@ use crate::entropy::Entropy;
 use crate::objects::Objects;
 use crate::queue::Queue;
 use crate::seal::{KeyCache, LookupKey, MasterKey};
-use crate::table::{Kept, Table};
+use crate::table::{Chains, Kept, Pen, Table};
 use crate::trust::cursor::CursorKey;
+use crate::trust::identity::Identity;
 use crate::trust::signature::SystemKeys;
 use crate::trust::token::TokenKeys;
 use crate::values::{Actor, Moment};
@@ -55,10 +58,16 @@ pub struct Parts {
     pub wechat: Arc<WeChat>,
     /// Signs session tokens.
     pub tokens: TokenKeys,
+    /// The provider of staff tokens, if one is believed.
+    pub staff: Option<Arc<Identity>>,
     /// Checks systems' signatures.
     pub systems: SystemKeys,
     /// Signs cursors.
     pub cursors: CursorKey,
+    /// Seals the audit trail.
+    pub audit_key: audit::Key,
+    /// The smallest group of which operators are told something.
+    pub smallest_group: SmallestGroup,
     /// Whether a bearer token may stand for a system's signature: on the local host only.
     pub bearer_systems: bool,
     /// For how long settings that were read may judge before they are read again: the time within which a new
@@ -83,6 +92,7 @@ struct Inner {
     limits: Kept<LimitsVersion>,
     privacy_policy: Kept<PolicyVersion>,
     keys: KeyCache,
+    chains: Arc<Chains>,
 }
 
 /// The app. Cloning it is cheap.
@@ -105,6 +115,7 @@ impl App {
             limits: Kept::default(),
             privacy_policy: Kept::default(),
             keys: KeyCache::default(),
+            chains: Arc::default(),
         }))
     }
 
@@ -136,6 +147,13 @@ impl App {
     #[must_use]
     pub fn own_name(&self) -> Actor {
         self.0.parts.own_name.clone()
+    }
+
+    /// With what the audit trail is written.
+    pub(crate) fn pen(&self) -> Pen {
+        let Parts { audit_key, clock, entropy, .. } = self.parts();
+        let chains = Arc::clone(&self.0.chains);
+        Pen { key: audit_key.clone(), chains, clock: Arc::clone(clock), entropy: Arc::clone(entropy) }
     }
 
     /// By what whatever comes back of messages is known, and where it comes back to.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::channels::settings::ProviderSecrets;
 use crate::digest::hmac;
+use crate::domain::audit;
 use crate::entropy::{self, Entropy};
 use crate::seal::LookupKey;
 use crate::trust::cursor::CursorKey;
@@ -85,6 +86,11 @@ impl Secrets {
     /// The key that signs the links in messages: of its own, drawn from the one that signs cursors.
     pub fn links(&self) -> Result<LinkKey, Invalid> {
         key(&self.cursor_key).map(|cursors| LinkKey::new(hmac(&cursors, &[b"links"])))
+    }
+
+    /// The key that seals the audit trail: of its own, drawn from the one that never changes.
+    pub fn audit(&self) -> Result<audit::Key, Invalid> {
+        key(&self.lookup_key).map(|lookup| audit::Key::new(hmac(&lookup, &[b"audit"])))
     }
 
     /// The keys of WeChat's pushes to this app; none where the console has none yet.

@@ -7,14 +7,14 @@ use crate::house::{House, Member, order};
 impl House {
     /// A campaign is written.
     pub async fn drafts(&self, definition: &Value) -> Value {
-        let call = self.as_role("operator", "POST", "/v1/campaigns").key(&self.a_key()).json(definition);
+        let call = self.as_manager("POST", "/v1/campaigns").key(&self.a_key()).json(definition);
         call.send().await.expect(201)
     }
 
     /// A campaign is launched, paused, resumed or stopped.
     pub async fn acts(&self, campaign: &Value, act: &str) -> Value {
         let path = format!("/v1/campaigns/{}/{act}", campaign["id"].as_str().unwrap());
-        self.as_role("operator", "POST", &path).send().await.expect(200)
+        self.as_manager("POST", &path).send().await.expect(200)
     }
 
     /// A campaign is written and launched.
@@ -26,7 +26,7 @@ impl House {
     /// How many of a campaign's messages stand where.
     pub async fn counts(&self, campaign: &Value) -> Value {
         let path = format!("/v1/campaigns/{}", campaign["id"].as_str().unwrap());
-        self.as_role("operator", "GET", &path).send().await.expect(200)["counts"].clone()
+        self.as_manager("GET", &path).send().await.expect(200)["counts"].clone()
     }
 
     /// Waits until a campaign's counts are as wanted.

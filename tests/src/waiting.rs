@@ -28,7 +28,7 @@ impl House {
     pub async fn counts_until(&self, campaign: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         eventually(async || {
             let path = format!("/v1/campaigns/{campaign}");
-            let counts = self.as_role("operator", "GET", &path).send().await.expect(200)["counts"].clone();
+            let counts = self.as_manager("GET", &path).send().await.expect(200)["counts"].clone();
             if wanted(&counts) { Ok(counts) } else { Err(counts) }
         })
         .await

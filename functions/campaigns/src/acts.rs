@@ -24,7 +24,7 @@ pub(crate) async fn preview(
     caller: Caller,
     Ids(id): Ids<CampaignId>,
 ) -> Result<Answer<Preview>, Problem> {
-    Ok(Answer(app.campaigns().preview(id, caller.actor).await?))
+    Ok(Answer(app.campaigns().preview(id, &caller.viewer()).await?))
 }
 
 /// Launch a draft: at once, or when its window begins.

@@ -45,7 +45,8 @@ pub(crate) struct CampaignShown {
     fault: Option<String>,
     definition: Definition,
     /// How many of its messages stand where, by word: `audience`, `sent`, `held`, `refused`, `failed`, `expired`,
-    /// `holdout`, `moved`, with their reasons after a dot; what is not there is zero. Absent in lists.
+    /// `holdout`, `moved`, with their reasons after a dot; what is not there is zero. Absent in lists. For operators
+    /// rounded down to multiples of the smallest group that they are told of.
     #[serde(skip_serializing_if = "Option::is_none")]
     counts: Option<BTreeMap<String, i64>>,
 }
@@ -141,11 +142,11 @@ pub(crate) async fn create(
 #[utoipa::path(get, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = CampaignId, Path)), responses((status = 200, body = CampaignShown)))]
 pub(crate) async fn read(
     State(app): State<App>,
-    _: Caller,
+    caller: Caller,
     Ids(id): Ids<CampaignId>,
 ) -> Result<ShownCampaign, Problem> {
     let stored = app.campaigns().read(id).await?;
-    let counts = app.campaigns().counts(id).await?;
+    let counts = app.campaigns().counts_for(id, &caller.viewer()).await?;
     Ok(shown(stored, Some(&counts)))
 }
 

@@ -20,6 +20,7 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(find::look_up))
         .routes(routes!(find::show))
+        .routes(routes!(find::contact))
         .routes(routes!(timeline::page))
         .routes(routes!(remarks::tag))
         .routes(routes!(remarks::note))

@@ -8,6 +8,7 @@ use huitou::cases::merges::{Conflict, Done, Moved, Outlook, Wish};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, Json};
 use huitou::manners::problem::Problem;
+use huitou::table::about;
 use huitou::values::{MemberId, Moment, Points, Reason, RowKey};
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,7 @@ pub(crate) async fn merge(
     Ids(id): Ids<MemberId>,
     Json(asked): Json<MergeMembers>,
 ) -> Result<(StatusCode, Answer<Merge>), Problem> {
+    [id, asked.other].into_iter().for_each(about);
     let wish = Wish { survivor: id, absorbed: asked.other, reason: asked.reason, by: caller.actor };
     if asked.preview {
         let Outlook { moved, conflicts } = app.merges().preview(&wish).await?;

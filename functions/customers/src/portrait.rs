@@ -1,4 +1,4 @@
-//! The picture of a member: what staff see, masked by role.
+//! The picture of a member: what staff see, as far as [`huitou::manners::fields`] grants it to their role.
 
 use huitou::cases::customers::Portrait;
 use huitou::cases::people::{Acquisition, Handle};
@@ -6,10 +6,11 @@ use huitou::cases::profiles::{Basics, Gender};
 use huitou::cases::remarks::WrittenNote;
 use huitou::domain::days::Purchases;
 use huitou::domain::entry::Balance;
+use huitou::domain::personal::Field;
 use huitou::domain::tier::{NextTier, Standing};
+use huitou::manners::fields::View;
 use huitou::manners::masking;
-use huitou::trust::token::Role;
-use huitou::values::{Actor, Birthday, Code, Email, Fen, LocalDay, MemberId, Moment, Name, Phone, RowKey};
+use huitou::values::{Actor, Code, Fen, LocalDay, MemberId, Moment, Name, Phone, RowKey};
 use serde::Serialize;
 
 /// Everything about a member.
@@ -79,15 +80,16 @@ pub(crate) struct MaskedBasics {
 }
 
 impl MaskedBasics {
-    fn of(basics: Basics, phone: Option<&Phone>, role: Role) -> Self {
+    fn of(basics: Basics, phone: Option<&Phone>, view: View) -> Self {
+        let name = basics.name.as_ref();
         Self {
-            name: basics.name.as_ref().map(|name| masking::name(name.as_str())),
-            full_name: basics.name.filter(|_| role == Role::Manager),
-            phone: phone.map(Phone::masked),
-            birthday: basics.birthday.map(Birthday::masked),
-            email: basics.email.as_ref().map(Email::masked),
-            city: basics.city,
-            gender: basics.gender,
+            name: name.and_then(|name| view.masked(Field::Name, || masking::name(name.as_str()))),
+            full_name: basics.name.clone().and_then(|name| view.whole(Field::Name, name)),
+            phone: phone.and_then(|phone| view.masked(Field::Phone, || phone.masked())),
+            birthday: basics.birthday.and_then(|day| view.masked(Field::Birthday, || day.masked())),
+            email: basics.email.as_ref().and_then(|email| view.masked(Field::Email, || email.masked())),
+            city: basics.city.and_then(|city| view.whole(Field::City, city)),
+            gender: basics.gender.and_then(|gender| view.whole(Field::Gender, gender)),
         }
     }
 }
@@ -161,16 +163,17 @@ impl From<WrittenNote> for ShownNote {
 }
 
 impl Picture {
-    pub(crate) fn of(portrait: Portrait, role: Role) -> Self {
-        let phone = portrait.handles.iter().find_map(|h| if let Handle::Phone(phone) = h { Some(phone) } else { None });
+    pub(crate) fn of(portrait: Portrait, view: View) -> Self {
+        let phone = phone_of(&portrait);
+        let linked = portrait.handles.iter();
         Self {
             id: portrait.member,
             followed_from: portrait.followed_from,
             membership: if portrait.claimed { Standings::Claimed } else { Standings::Unclaimed },
             known_since: portrait.known_since,
             joined_at: portrait.joined_at,
-            basics: MaskedBasics::of(portrait.basics, phone, role),
-            linked: portrait.handles.iter().map(MaskedHandle::of).collect(),
+            basics: MaskedBasics::of(portrait.basics, phone.as_ref(), view),
+            linked: linked.filter(|_| view.masked(Field::Ids, String::new).is_some()).map(MaskedHandle::of).collect(),
             tier: portrait.statement.standing.as_ref().map(|standing| standing.tier.clone()),
             standing: portrait.statement.standing,
             next_tier: portrait.statement.next,
@@ -181,17 +184,52 @@ impl Picture {
                 lifetime: portrait.lifetime.into(),
                 window: portrait.window.into(),
             },
-            tags: portrait.tags,
-            notes: portrait.notes.into_iter().map(ShownNote::from).collect(),
+            tags: view.whole(Field::Tags, portrait.tags).unwrap_or_default(),
+            notes: view.whole(Field::Notes, portrait.notes).into_iter().flatten().map(ShownNote::from).collect(),
             acquisition: portrait.source,
             invited_by: portrait.invited_by,
         }
     }
 }
 
+fn phone_of(portrait: &Portrait) -> Option<Phone> {
+    portrait.handles.iter().find_map(|h| if let Handle::Phone(phone) = h { Some(phone.clone()) } else { None })
+}
+
+/// How a member is reached: whole, for whoever has a reason.
+#[derive(Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub(crate) struct Contact {
+    id: MemberId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    /// Whole for managers, the month for the service desk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    birthday: Option<String>,
+}
+
+impl Contact {
+    pub(crate) fn of(portrait: &Portrait, view: View) -> Self {
+        let Basics { name, birthday, email, .. } = &portrait.basics;
+        let name = name.as_ref().map(Name::as_str);
+        let birthday = birthday.map(|day| (day.to_string(), day));
+        Self {
+            id: portrait.member,
+            name: name.and_then(|name| view.text(Field::Name, name, || masking::name(name))),
+            phone: phone_of(portrait).and_then(|phone| view.text(Field::Phone, phone.digits(), || phone.masked())),
+            email: email.as_ref().and_then(|email| view.text(Field::Email, email.as_str(), || email.masked())),
+            birthday: birthday.and_then(|(whole, day)| view.text(Field::Birthday, &whole, || day.masked())),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use huitou::values::{Card, OpenId};
+    use huitou::trust::token::Role;
+    use huitou::values::{Birthday, Card, OpenId};
 
     use super::*;
 
@@ -203,13 +241,13 @@ mod tests {
             ..Basics::default()
         };
         let phone = Phone::parse("13800138000").unwrap();
-        let seen = MaskedBasics::of(basics(), Some(&phone), Role::Agent);
+        let seen = MaskedBasics::of(basics(), Some(&phone), View::of(Role::Agent));
         assert_eq!(seen.name.as_deref(), Some("张*"));
         assert_eq!(seen.phone.as_deref(), Some("138****8000"));
         assert_eq!(seen.birthday.as_deref(), Some("****-05-**"));
         assert_eq!(seen.full_name, None);
-        assert_eq!(MaskedBasics::of(basics(), None, Role::Guide).full_name, None);
-        assert_eq!(MaskedBasics::of(basics(), None, Role::Manager).full_name, Name::parse("张小明").ok());
+        assert_eq!(MaskedBasics::of(basics(), None, View::of(Role::Guide)).full_name, None);
+        assert_eq!(MaskedBasics::of(basics(), None, View::of(Role::Manager)).full_name, Name::parse("张小明").ok());
     }
 
     #[test]

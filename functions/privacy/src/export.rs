@@ -52,8 +52,9 @@ pub(crate) async fn mine(
     read(&app, &me, from).await
 }
 
-/// Everything that is kept about a member, for a manager who hands it out to whoever has proved to be them.
-#[utoipa::path(post, path = "/v1/members/{id}/export", tag = "privacy", params(("id" = MemberId, Path), Onward), responses((status = 200, body = Export)))]
+/// Everything that is kept about a member, for a manager who hands it out to whoever has proved to be them, and says why in
+/// `X-Huitou-Reason`.
+#[utoipa::path(post, path = "/v1/members/{id}/export", tag = "privacy", params(("id" = MemberId, Path), ("X-Huitou-Reason" = String, Header), Onward), responses((status = 200, body = Export)))]
 pub(crate) async fn of_member(
     State(app): State<App>,
     caller: Caller,

@@ -1,9 +1,11 @@
-//! Privacy: what members are told and agree to, what they take along, and how they leave.
+//! Privacy: what members are told and agree to, what they take along, how they leave, and the audit trail of what staff
+//! were shown.
 //!
 //! Reading one's consents costs one table call, a decision two; one of a guardian up to five, because it creates or
 //! erases what it is about. Who leaves is gone after six calls; what lay beside them is cleared away by one for each thing.
 //! A schedule looks every five minutes for erasures that a crash has cut short, and for requests that are overdue.
 
+mod audit;
 mod export;
 mod leave;
 mod mine;
@@ -33,6 +35,9 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(service::list))
         .routes(routes!(service::withdraw))
         .routes(routes!(policy::read, policy::save))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::prove))
+        .routes(routes!(audit::breach))
         .routes(routes!(export::mine))
         .routes(routes!(export::of_member))
         .routes(routes!(leave::leave))

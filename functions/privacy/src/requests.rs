@@ -10,7 +10,7 @@ use huitou::domain::rights_request::{Decision, Kind, RightsRequest, Standing};
 use huitou::manners::caller::{Caller, Me};
 use huitou::manners::extract::{Ids, Json, Key, Query};
 use huitou::manners::problem::Problem;
-use huitou::table::RequestPosition;
+use huitou::table::{RequestPosition, about};
 use huitou::values::{Actor, Code, LocalDay, MemberId, Moment, Reason, RequestId};
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,7 @@ pub(crate) struct Request {
 
 impl From<RightsRequest> for Request {
     fn from(request: RightsRequest) -> Self {
+        about(request.member);
         let (status, decided_at, refused_because) = match request.standing {
             Standing::Open => (RequestStatus::Open, None, None),
             Standing::Erasing { .. } => (RequestStatus::Erasing, None, None),

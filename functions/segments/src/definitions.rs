@@ -6,7 +6,7 @@ use axum::Json as Answer;
 use axum::extract::State;
 use http::StatusCode;
 use huitou::app::App;
-use huitou::cases::segments::Wanted;
+use huitou::cases::segments::{Told, Wanted};
 use huitou::domain::segmentation::{Mode, Segment, SegmentDraft, Segmentation, Set, SetDraft};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, IfMatch, Json};
@@ -30,8 +30,12 @@ pub(crate) struct SegmentShown {
     rule: String,
     /// The version of the segments' rules.
     version: u32,
-    /// How many members are in it.
+    /// How many members are in it. Operators are told 0 where there are fewer than make a group, and of segments whose
+    /// rules staff have written a multiple of that.
     members: u64,
+    /// For operators: there are fewer members than this, and no more is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fewer_than: Option<u64>,
 }
 
 /// A set of segments: every member is in exactly one.
@@ -130,7 +134,8 @@ impl SaveSegment {
     }
 }
 
-fn shown(segment: &Segment, version: u32, counts: &BTreeMap<Code, u64>) -> SegmentShown {
+fn shown(segment: &Segment, version: u32, counts: &BTreeMap<Code, Told>) -> SegmentShown {
+    let Told { members, fewer_than } = counts.get(&segment.id).copied().unwrap_or_default();
     SegmentShown {
         id: segment.id.clone(),
         name: segment.name.clone(),
@@ -138,11 +143,12 @@ fn shown(segment: &Segment, version: u32, counts: &BTreeMap<Code, u64>) -> Segme
         set: segment.set.clone(),
         rule: segment.rule.to_string(),
         version,
-        members: counts.get(&segment.id).copied().unwrap_or(0),
+        members,
+        fewer_than,
     }
 }
 
-fn find(rules: &Segmentation, id: &Code, counts: &BTreeMap<Code, u64>) -> Option<SegmentOrSet> {
+fn find(rules: &Segmentation, id: &Code, counts: &BTreeMap<Code, Told>) -> Option<SegmentOrSet> {
     let shown = |segment: &Segment| shown(segment, rules.version(), counts);
     if let Some(segment) = rules.segments().find(|segment| segment.id == *id) {
         return Some(SegmentOrSet::Segment(Box::new(shown(segment))));
@@ -158,10 +164,10 @@ fn find(rules: &Segmentation, id: &Code, counts: &BTreeMap<Code, u64>) -> Option
     }))
 }
 
-/// All segments with their counts, which are exact.
+/// All segments with their counts, which are exact for managers.
 #[utoipa::path(get, path = "/v1/segments", tag = "segments", responses((status = 200, body = Segments)))]
-pub(crate) async fn list(State(app): State<App>, _: Caller) -> Result<Tagged<u32, Answer<Segments>>, Problem> {
-    let (rules, counts) = (app.segments().newest().await?, app.segments().counts().await?);
+pub(crate) async fn list(State(app): State<App>, caller: Caller) -> Result<Tagged<u32, Answer<Segments>>, Problem> {
+    let (rules, counts) = (app.segments().newest().await?, app.segments().counts_for(&caller.viewer()).await?);
     let items = rules.segments().map(|segment| shown(segment, rules.version(), &counts)).collect();
     Ok(Tagged(rules.version(), Answer(Segments { version: rules.version(), items })))
 }
@@ -170,10 +176,10 @@ pub(crate) async fn list(State(app): State<App>, _: Caller) -> Result<Tagged<u32
 #[utoipa::path(get, path = "/v1/segments/{id}", tag = "segments", params(("id" = Code, Path)), responses((status = 200, body = SegmentOrSet)))]
 pub(crate) async fn read(
     State(app): State<App>,
-    _: Caller,
+    caller: Caller,
     Ids(id): Ids<Code>,
 ) -> Result<Tagged<u32, Answer<SegmentOrSet>>, Problem> {
-    let (rules, counts) = (app.segments().newest().await?, app.segments().counts().await?);
+    let (rules, counts) = (app.segments().newest().await?, app.segments().counts_for(&caller.viewer()).await?);
     let found = find(&rules, &id, &counts).ok_or_else(Problem::not_found)?;
     Ok(Tagged(rules.version(), Answer(found)))
 }
@@ -192,7 +198,7 @@ pub(crate) async fn save(
 ) -> Result<Tagged<u32, Answer<SegmentOrSet>>, Problem> {
     let seen = seen.map(|IfMatch(seen)| seen);
     let rules = app.segments().save(wanted.read(id.clone())?, seen, &caller.actor).await?;
-    let counts = app.segments().counts().await?;
+    let counts = app.segments().counts_for(&caller.viewer()).await?;
     let found = find(&rules, &id, &counts).ok_or_else(Problem::defect)?;
     Ok(Tagged(rules.version(), Answer(found)))
 }

@@ -5,11 +5,13 @@ use axum::extract::State;
 use huitou::app::App;
 use huitou::cases::segments::Why;
 use huitou::domain::clv::Prediction;
+use huitou::domain::personal::Field;
 use huitou::domain::segmentation::Explained;
 use huitou::manners::caller::{Caller, Me};
 use huitou::manners::extract::{Ids, Query};
+use huitou::manners::fields::View;
 use huitou::manners::problem::Problem;
-use huitou::table::SegmentPosition;
+use huitou::table::{SegmentPosition, about};
 use huitou::values::{Code, LocalDay, MemberId, Moment};
 use serde::{Deserialize, Serialize};
 
@@ -47,11 +49,11 @@ pub(crate) struct MembersOf {
     next: Option<String>,
 }
 
-/// Who is in a segment: ids only.
+/// Who is in a segment: ids only. Operators see segments of at least so many members as make a group.
 #[utoipa::path(get, path = "/v1/segments/{id}/members", tag = "segments", params(("id" = Code, Path), Onward), responses((status = 200, body = MembersOf)))]
 pub(crate) async fn page(
     State(app): State<App>,
-    _: Caller,
+    caller: Caller,
     Ids(id): Ids<Code>,
     Query(from): Query<Onward>,
 ) -> Result<Answer<MembersOf>, Problem> {
@@ -61,7 +63,13 @@ pub(crate) async fn page(
     }
     let cursors = &app.parts().cursors;
     let position = from.cursor.map(|text| cursors.open::<SegmentPosition>(LIST, id.as_str(), &text)).transpose()?;
+    if caller.sees_groups_only() {
+        app.segments().refuse_unless_group(&id).await?;
+    }
     let (members, next) = app.segments().members(&id, position, most).await?;
+    for one in &members {
+        about(one.member);
+    }
     let next = next.map(|next| cursors.seal(LIST, id.as_str(), &next)).transpose()?;
     let items = members.into_iter().map(|one| MemberOf { member_id: one.member, since: one.since }).collect();
     Ok(Answer(MembersOf { items, next }))
@@ -105,14 +113,19 @@ impl From<Why> for Reasons {
     }
 }
 
-/// Why a member is in each segment or not, in plain English and Chinese.
+/// Why a member is in each segment or not, in plain English and Chinese. Operators, who know members by their ids only,
+/// are not told what rules found about birthdays, children and tags.
 #[utoipa::path(get, path = "/v1/members/{id}/segments", tag = "segments", params(("id" = MemberId, Path)), responses((status = 200, body = Reasons)))]
 pub(crate) async fn explain(
     State(app): State<App>,
     caller: Caller,
     Ids(id): Ids<MemberId>,
 ) -> Result<Answer<Reasons>, Problem> {
-    Ok(Answer(app.segments().explain(id, &caller.sight()).await?.into()))
+    let mut why = app.segments().explain(id, &caller.sight()).await?;
+    if !View::of(caller.role).sees(Field::SensitiveFindings) {
+        why.segments = why.segments.into_iter().map(Explained::without_sensitive).collect();
+    }
+    Ok(Answer(why.into()))
 }
 
 /// Why I am in each segment or not: everything that is judged about me, the rules and the values used.

@@ -11,6 +11,7 @@ use huitou::cases::segments::Preview;
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, Json};
 use huitou::manners::problem::{Problem, Wrong};
+use huitou::table::about;
 use huitou::values::{Code, RowKey};
 use serde::Deserialize;
 
@@ -44,10 +45,12 @@ pub(crate) async fn start(
         let wrong = Wrong { pointer: "/rule".to_owned(), detail: error.to_string() };
         Problem::rule("rule_invalid", error.to_string(), "规则有误").with_errors(vec![wrong])
     })?;
-    let run = app.segments().preview(&rule, caller.actor).await?;
+    let viewer = caller.viewer();
+    let run = app.segments().preview(&rule, &viewer).await?;
     let until = tokio::time::Instant::now() + WAIT;
     loop {
-        let preview = app.segments().previewed(run).await?;
+        let preview = app.segments().previewed(run, &viewer).await?;
+        on_record(&preview);
         if preview.finished {
             return Ok(Answer(preview).into_response());
         }
@@ -55,6 +58,13 @@ pub(crate) async fn start(
             return Ok(later(&preview));
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Notes whom an answer names.
+fn on_record(preview: &Preview) {
+    for member in &preview.matches.sample {
+        about(*member);
     }
 }
 
@@ -68,6 +78,12 @@ fn later(preview: &Preview) -> Response {
 
 /// How far a preview has come.
 #[utoipa::path(get, path = "/v1/segments/previews/{run}", tag = "segments", params(("run" = RowKey, Path)), responses((status = 200, body = Preview)))]
-pub(crate) async fn read(State(app): State<App>, _: Caller, Ids(run): Ids<RowKey>) -> Result<Answer<Preview>, Problem> {
-    Ok(Answer(app.segments().previewed(run).await?))
+pub(crate) async fn read(
+    State(app): State<App>,
+    caller: Caller,
+    Ids(run): Ids<RowKey>,
+) -> Result<Answer<Preview>, Problem> {
+    let preview = app.segments().previewed(run, &caller.viewer()).await?;
+    on_record(&preview);
+    Ok(Answer(preview))
 }

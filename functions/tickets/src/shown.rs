@@ -11,7 +11,7 @@ use huitou::domain::survey::Scores;
 use huitou::domain::ticket::{Channel, Ending, Kind, Priority, State, Telling, Ticket, What};
 use huitou::domain::traits::Channel as Via;
 use huitou::objects::Link;
-use huitou::table::StoredTicket;
+use huitou::table::{StoredTicket, about};
 use huitou::values::{Actor, Code, MemberId, Moment, Reason, SendId, TicketId};
 use serde::Serialize;
 
@@ -231,6 +231,7 @@ pub(crate) struct ShownSurvey {
 impl From<&StoredTicket> for DeskTicket {
     fn from(stored: &StoredTicket) -> Self {
         let ticket = &stored.ticket;
+        about(ticket.member);
         let survey = ticket.survey.as_ref().map(|survey| ShownSurvey {
             asked_at: survey.asked_at,
             expires_at: survey.expires_at,

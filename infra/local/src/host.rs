@@ -14,6 +14,7 @@ use axum::serve::ListenerExt as _;
 use huitou::app::App;
 use huitou::channels::Recorder;
 use huitou::clock::Clock as _;
+use huitou::trust::oidc::Settings;
 use huitou::values::Moment;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -23,6 +24,7 @@ use crate::cloud::{self, Cloud};
 use crate::data_dir::{DataDir, DataError, random_secret, secret};
 use crate::gateway::Gateway;
 use crate::in_process::Service as _;
+use crate::issuer::{self, Issuer};
 use crate::lambda::{self, Binaries, Lambda};
 use crate::objects::LocalObjects;
 use crate::pump::Pump;
@@ -155,6 +157,7 @@ impl Host {
             providers: Some(standins.providers(&format!("http://{address}"))),
             recorder: Recorder::default(),
             wechat_url: standins.wechat_url(),
+            staff: Some(provider_of_staff(&format!("http://{address}"))?),
             secret,
             directory: data.as_ref().map(|data| data.file("")),
         };
@@ -215,7 +218,9 @@ impl Host {
             clock: Arc::clone(&self.clock),
         };
         let sweeping = remove_expired(self.table.clone(), template.tables.clone(), Arc::clone(&self.clock));
+        let issuer = Issuer::new(&self.url()).map_err(|why| StartError(format!("The development issuer: {why}.")))?;
         let app = workbench::router(bench)
+            .merge(issuer.router())
             .merge(cloud.router())
             .merge(play::router(play))
             .merge(self.surroundings.objects.router())
@@ -264,6 +269,14 @@ impl Host {
         // Only now: whoever was still at work needed the table.
         drop(self.lambda);
     }
+}
+
+/// Whose staff tokens are believed: a provider that the environment names as the functions' does, or the development
+/// issuer of this host.
+fn provider_of_staff(url: &str) -> Result<Settings, StartError> {
+    let named = std::env::var("STAFF_IDENTITY").unwrap_or_default();
+    let named = Settings::read(&named).map_err(|wanted| StartError(format!("STAFF_IDENTITY must be {wanted}.")))?;
+    Ok(named.unwrap_or_else(|| issuer::settings(url)))
 }
 
 async fn listen(port: u16) -> Result<TcpListener, StartError> {

@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod handler;
 pub mod host;
 pub mod in_process;
+pub mod issuer;
 pub mod lambda;
 pub mod objects;
 pub mod pump;

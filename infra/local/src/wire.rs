@@ -14,6 +14,7 @@ use huitou::cases::tracking::Doors;
 use huitou::channels::settings::{ProviderSettings, Workshop};
 use huitou::channels::{Line, Recorder, Secret, Senders};
 use huitou::clock::{Clock as _, SystemClock};
+use huitou::domain::anonymity::SmallestGroup;
 use huitou::domain::program::Program;
 use huitou::entropy::{Entropy, SystemEntropy};
 use huitou::manners::edge;
@@ -22,6 +23,7 @@ use huitou::seal::{FileMasterKey, MasterKey};
 use huitou::secrets::Secrets;
 use huitou::table::{Names, Table};
 use huitou::transport::{HttpTransport, Transport};
+use huitou::trust::identity::Identity;
 use huitou::trust::token::{Claims, Role};
 use huitou::values::{Actor, Invalid, LocalDay, Moment};
 use huitou::wechat::{WeChat, WeChatSettings};
@@ -63,6 +65,8 @@ pub struct Surroundings {
     pub recorder: Recorder,
     /// What stands for `https://api.weixin.qq.com`.
     pub wechat_url: String,
+    /// Which provider's staff tokens are believed.
+    pub staff: Option<huitou::trust::oidc::Settings>,
     /// From which this host derives its secrets; the same as long as its data directory lives.
     pub secret: [u8; 32],
     /// Where the master key's file lies; none for a host in memory.
@@ -256,8 +260,14 @@ pub fn parts(surroundings: &Surroundings) -> Result<Parts, String> {
         objects: Arc::new(surroundings.objects.clone()),
         wechat,
         tokens: secrets.tokens().map_err(wrong)?,
+        staff: surroundings
+            .staff
+            .clone()
+            .map(|settings| Arc::new(Identity::new(settings, Arc::new(HttpTransport::new())))),
         systems: secrets.systems().map_err(wrong)?,
         cursors: secrets.cursors().map_err(wrong)?,
+        audit_key: secrets.audit().map_err(wrong)?,
+        smallest_group: SmallestGroup::USUAL,
         bearer_systems: true,
         // One process is all there is: what it saves, it knows.
         settings_fresh_for: Duration::from_hours(24),

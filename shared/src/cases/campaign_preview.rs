@@ -13,12 +13,14 @@ use tokio::time::Instant;
 use crate::cases::Error;
 use crate::cases::campaigns::{Campaigns, Live};
 use crate::cases::people::Profile;
+use crate::cases::segments::Viewer;
+use crate::domain::anonymity::SmallestGroup;
 use crate::domain::campaign::assign::{Assigned, assign};
 use crate::domain::campaign::content::Values;
 use crate::domain::campaign::gates::{Conditions, Facing, Room, Verdict, judge};
 use crate::domain::traits::Channel;
 use crate::table::{Hot, SEGMENT_SHARDS, SegmentPosition};
-use crate::values::{Actor, CampaignId, Code, Fen, InviteCode, MemberId, Points, share};
+use crate::values::{CampaignId, Code, Fen, InviteCode, MemberId, Points, share};
 
 /// Members of each shard who are looked at.
 const OF_EACH_SHARD: usize = 6;
@@ -40,7 +42,8 @@ pub struct Sample {
     pub text: String,
 }
 
-/// What a campaign would do if it were launched now.
+/// What a campaign would do if it were launched now. For operators every count is rounded down to a multiple of the
+/// smallest group that they are told of.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = CampaignPreview)]
 pub struct Preview {
@@ -64,15 +67,34 @@ pub struct Preview {
     pub samples: Vec<Sample>,
 }
 
+impl Preview {
+    /// The same as whoever sees groups only is told.
+    fn coarsened(mut self, k: SmallestGroup) -> Self {
+        self.looked_at = k.coarse(self.looked_at);
+        self.holdout = k.coarse(self.holdout);
+        for figures in [&mut self.goes, &mut self.waits, &mut self.refused] {
+            figures.retain(|_, members| {
+                *members = k.coarse(*members);
+                *members > 0
+            });
+        }
+        // What it costs, and what is said to somebody on a channel, tells of those who were looked at.
+        if self.looked_at == 0 {
+            (self.estimated_cost, self.samples) = (None, Vec::new());
+        }
+        self
+    }
+}
+
 impl Campaigns<'_> {
     /// What a campaign would do if it were launched now. For a segment at most 21 calls, for a rule those of a pass.
-    pub async fn preview(&self, id: CampaignId, by: Actor) -> Result<Preview, Error> {
+    pub async fn preview(&self, id: CampaignId, by: &Viewer) -> Result<Preview, Error> {
         let stored = self.read(id).await?;
         let live = self.unlaunched(stored.campaign).await?;
         let (audience, members) = match &live.campaign.definition.audience.segment {
             Some(segment) => {
-                let counts = self.0.segments().counts().await?;
-                (Some(counts.get(segment).copied().unwrap_or(0)), self.some_of(segment).await?)
+                let counts = self.0.segments().counts_for(by).await?;
+                (Some(counts.get(segment).map_or(0, |told| told.members)), self.some_of(segment).await?)
             }
             None => self.some_by_rule(&live, by).await?,
         };
@@ -97,7 +119,7 @@ impl Campaigns<'_> {
         if let (Some(audience), 1..) = (audience, preview.looked_at) {
             preview.estimated_cost = Some(Fen::computed(share(cost, audience, preview.looked_at)));
         }
-        Ok(preview)
+        Ok(if by.groups_only { preview.coarsened(self.0.parts().smallest_group) } else { preview })
     }
 
     /// Judges one member, adds them to the preview, and says what their message would cost.
@@ -165,14 +187,14 @@ impl Campaigns<'_> {
     }
 
     /// How many a rule holds for, when everybody has been asked in time, and some of them.
-    async fn some_by_rule(self, live: &Live, by: Actor) -> Result<(Option<u64>, Vec<MemberId>), Error> {
+    async fn some_by_rule(self, live: &Live, by: &Viewer) -> Result<(Option<u64>, Vec<MemberId>), Error> {
         let Some(rule) = &live.rule else {
             return Err(Error::Defect("an audience is neither segment nor rule".into()));
         };
         let run = self.0.segments().preview(rule, by).await?;
         let until = Instant::now() + WAIT;
         loop {
-            let found = self.0.segments().previewed(run).await?;
+            let found = self.0.segments().previewed(run, by).await?;
             if found.finished || Instant::now() >= until {
                 return Ok((found.finished.then_some(found.matches.count), found.matches.sample));
             }

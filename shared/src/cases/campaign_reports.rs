@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::cases::Error;
+use crate::cases::segments::Viewer;
 use crate::domain::campaign::State;
 use crate::domain::campaign::report::CampaignReport;
 use crate::domain::campaign::send::counts_until;
@@ -24,10 +25,10 @@ impl CampaignReports<'_> {
     ///
     /// While orders may still count, the day on which somebody looks is noted, because every such look is a chance to
     /// take luck for an effect, and the tests have to make up for it.
-    pub async fn read(&self, id: CampaignId) -> Result<CampaignReport, Error> {
+    pub async fn read(&self, id: CampaignId, viewer: &Viewer) -> Result<CampaignReport, Error> {
         let (table, now) = (self.0.table(), self.0.now());
         let campaign = self.0.campaigns().read(id).await?.campaign;
-        let counts = self.0.campaigns().counts(id).await?;
+        let counts = self.0.campaigns().counts_for(id, viewer).await?;
         let until = counts_until(campaign.definition.window.until, campaign.definition.attribution_days);
         let begun = campaign.state != State::Draft;
         let looks = if begun && now < until { table.look_at(id, now.day()).await? } else { table.looks_at(id).await? };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::cases::Error;
 use crate::cases::dispatch::Task;
+use crate::cases::segments::Viewer;
 use crate::domain::account::Account;
 use crate::domain::campaign::circuit::Circuit;
 use crate::domain::campaign::counts::Counts;
@@ -168,6 +169,12 @@ impl Campaigns<'_> {
     pub async fn read(&self, id: CampaignId) -> Result<StoredCampaign, Error> {
         let (stored, _) = self.0.table().campaign(id).await?.ok_or(Error::NotFound)?;
         Ok(StoredCampaign { campaign: stored.campaign.aged(self.0.now()), ..stored })
+    }
+
+    /// The same as a viewer is told: rounded down for whoever sees groups only. One call.
+    pub async fn counts_for(&self, id: CampaignId, viewer: &Viewer) -> Result<Counts, Error> {
+        let counts = self.counts(id).await?;
+        Ok(if viewer.groups_only { self.0.parts().smallest_group.coarsened(&counts) } else { counts })
     }
 
     /// How many of its sends stand where. One call.

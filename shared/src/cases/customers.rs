@@ -13,7 +13,7 @@ use crate::cases::remarks::{WrittenNote, tags};
 use crate::cases::{Error, Who};
 use crate::domain::account::Membership;
 use crate::domain::days::{Purchases, Window};
-use crate::table::{Freshness, Hot, Page, Part};
+use crate::table::{Freshness, Hot, Page, Part, about};
 use crate::values::{Actor, MemberId, Moment, Name, RowKey};
 
 /// Whose customers somebody may see.
@@ -45,6 +45,8 @@ pub struct Portrait {
     pub followed_from: Option<MemberId>,
     /// Whether the person has signed up.
     pub claimed: bool,
+    /// Whether the member is under 14.
+    pub minor: bool,
     /// When the member was first known.
     pub known_since: Moment,
     /// When the person signed up.
@@ -96,6 +98,7 @@ impl Customers<'_> {
         let member = hot.account.member;
         let opened = self.0.people().open(member, Freshness::Recent).await?;
         sight.check(&opened.profile)?;
+        about(member);
         let remarks = self.0.remarks();
         let purchases = async { self.purchases(&hot).await };
         let ledger = self.0.ledger();
@@ -104,6 +107,7 @@ impl Customers<'_> {
         Ok(Portrait {
             member,
             followed_from: Some(asked).filter(|asked| *asked != member),
+            minor: hot.account.own.is_minor(self.0.now().day()),
             claimed: hot.account.membership == Membership::Claimed,
             known_since: opened.profile.known_since,
             joined_at: opened.profile.joined_at,
@@ -146,6 +150,7 @@ impl Customers<'_> {
             let part = self.0.table().part(hot.account.member, &Part::Profile).await?.ok_or(Error::NotFound)?;
             sight.check(&Profile::read(&part)?)?;
         }
+        about(hot.account.member);
         Ok(())
     }
 

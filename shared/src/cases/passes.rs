@@ -71,12 +71,26 @@ pub enum Work {
     Preview {
         /// The rule, in canonical form.
         rule: String,
+        /// The rules of earlier previews, from which it is told how far this one is apart.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        beside: Vec<Earlier>,
     },
     /// Gathers purchase histories and fits the lifetime-value model.
     Fit {
         /// The version that the model will have.
         model: u32,
     },
+}
+
+/// An earlier preview.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// Its pass.
+    pub pass: RowKey,
+    /// Its rule.
+    pub rule: String,
+    /// When it was asked for.
+    pub at: Moment,
 }
 
 /// A pass as it was started.
@@ -133,6 +147,10 @@ pub struct Matches {
     pub count: u64,
     /// Some of them.
     pub sample: Vec<MemberId>,
+    /// For each earlier preview: how many members are in one of the two and not in the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(ignore)]
+    pub(crate) apart: Vec<u64>,
 }
 
 /// What a part has found so far.
@@ -308,6 +326,8 @@ struct Worker<'a> {
     app: &'a App,
     rules: Rulebook,
     wanted: Option<Rule>,
+    /// The rules of earlier previews; none for one that can't be read any more.
+    beside: Vec<Option<Rule>>,
     repair: bool,
 }
 
@@ -326,15 +346,16 @@ impl<'a> Worker<'a> {
         app.kept_programs().forget();
         app.kept_segmentation().forget();
         let rules = app.rulebook().await?;
-        let (wanted, repair) = match &pass.work {
-            Work::Preview { rule } => {
+        let (wanted, beside, repair) = match &pass.work {
+            Work::Preview { rule, beside } => {
                 let rule = rules.segmentation.parse(rule).map_err(|e| Error::Defect(e.to_string()))?;
-                (Some(rule), false)
+                let beside = beside.iter().map(|earlier| rules.segmentation.parse(&earlier.rule).ok()).collect();
+                (Some(rule), beside, false)
             }
-            Work::Full { repair, .. } => (None, *repair),
-            Work::Fit { .. } => (None, false),
+            Work::Full { repair, .. } => (None, Vec::new(), *repair),
+            Work::Fit { .. } => (None, Vec::new(), false),
         };
-        Ok(Self { app, rules, wanted, repair })
+        Ok(Self { app, rules, wanted, beside, repair })
     }
 
     async fn look_at(&self, members: Vec<Hot>, found: Found) -> Result<Found, Error> {
@@ -354,8 +375,15 @@ impl<'a> Worker<'a> {
         let Some(wanted) = &self.wanted else { return matches };
         let today = self.app.now().day();
         let judged = |hot: &&Hot| !is_merged(hot) && hot.account.may_be_judged(today);
+        matches.apart.resize(self.beside.len(), 0);
         for hot in members.iter().filter(judged) {
-            if self.rules.segmentation.judge_rule(wanted, &hot.account.facts(&self.rules), today).value {
+            let facts = hot.account.facts(&self.rules);
+            let holds = self.rules.segmentation.judge_rule(wanted, &facts, today).value;
+            for (apart, rule) in matches.apart.iter_mut().zip(&self.beside) {
+                let same = |rule| self.rules.segmentation.judge_rule(rule, &facts, today).value == holds;
+                *apart += u64::from(!rule.as_ref().is_some_and(same));
+            }
+            if holds {
                 matches.count += 1;
                 if matches.sample.len() < SHOWN {
                     matches.sample.push(hot.account.member);

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::cases::customers::Sight;
-use crate::cases::passes::{Found, Matches, Work};
+use crate::cases::ledger::Patience;
+use crate::cases::passes::{Earlier, Found, Matches, Pass, Work};
 use crate::cases::{Error, Who};
 use crate::domain::clv::Prediction;
 use crate::domain::flaw::Flaw;
@@ -19,6 +21,11 @@ use crate::table::{Freshness, Hot, InSegment, Outcome, SegmentPosition, StoredVe
 use crate::values::{Actor, Code, LocalDay, MemberId, Moment, RowKey};
 
 const SUBJECT: &str = "segments";
+
+/// For how long a preview is held against those that come after it.
+const COMPARED_FOR: Duration = Duration::from_hours(24);
+/// Previews that somebody who sees groups only may ask for within that time: each is held against all before it.
+const PREVIEWS_A_DAY: usize = 50;
 
 /// Words that stand in the place of a segment's id in paths.
 const RESERVED: [&str; 3] = ["check", "previews", "recompute"];
@@ -59,9 +66,30 @@ pub struct Preview {
     pub finished: bool,
     /// Members looked at.
     pub members: u64,
-    /// Who would be in.
+    /// Who would be in. For operators: two rules that differ by fewer members than they may be told of have one answer.
     #[serde(flatten)]
     pub matches: Matches,
+    /// For operators: there are fewer members than this, and no more is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fewer_than: Option<u64>,
+}
+
+/// How many members are in a segment, as somebody is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// How many; 0 where no more is told than that there are few.
+    pub members: u64,
+    /// There are fewer than this.
+    pub fewer_than: Option<u64>,
+}
+
+/// Who looks at groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Viewer {
+    /// The name.
+    pub actor: Actor,
+    /// Whether they are told of groups only, never of fewer than some members.
+    pub groups_only: bool,
 }
 
 /// A member's segments, and why.
@@ -204,6 +232,34 @@ impl Segments<'_> {
         if users.is_empty() { Ok(()) } else { Err(Refusal::SegmentInUse { users }.into()) }
     }
 
+    /// How many members are in each segment as a viewer is told: whoever sees groups only is told nothing of fewer than
+    /// make a group, and of segments that staff have written a multiple of that. One call.
+    pub async fn counts_for(&self, viewer: &Viewer) -> Result<BTreeMap<Code, Told>, Error> {
+        let (rules, counts) = (self.rules().await?, self.counts().await?);
+        let (k, shipped) = (self.0.parts().smallest_group, Segmentation::shipped()?);
+        let told = |id: &Code| {
+            let members = counts.get(id).copied().unwrap_or(0);
+            if !viewer.groups_only {
+                return Told { members, fewer_than: None };
+            }
+            let rule = |of: &Segmentation| {
+                of.segments().find(|segment| segment.id == *id).map(|segment| segment.rule.to_string())
+            };
+            let ours = rule(&rules).is_some_and(|own| rule(&shipped) == Some(own));
+            let shown = if ours { k.exact(members) } else { k.coarse(members) };
+            Told { members: shown, fewer_than: (shown == 0).then(|| k.number()) }
+        };
+        Ok(rules.segments().map(|segment| (segment.id.clone(), told(&segment.id))).collect())
+    }
+
+    /// That a segment has as many members as make a group. One call.
+    pub async fn refuse_unless_group(&self, id: &Code) -> Result<(), Error> {
+        let k = self.0.parts().smallest_group;
+        let members = self.counts().await?.get(id).copied().unwrap_or(0);
+        let known = self.rules().await?.segments().any(|segment| segment.id == *id);
+        if known && !k.is_group(members) { Err(Refusal::GroupTooSmall { least: k.number() }.into()) } else { Ok(()) }
+    }
+
     /// Members of a segment from a place on. One call, and one per shard looked at.
     pub async fn members(
         &self,
@@ -217,26 +273,84 @@ impl Segments<'_> {
         Ok(self.0.table().members_of(id, from, most).await?)
     }
 
-    /// Starts counting whom a rule would hold for. Four calls.
-    pub async fn preview(&self, rule: &Rule, by: Actor) -> Result<RowKey, Error> {
+    /// Starts counting whom a rule would hold for. Four calls; two more for whoever sees groups only, because what they
+    /// have asked lately is asked along.
+    pub async fn preview(&self, rule: &Rule, by: &Viewer) -> Result<RowKey, Error> {
         let id = RowKey::from_bytes(crate::entropy::bytes(self.0.entropy()));
-        self.0.passes().start(id, Work::Preview { rule: rule.to_string() }, by).await?;
+        let rule = rule.to_string();
+        let beside = if by.groups_only { self.beside(id, &rule, &by.actor).await? } else { Vec::new() };
+        self.0.passes().start(id, Work::Preview { rule, beside }, by.actor.clone()).await?;
         Ok(id)
     }
 
-    /// How far a preview has come. One call.
-    pub async fn previewed(&self, id: RowKey) -> Result<Preview, Error> {
+    /// Notes a preview among those that somebody asked for within a day, and returns the others.
+    async fn beside(&self, id: RowKey, rule: &str, by: &Actor) -> Result<Vec<Earlier>, Error> {
+        let subject = format!("previews#{by}");
+        let mut patience = Patience::new(self.0);
+        loop {
+            let stored = self.0.table().newest_version(&subject).await?;
+            let revision = stored.as_ref().map_or(0, |stored| stored.revision);
+            let known: Option<Vec<Earlier>> = stored.map(|stored| serde_json::from_str(&stored.text)).transpose()?;
+            let now = self.0.now();
+            let lately = |earlier: &Earlier| now.since(earlier.at) < COMPARED_FOR;
+            let earlier: Vec<Earlier> = known.unwrap_or_default().into_iter().filter(lately).collect();
+            if earlier.len() >= PREVIEWS_A_DAY {
+                return Err(Refusal::TooManyPreviews { most: PREVIEWS_A_DAY }.into());
+            }
+            let mut all = earlier.clone();
+            all.push(Earlier { pass: id, rule: rule.to_owned(), at: now });
+            let record = StoredVersion::new(subject.clone(), 1, serde_json::to_string(&all)?);
+            if self.0.table().replace_version(&StoredVersion { revision, ..record }).await? {
+                return Ok(earlier);
+            }
+            patience.wait().await?;
+        }
+    }
+
+    /// How far a preview has come. One call; for whoever sees groups only one more where an earlier preview answers, and
+    /// nobody else's previews are there.
+    pub async fn previewed(&self, id: RowKey, by: &Viewer) -> Result<Preview, Error> {
+        let (pass, mut preview) = self.counted(id).await?;
+        if !by.groups_only {
+            preview.matches.apart.clear();
+            return Ok(preview);
+        }
+        if pass.by != by.actor {
+            return Err(Error::NotFound);
+        }
+        let Work::Preview { beside, .. } = &pass.work else { return Err(Error::NotFound) };
+        let k = self.0.parts().smallest_group;
+        let apart = std::mem::take(&mut preview.matches.apart);
+        let near = beside.iter().zip(apart).find(|(_, apart)| !k.is_group(*apart)).map(|(earlier, _)| earlier.pass);
+        if let Some(near) = near.filter(|_| preview.finished) {
+            // What this one is near to may itself have been answered by an earlier one.
+            let earlier = Box::pin(self.previewed(near, by)).await?;
+            preview.matches = earlier.matches;
+            (preview.finished, preview.fewer_than) = (earlier.finished, earlier.fewer_than);
+        } else if !preview.finished || !k.is_group(preview.matches.count) {
+            preview.fewer_than = preview.finished.then(|| k.number());
+            preview.matches = Matches::default();
+        }
+        Ok(preview)
+    }
+
+    /// What a preview has counted, for nobody's eyes yet.
+    async fn counted(&self, id: RowKey) -> Result<(Pass, Preview), Error> {
         let reached = self.0.passes().reached(id).await?;
-        let Work::Preview { rule } = reached.pass.work else { return Err(Error::NotFound) };
-        let mut matches = Matches::default();
+        let Work::Preview { rule, beside } = &reached.pass.work else { return Err(Error::NotFound) };
+        let mut matches = Matches { apart: vec![0; beside.len()], ..Matches::default() };
         for found in reached.found {
             if let Found::Preview(part) = found {
                 matches.count += part.count;
                 matches.sample.extend(part.sample);
+                matches.apart.iter_mut().zip(part.apart).for_each(|(sum, apart)| *sum += apart);
             }
         }
         matches.sample.truncate(crate::cases::passes::SHOWN);
-        Ok(Preview { id, rule, finished: reached.finished, members: reached.members, matches })
+        let rule = rule.clone();
+        let preview =
+            Preview { id, rule, finished: reached.finished, members: reached.members, matches, fewer_than: None };
+        Ok((reached.pass, preview))
     }
 
     /// Why a member is in each segment or not. One call, two for a guide.

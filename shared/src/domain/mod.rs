@@ -6,8 +6,10 @@
 
 pub mod account;
 pub mod age;
+pub mod anonymity;
 pub mod answering;
 pub mod attachment;
+pub mod audit;
 pub mod board;
 pub mod book;
 pub mod calendar;
@@ -27,6 +29,7 @@ pub mod merge;
 pub mod notice;
 pub mod occasion;
 pub mod order;
+pub mod personal;
 pub mod playbook;
 pub mod posting;
 pub mod privacy_policy;

@@ -197,6 +197,21 @@ pub enum Refusal {
         /// Where.
         state: campaign::State,
     },
+    /// More previews within a day than somebody may ask for who sees groups only.
+    TooManyPreviews {
+        /// The most.
+        most: usize,
+    },
+    /// The group is so small that it tells of persons.
+    GroupTooSmall {
+        /// The smallest that is shown.
+        least: u64,
+    },
+    /// More entries of the audit trail than one report holds.
+    SpanTooWide {
+        /// The most.
+        most: usize,
+    },
     /// The member was erased.
     MemberErased,
     /// The member's data is under a legal hold: it is kept, and nothing else is done with it.

@@ -8,8 +8,10 @@ use http::request::Parts;
 use super::problem::Problem;
 use crate::cases::Who;
 use crate::cases::customers::Sight;
+use crate::cases::segments::Viewer;
+use crate::table::about;
 use crate::trust::token::{Claims, Role};
-use crate::values::{Actor, MemberId};
+use crate::values::{Actor, MemberId, Reason};
 
 /// Whoever is calling: the edge has checked the token or the signature, and that the role may call the route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Caller {
     pub member: Option<MemberId>,
     /// The member's session number.
     pub session: Option<u32>,
+    /// Why staff ask, where they say so.
+    pub reason: Option<Reason>,
 }
 
 impl Caller {
@@ -34,13 +38,31 @@ impl Caller {
             Role::Member => Actor::parse("member").ok()?,
             role => Actor::parse(&format!("{role}:{}", claims.subject)).ok()?,
         };
-        Some(Self { role: claims.role, actor, member, session: member.map(|_| claims.sessions) })
+        Some(Self { role: claims.role, actor, member, session: member.map(|_| claims.sessions), reason: None })
     }
 
     /// The subject without the role: a guide's own name.
     #[must_use]
     pub fn name(&self) -> &str {
         self.actor.as_str().split_once(':').map_or(self.actor.as_str(), |(_, name)| name)
+    }
+
+    /// This caller looking at groups.
+    #[must_use]
+    pub fn viewer(&self) -> Viewer {
+        Viewer { actor: self.actor.clone(), groups_only: self.sees_groups_only() }
+    }
+
+    /// Whether this caller is told of groups only, never of fewer than some members.
+    #[must_use]
+    pub const fn sees_groups_only(&self) -> bool {
+        matches!(self.role, Role::Operator)
+    }
+
+    /// Whether this is somebody of the brand.
+    #[must_use]
+    pub const fn is_staff(&self) -> bool {
+        matches!(self.role, Role::Guide | Role::Agent | Role::Operator | Role::Manager)
     }
 
     /// Whose customers this caller may see: a guide own ones only.
@@ -56,6 +78,7 @@ impl Caller {
     /// This caller acting on somebody's account.
     #[must_use]
     pub fn on(&self, member: MemberId) -> Who {
+        about(member);
         Who { member, session: None, by: self.actor.clone() }
     }
 }

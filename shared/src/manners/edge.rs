@@ -1,11 +1,13 @@
 //! The edge: what happens to every request before a handler sees it, and to every answer after.
 //!
 //! In this order: a request id, the body within its limit, who is calling, whether they may, the handler within its
-//! deadline and with panics caught, the cost header, one line in the log. The line holds ids and figures, never
+//! deadline and with panics caught, the audit trail, the cost header, one line in the log. The line holds ids and figures, never
 //! personal data, tokens or bodies.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -17,15 +19,19 @@ use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::access;
 use super::caller::Caller;
 use super::problem::Problem;
+use super::{access, fields};
 use crate::app::App;
 use crate::cases::Error;
-use crate::table::{Cost, metered};
+use crate::domain::audit::{Act, Draft};
+use crate::table::{Cost, Deed, metered};
 use crate::telemetry::{self, sound_id, trace_id, traced};
+use crate::transport::percent_decoded;
+use crate::trust::identity::IdentityError;
 use crate::trust::signature::{SignatureError, SignedRequest};
-use crate::trust::token::Role;
+use crate::trust::token::{Role, TokenError};
+use crate::values::Reason;
 
 /// The largest body that is read.
 pub const MOST_BYTES: usize = 256 * 1024;
@@ -37,6 +43,9 @@ const DEADLINE: Duration = Duration::from_secs(25);
 pub const COST: HeaderName = HeaderName::from_static("x-huitou-cost");
 /// The request, as the log names it.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Why staff ask for what is shown only to whoever says so.
+pub const REASON: HeaderName = HeaderName::from_static("x-huitou-reason");
 
 tokio::task_local! {
     static REQUEST: Scope;
@@ -140,13 +149,55 @@ async fn guard(State(app): State<App>, path: MatchedPath, request: Request, next
     let answer = match admit(&app, &route, request).await {
         Ok((caller, request)) => {
             role = caller.as_ref().map(|caller| caller.role);
-            next.run(request).await
+            match caller.and_then(|caller| deed(&app, &caller, &route, &request)) {
+                Some(deed) => on_record(&app, &deed, next.run(request)).await,
+                None => next.run(request).await,
+            }
         }
         Err(problem) => problem.into_response(),
     };
     let mut answer = answer;
     answer.extensions_mut().insert(Answered { route, role });
     answer
+}
+
+/// What the audit trail has to tell of a request; none where staff neither see anything of members nor change anything.
+fn deed(app: &App, caller: &Caller, route: &str, request: &Request) -> Option<Arc<Deed>> {
+    let method = request.method().as_str();
+    let fields = fields::fields_of(method, route, caller.role);
+    let act = if fields::changes(method, route) { Act::Changed } else { Act::Looked };
+    if !caller.is_staff() || (act == Act::Looked && fields.is_empty()) {
+        return None;
+    }
+    let draft = Draft {
+        by: caller.actor.clone(),
+        act,
+        route: format!("{method} {route}"),
+        places: places(route, request.uri().path()),
+        fields,
+        reason: caller.reason.clone(),
+        request: trace_id(),
+    };
+    Some(Deed::new(draft, app.pen()))
+}
+
+/// Answers a request that is on record before its answer leaves: by the transaction that made the change, or else now.
+/// What was refused shows and changes nothing.
+async fn on_record(app: &App, deed: &Arc<Deed>, answer: impl Future<Output = Response>) -> Response {
+    let answer = deed.over(answer).await;
+    if !answer.status().is_success() {
+        return answer;
+    }
+    match Arc::clone(deed).finish(app.table()).await {
+        Ok(()) => answer,
+        Err(trouble) => Problem::from(Error::from(trouble)).into_response(),
+    }
+}
+
+/// What stands in a path where its route has a place.
+fn places(route: &str, path: &str) -> BTreeMap<String, String> {
+    let name = |part: &str| Some(part.strip_prefix('{')?.strip_suffix('}')?.to_owned());
+    route.split('/').zip(path.split('/')).filter_map(|(part, given)| Some((name(part)?, given.to_owned()))).collect()
 }
 
 async fn admit(app: &App, route: &str, request: Request) -> Result<(Option<Caller>, Request), Problem> {
@@ -157,9 +208,13 @@ async fn admit(app: &App, route: &str, request: Request) -> Result<(Option<Calle
         None
     } else {
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let caller = identify(app, &parts.method, target, &parts.headers, &body).await?;
+        let mut caller = identify(app, &parts.method, target, &parts.headers, &body).await?;
         if !allowed.admits(caller.role) {
             return Err(Problem::forbidden(format!("The role {} may not call this route.", caller.role)));
+        }
+        caller.reason = reason(&parts.headers)?;
+        if caller.reason.is_none() && fields::asks_why(parts.method.as_str(), route) {
+            return Err(Problem::reason_missing());
         }
         parts.extensions.insert(caller.clone());
         Some(caller)
@@ -172,6 +227,15 @@ async fn read_body(body: Body) -> Result<Bytes, Problem> {
         let detail = format!("A body may have at most {MOST_BYTES} bytes; send less at once.");
         Problem::new(http::StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail, "提交的内容过大")
     })
+}
+
+/// Why somebody asks. Headers are ASCII, so whatever else is in it is percent-encoded; bytes of UTF-8 are read, too.
+fn reason(headers: &HeaderMap) -> Result<Option<Reason>, Problem> {
+    let Some(value) = headers.get(REASON) else { return Ok(None) };
+    let text = percent_decoded(value.as_bytes()).and_then(|bytes| String::from_utf8(bytes).ok());
+    let reason = text.and_then(|text| Reason::parse(text.trim()).ok());
+    let detail = "X-Huitou-Reason must be 1 to 200 characters, in UTF-8 and percent-encoded.";
+    reason.map(Some).ok_or_else(|| Problem::malformed("reason_invalid", detail))
 }
 
 async fn identify(
@@ -191,15 +255,35 @@ async fn identify(
         bearer.and_then(|b| b.strip_prefix("Bearer ").or_else(|| b.strip_prefix("bearer "))).ok_or_else(|| {
             Problem::unauthorized("token_missing", "Send a token as Authorization: Bearer, or sign the request.")
         })?;
-    let claims = app.parts().tokens.check(token, app.wall()).map_err(|error| {
-        Problem::unauthorized("token_invalid", format!("The token does not count: {error}. Log in again."))
-    })?;
+    let claims = match app.parts().tokens.check(token, app.wall()) {
+        Ok(claims) => claims,
+        // Not one of ours: perhaps one of the provider's, whose tokens may also be longer than ours ever are.
+        Err(error @ (TokenError::UnknownKey | TokenError::Malformed)) => match &app.parts().staff {
+            Some(provider) => provider.check(token, app.wall()).await.map_err(unrecognised)?,
+            None => return Err(uncounted(&error)),
+        },
+        Err(error) => return Err(uncounted(&error)),
+    };
     if claims.role == Role::System && !app.parts().bearer_systems {
         return Err(Problem::unauthorized("signature_missing", "A system signs each request; it has no token."));
     }
     Caller::of(&claims).ok_or_else(|| {
         Problem::unauthorized("token_invalid", "The token names nobody that can be known. Log in again.")
     })
+}
+
+fn uncounted(error: &dyn std::error::Error) -> Problem {
+    Problem::unauthorized("token_invalid", format!("The token does not count: {error}. Log in again."))
+}
+
+fn unrecognised(error: IdentityError) -> Problem {
+    match error {
+        IdentityError::Token(error) => uncounted(&error),
+        IdentityError::Unavailable(why) => {
+            note_cause(&why);
+            Problem::unavailable()
+        }
+    }
 }
 
 /// A signature counts once: the same bytes again could repeat what is not named inside them.
@@ -210,7 +294,7 @@ async fn system(app: &App, signed: &SignedRequest<'_>) -> Result<Caller, Problem
         let detail = "This signature was used before. Sign again with the present time; repeating the content is safe.";
         return Err(Problem::unauthorized("signature_replayed", detail));
     }
-    Ok(Caller { role: Role::System, actor: caller.actor, member: None, session: None })
+    Ok(Caller { role: Role::System, actor: caller.actor, member: None, session: None, reason: None })
 }
 
 fn unsigned(error: SignatureError) -> Problem {

@@ -5,6 +5,7 @@ pub mod batch;
 pub mod caller;
 pub mod edge;
 pub mod extract;
+pub mod fields;
 pub mod gateway;
 pub mod masking;
 pub mod movement;

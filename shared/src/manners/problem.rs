@@ -101,6 +101,13 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "role_not_allowed", detail, "没有权限")
     }
 
+    /// What is asked for is shown only to whoever says why.
+    #[must_use]
+    pub fn reason_missing() -> Self {
+        let detail = "Say why in a header X-Huitou-Reason of 1 to 200 characters; percent-encode what is not ASCII.";
+        Self::malformed("reason_missing", detail)
+    }
+
     /// The world fails; the log knows why.
     #[must_use]
     pub fn unavailable() -> Self {

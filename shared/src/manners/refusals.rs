@@ -85,6 +85,23 @@ impl From<Refusal> for Problem {
                 "points must not be zero, and at most 1000000000 either way.",
                 "调整积分有误",
             ),
+            Refusal::TooManyPreviews { most } => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_previews",
+                format!("An operator may preview {most} rules within a day; a manager may preview more."),
+                "今日预览次数已达上限",
+            )
+            .retry_after(3_600),
+            Refusal::GroupTooSmall { least } => Self::rule(
+                "group_too_small",
+                format!("Operators see groups of at least {least} members; ask a manager."),
+                "人群人数过少，无法查看",
+            ),
+            Refusal::SpanTooWide { most } => Self::rule(
+                "span_too_wide",
+                format!("There are more than {most} entries; ask for less time, or for one staff member."),
+                "时间范围过大",
+            ),
             Refusal::SameMember => {
                 Self::rule("same_member", "Both ids mean the same member; nothing to merge.", "同一会员")
             }

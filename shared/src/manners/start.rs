@@ -19,6 +19,7 @@ use crate::cases::tracking::Doors;
 use crate::channels::settings::{ProviderSettings, Workshop};
 use crate::channels::{Line, Secret};
 use crate::clock::SystemClock;
+use crate::domain::anonymity::SmallestGroup;
 use crate::entropy::SystemEntropy;
 use crate::objects::S3;
 use crate::queue::Queue;
@@ -27,6 +28,8 @@ use crate::secrets::Secrets;
 use crate::table::{Freshness, Names, Table};
 use crate::telemetry::lines::{Settings, subscriber};
 use crate::transport::{HttpTransport, Transport};
+use crate::trust::identity::Identity;
+use crate::trust::oidc::Settings as StaffSettings;
 use crate::values::{Actor, MemberId};
 use crate::wechat::{WeChat, WeChatSettings};
 
@@ -88,6 +91,8 @@ async fn from_environment() -> Result<App, Error> {
         own_url: providers.own_url.clone(),
     };
     let wechat = Arc::new(WeChat::new(wechat, Arc::clone(&transport)));
+    let staff = StaffSettings::read(&variable("STAFF_IDENTITY")?)?;
+    let staff = staff.map(|settings| Arc::new(Identity::new(settings, Arc::clone(&transport))));
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let line = Line { transport: Arc::clone(&transport), clock: clock.clone(), entropy: entropy.clone() };
     let shop = Workshop::new(Arc::clone(&wechat), line, sdk.credentials.clone().into());
@@ -110,8 +115,11 @@ async fn from_environment() -> Result<App, Error> {
         }),
         wechat,
         tokens: secrets.tokens()?,
+        staff,
         systems: secrets.systems()?,
         cursors: secrets.cursors()?,
+        audit_key: secrets.audit()?,
+        smallest_group: SmallestGroup::parse(&variable("SMALLEST_GROUP")?)?,
         bearer_systems: false,
         settings_fresh_for: SETTINGS_FRESH_FOR,
         instances_follow_within: SETTINGS_FRESH_FOR,

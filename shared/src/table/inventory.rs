@@ -82,5 +82,7 @@ pub const INVENTORY: &[Stored] = &[
     of("Sends", "addressed", Shown::Not("when a campaign came last, which its message tells"), Left::All),
     of("Sends", "name", Shown::Not("a provider's number of a message that is shown"), Left::Nothing),
     of("Sends", "push", Shown::Not("that a push was taken, gone within a day"), Left::All),
+    of("AuditTrail", "entry", Shown::Not("what staff did; what came of it is shown"), Left::Pseudonym),
+    of("AuditTrail", "head", BRANDS, Left::All),
     of("Requests", "request", Shown::As("requests"), Left::Pseudonym),
 ];

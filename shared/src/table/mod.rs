@@ -5,6 +5,7 @@
 //! send. Writes that belong together go into one [`Transaction`]; every write is conditional, so repeating one can't do
 //! harm.
 
+mod audit;
 mod belongings;
 mod budgets;
 mod call;
@@ -37,6 +38,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, Trans
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use audit::{AUDIT_SHARDS, AuditPosition, Chains, Deed, Pen, about};
 pub use belongings::{Belonging, TicketItem};
 pub use call::Trouble;
 pub use campaigns::{BUDGET_SHARDS, CampaignPosition, Checkpoint, StoredCampaign, StoredCheckpoint, count_shard};
@@ -86,6 +88,8 @@ pub struct Names {
     /// What became of every campaign's copy for every member. A table of their own: they are many, and nothing else is
     /// looked for by the time at which it is due to go.
     pub sends: String,
+    /// The audit trail. A table of its own: nothing in it is ever changed or removed, and only managers read it.
+    pub audit: String,
     /// Requests under the law. A table of their own: they outlive the members whom they are about.
     pub requests: String,
 }
@@ -105,6 +109,7 @@ impl Names {
             tickets: name("TICKETS_TABLE")?,
             campaigns: name("CAMPAIGNS_TABLE")?,
             sends: name("SENDS_TABLE")?,
+            audit: name("AUDIT_TABLE")?,
             requests: name("REQUESTS_TABLE")?,
         })
     }

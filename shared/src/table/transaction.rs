@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, TransactWriteItem};
 
+use super::audit;
 use super::budgets::write_charge;
 use super::campaigns::{
     count_shard, write_checkpoint, write_circuit, write_counts, write_reshare, write_room, write_taken,
@@ -81,19 +82,21 @@ pub struct Transaction<'a> {
     table: &'a Table,
     writes: Vec<(Slot, TransactWriteItem)>,
     moves: Vec<Move>,
+    touched: Vec<MemberId>,
 }
 
 impl Table {
     /// An empty transaction.
     #[must_use]
     pub const fn transaction(&self) -> Transaction<'_> {
-        Transaction { table: self, writes: Vec::new(), moves: Vec::new() }
+        Transaction { table: self, writes: Vec::new(), moves: Vec::new(), touched: Vec::new() }
     }
 }
 
 impl Transaction<'_> {
     /// A member's hot item, on condition that it is still at the version read.
     pub fn member(mut self, hot: &Hot) -> Result<Self, Trouble> {
+        self.touched.push(hot.account.member);
         self.writes.push((Slot::Member(hot.account.member), hot.write(self.table)?));
         Ok(self)
     }
@@ -133,6 +136,7 @@ impl Transaction<'_> {
 
     /// A new identity, on condition that nobody has it.
     pub fn claim_identity(mut self, identity: &Identity, member: MemberId) -> Result<Self, Trouble> {
+        self.touched.push(member);
         self.writes.push((Slot::Other, identity.claim(self.table, member)?));
         Ok(self)
     }
@@ -151,12 +155,14 @@ impl Transaction<'_> {
 
     /// A part of a member's profile, on condition that it is still at the version read.
     pub fn part(mut self, part: &StoredPart) -> Result<Self, Trouble> {
+        self.touched.push(part.member);
         self.writes.push((Slot::Other, part.write(self.table)?));
         Ok(self)
     }
 
     /// A part of a member's profile goes, on condition that it is still at the version read.
     pub fn without_part(mut self, part: &StoredPart) -> Result<Self, Trouble> {
+        self.touched.push(part.member);
         self.writes.push((Slot::Other, part.delete(self.table)?));
         Ok(self)
     }
@@ -195,6 +201,7 @@ impl Transaction<'_> {
 
     /// A ticket, on condition that it is still at the version read.
     pub fn ticket(mut self, ticket: &StoredTicket) -> Result<Self, Trouble> {
+        self.touched.push(ticket.ticket.member);
         self.writes.push((Slot::Other, ticket.write(self.table)?));
         Ok(self)
     }
@@ -325,10 +332,25 @@ impl Transaction<'_> {
     }
 
     /// Does it. The SDK repeats it with the same token when an answer is lost, so it happens at most once.
+    ///
+    /// Within a staff member's request the first one that changes something writes the audit trail's entry along.
     pub async fn commit(self) -> Result<Outcome, Trouble> {
+        // The SDK's future is large; in a box, those of the use cases around it stay small.
+        match audit::due(self.table, &self.touched)? {
+            None => Box::pin(self.carry_out(Vec::new())).await,
+            Some(mut entry) => {
+                let outcome = Box::pin(self.carry_out(std::mem::take(&mut entry.writes))).await;
+                entry.settle(&outcome);
+                outcome
+            }
+        }
+    }
+
+    /// Does it, together with these writes.
+    pub(super) async fn carry_out(self, along: Vec<TransactWriteItem>) -> Result<Outcome, Trouble> {
         let moves = memberships::writes(self.table, &self.moves)?;
-        let writes = self.writes.into_iter().chain(moves.into_iter().map(|write| (Slot::Other, write)));
-        let (slots, items): (Vec<Slot>, Vec<TransactWriteItem>) = writes.unzip();
+        let others = moves.into_iter().chain(along).map(|write| (Slot::Other, write));
+        let (slots, items): (Vec<Slot>, Vec<TransactWriteItem>) = self.writes.into_iter().chain(others).unzip();
         let sent = self
             .table
             .client

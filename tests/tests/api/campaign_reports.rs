@@ -35,15 +35,15 @@ fn a_triggered_campaign(segment: &str, again_after_days: Option<u32>) -> Value {
 
 /// A campaign that is launched.
 async fn launches(house: &House, definition: &Value) -> CampaignId {
-    let call = house.as_role("operator", "POST", "/v1/campaigns").key(&house.a_key()).json(definition);
+    let call = house.as_manager("POST", "/v1/campaigns").key(&house.a_key()).json(definition);
     let campaign = call.send().await.expect(201)["id"].as_str().unwrap().to_owned();
-    let _ = house.as_role("operator", "POST", &format!("/v1/campaigns/{campaign}/launch")).send().await.expect(200);
+    let _ = house.as_manager("POST", &format!("/v1/campaigns/{campaign}/launch")).send().await.expect(200);
     CampaignId::parse(&campaign).unwrap()
 }
 
 async fn report(house: &House, campaign: CampaignId) -> Value {
     let path = format!("/v1/campaigns/{campaign}/report");
-    house.as_role("operator", "GET", &path).send().await.expect(200)
+    house.as_manager("GET", &path).send().await.expect(200)
 }
 
 /// Waits until a campaign's counts are as wanted.
@@ -213,10 +213,10 @@ async fn a_conversion_costs_one_write_more_and_nobody_elses_order_anything() {
     assert_eq!(costs(&house.refunds(&order, "R-1", 1_00).await), (4, 8.0));
     // The campaign, its counts, and the note of the look.
     let path = format!("/v1/campaigns/{campaign}/report");
-    let report = house.as_role("operator", "GET", &path).send().await;
+    let report = house.as_manager("GET", &path).send().await;
     assert_eq!((report.status, report.cost().calls, report.cost().write_units), (200, 3, 1.0));
     house.host.clock.set(huitou::values::Moment::parse("2026-03-25T10:00:00+08:00").unwrap());
-    let report = house.as_role("operator", "GET", &path).send().await;
+    let report = house.as_manager("GET", &path).send().await;
     assert_eq!((report.status, report.cost().calls, report.cost().write_units), (200, 3, 0.0));
 }
 

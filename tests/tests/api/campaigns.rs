@@ -173,7 +173,7 @@ async fn a_stopped_campaign_sends_nothing_more_and_says_what_did_not_go() {
     assert!(is(&counts, "held", 0));
     assert_eq!(sent_to(&house), Vec::<String>::new());
     let path = format!("/v1/campaigns/{}/launch", campaign["id"].as_str().unwrap());
-    house.as_role("operator", "POST", &path).send().await.refuses(409, "campaign_state");
+    house.as_manager("POST", &path).send().await.refuses(409, "campaign_state");
 }
 
 #[tokio::test]
@@ -202,7 +202,7 @@ async fn an_audience_may_be_a_rule_and_may_leave_segments_out() {
     let audience = counts["audience"].as_i64().unwrap();
     assert!((8..=9).contains(&audience), "{counts}");
     let left_out = json!({ "name": "已买", "rule": "frequency >= 1 and money >= 400 yuan" });
-    let saved = house.as_role("operator", "PUT", "/v1/segments/spent").json(&left_out).send().await;
+    let saved = house.as_manager("PUT", "/v1/segments/spent").json(&left_out).send().await;
     let _ = saved.expect(200);
     let _ = house.buys(&members[0], 10_00).await;
     let minus = json!({ "segment": "stage.new", "exclude": ["spent"] });
@@ -241,7 +241,7 @@ async fn a_campaign_that_cant_be_used_is_refused_with_the_place_of_every_flaw() 
         ("/trigger/offer_minutes", ("trigger", json!({ "on": "entered", "offer_minutes": 0 }))),
     ];
     for (pointer, change) in wrong {
-        let call = house.as_role("operator", "POST", "/v1/campaigns").key(&house.a_key()).json(&with(&[change]));
+        let call = house.as_manager("POST", "/v1/campaigns").key(&house.a_key()).json(&with(&[change]));
         let answer = call.send().await;
         answer.refuses(422, "settings_flawed");
         let errors = answer.json()["errors"].clone();
@@ -253,23 +253,22 @@ async fn a_campaign_that_cant_be_used_is_refused_with_the_place_of_every_flaw() 
 async fn a_draft_is_made_once_for_a_key_and_changed_over_the_version_that_was_read() {
     let house = a_house().await;
     let key = house.a_key();
-    let make =
-        |definition: Value| house.as_role("operator", "POST", "/v1/campaigns").key(&key).json(&definition).send();
+    let make = |definition: Value| house.as_manager("POST", "/v1/campaigns").key(&key).json(&definition).send();
     let draft = make(a_campaign()).await.expect(201);
     assert_eq!(make(a_campaign()).await.expect(201)["id"], draft["id"]);
     make(with(&[("name", json!("另一个"))])).await.refuses(422, "key_reused");
     let path = format!("/v1/campaigns/{}", draft["id"].as_str().unwrap());
     let put = |tag: &str| {
-        let call = house.as_role("operator", "PUT", &path).header("if-match", tag);
+        let call = house.as_manager("PUT", &path).header("if-match", tag);
         call.json(&with(&[("holdout_percent", json!(10))])).send()
     };
-    let read = house.as_role("operator", "GET", &path).send().await;
+    let read = house.as_manager("GET", &path).send().await;
     assert_eq!(put(read.header("etag")).await.expect(200)["definition"]["holdout_percent"], 10);
     put(read.header("etag")).await.refuses(412, "version_moved");
-    let listed = house.as_role("operator", "GET", "/v1/campaigns").send().await.expect(200);
+    let listed = house.as_manager("GET", "/v1/campaigns").send().await.expect(200);
     assert_eq!((listed["items"].as_array().unwrap().len(), &listed["items"][0]["id"]), (1, &draft["id"]));
     let _ = house.acts(&draft, "launch").await;
-    let launched = house.as_role("operator", "GET", &path).send().await;
+    let launched = house.as_manager("GET", &path).send().await;
     put(launched.header("etag")).await.refuses(409, "campaign_state");
 }
 
@@ -277,11 +276,11 @@ async fn a_draft_is_made_once_for_a_key_and_changed_over_the_version_that_was_re
 async fn a_segment_stays_while_a_campaign_on_its_way_addresses_it() {
     let house = a_house().await;
     let rule = json!({ "name": "试点", "rule": "frequency >= 1" });
-    let saved = house.as_role("operator", "PUT", "/v1/segments/pilot").json(&rule).send().await;
+    let saved = house.as_manager("PUT", "/v1/segments/pilot").json(&rule).send().await;
     let tag = saved.header("etag").to_owned();
     let _ = saved.expect(200);
     let campaign = house.launches(&with(&[("audience", json!({ "segment": "pilot" }))])).await;
-    let delete = || house.as_role("operator", "DELETE", "/v1/segments/pilot").header("if-match", &tag).send();
+    let delete = || house.as_manager("DELETE", "/v1/segments/pilot").header("if-match", &tag).send();
     delete().await.refuses(409, "segment_in_use");
     let _ = house.acts(&campaign, "stop").await;
     assert_eq!(delete().await.status, 204);
@@ -326,27 +325,27 @@ async fn a_preview_says_who_would_get_it_what_holds_the_others_back_and_changes_
     let _ = (agreed(&house, 5).await, house.a_member("90001").await);
     let campaign = house.drafts(&a_campaign()).await;
     let path = format!("/v1/campaigns/{}/preview", campaign["id"].as_str().unwrap());
-    let preview = house.as_role("operator", "POST", &path).send().await.expect(200);
+    let preview = house.as_manager("POST", &path).send().await.expect(200);
     assert_eq!((&preview["audience"], &preview["looked_at"]), (&json!(6), &json!(6)));
     assert_eq!((&preview["goes"], &preview["refused"]), (&json!({ "webhook": 5 }), &json!({ "consent": 1 })));
     assert_eq!(preview["samples"][0]["text"], "好久不见，回来看看");
     assert_eq!(sent_to(&house), Vec::<String>::new());
     let by_rule = house.drafts(&with(&[("audience", json!({ "rule": "everyone" }))])).await;
     let path = format!("/v1/campaigns/{}/preview", by_rule["id"].as_str().unwrap());
-    let preview = house.as_role("operator", "POST", &path).send().await.expect(200);
+    let preview = house.as_manager("POST", &path).send().await.expect(200);
     assert_eq!((&preview["audience"], &preview["goes"]), (&json!(6), &json!({ "webhook": 5 })));
 }
 
 #[tokio::test]
 async fn a_scene_becomes_a_draft_in_one_call_that_can_be_launched_as_it_is() {
     let house = a_house().await;
-    let scenes = house.as_role("operator", "GET", "/v1/scenes").send().await.expect(200);
+    let scenes = house.as_manager("GET", "/v1/scenes").send().await.expect(200);
     let scenes: Vec<&str> = scenes["items"].as_array().unwrap().iter().map(|s| s["scene"].as_str().unwrap()).collect();
     assert_eq!(scenes.len(), 9);
     let window = json!({ "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" });
     for scene in scenes {
         let path = format!("/v1/scenes/{scene}/drafts");
-        let bare = house.as_role("operator", "POST", &path).key(&house.a_key()).json(&json!({ "window": window }));
+        let bare = house.as_manager("POST", &path).key(&house.a_key()).json(&json!({ "window": window }));
         let draft = bare.send().await.expect(201);
         assert_eq!((&draft["definition"]["scene"], &draft["state"]), (&json!(scene), &json!("draft")));
         assert_eq!(draft["definition"]["plan"], json!(["wecom", "email"]), "nobody has approved a text message");
@@ -355,20 +354,18 @@ async fn a_scene_becomes_a_draft_in_one_call_that_can_be_launched_as_it_is() {
     let key = house.a_key();
     let full = json!({ "window": window, "name": "三月唤醒", "link": "https://shop.example.cn/back", "coupon": "back10",
         "sms": { "sign": "回头客", "template": "SMS_154950909" } });
-    let make = |body: &Value| {
-        house.as_role("operator", "POST", "/v1/scenes/dormant_wake_up/drafts").key(&key).json(body).send()
-    };
+    let make = |body: &Value| house.as_manager("POST", "/v1/scenes/dormant_wake_up/drafts").key(&key).json(body).send();
     let draft = make(&full).await.expect(201);
     assert_eq!(make(&full).await.expect(201)["id"], draft["id"], "once for a key");
     make(&json!({ "window": window })).await.refuses(422, "key_reused");
     assert_eq!((&draft["definition"]["name"], &draft["definition"]["coupon"]), (&json!("三月唤醒"), &json!("back10")));
     assert_eq!(draft["definition"]["plan"], json!(["wecom", "sms", "email"]));
     let past = json!({ "window": { "from": "2026-01-01T00:00:00+08:00", "until": "2026-01-02T00:00:00+08:00" } });
-    let late = house.as_role("operator", "POST", "/v1/scenes/festival/drafts").key(&house.a_key()).json(&past);
+    let late = house.as_manager("POST", "/v1/scenes/festival/drafts").key(&house.a_key()).json(&past);
     late.send().await.refuses(422, "settings_flawed");
     for scene in ["other", "nobody-knows"] {
         let path = format!("/v1/scenes/{scene}/drafts");
-        let call = house.as_role("operator", "POST", &path).key(&house.a_key()).json(&json!({ "window": window }));
+        let call = house.as_manager("POST", &path).key(&house.a_key()).json(&json!({ "window": window }));
         call.send().await.refuses(404, "not_found");
     }
 }
@@ -378,7 +375,7 @@ async fn a_scene_becomes_a_draft_in_one_call_that_can_be_launched_as_it_is() {
 async fn who_searches_for_a_school_bag_is_written_to_once_an_hour_later() {
     let house = a_house().await;
     let segment = json!({ "name": "开学季", "rule": "tag = \"开学季\" and not recency <= 3" });
-    let _ = house.as_role("operator", "PUT", "/v1/segments/back-to-school").json(&segment).send().await.expect(200);
+    let _ = house.as_manager("PUT", "/v1/segments/back-to-school").json(&segment).send().await.expect(200);
     let trigger = json!({ "on": "entered", "delay_minutes": 60, "offer_minutes": 1_440, "again_after_days": 30 });
     let campaign = with(&[("audience", json!({ "segment": "back-to-school" })), ("trigger", trigger)]);
     let campaign = house.launches(&campaign).await;

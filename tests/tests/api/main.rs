@@ -5,6 +5,8 @@
 #![allow(clippy::large_futures, reason = "a test holds few of them, and not for long")]
 
 mod access;
+mod anonymity;
+mod audit;
 mod bad_input;
 mod budgets;
 mod campaign_reports;
@@ -12,6 +14,7 @@ mod campaigns;
 mod children;
 mod consents;
 mod customers;
+mod fields;
 mod leaving;
 mod ledger;
 mod lifetime_value;
@@ -21,5 +24,6 @@ mod providers;
 mod requirements;
 mod segments;
 mod sign_up;
+mod staff;
 mod tickets;
 mod tracking;

@@ -213,8 +213,7 @@ async fn what_members_do_with_messages_moves_them_between_segments() {
         ("refusing", "answer(sms) = refused"),
     ] {
         let path = format!("/v1/segments/{id}");
-        let _ =
-            house.as_role("operator", "PUT", &path).json(&json!({ "name": id, "rule": rule })).send().await.expect(200);
+        let _ = house.as_manager("PUT", &path).json(&json!({ "name": id, "rule": rule })).send().await.expect(200);
     }
     let anna = house.signs_up("anna", &json!({ "phone_code": "dev:13800138000" })).await;
     house.buys(&anna, 100_00).await;

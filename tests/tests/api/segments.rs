@@ -7,7 +7,7 @@ use tests::{Answer, House, Member, a_house, a_house_at, eventually};
 
 /// Members by segment, as the list tells.
 async fn counts(house: &House) -> BTreeMap<String, u64> {
-    let list = house.as_role("operator", "GET", "/v1/segments").send().await.expect(200);
+    let list = house.as_manager("GET", "/v1/segments").send().await.expect(200);
     let count = |item: &Value| (item["id"].as_str().unwrap().to_owned(), item["members"].as_u64().unwrap());
     list["items"].as_array().unwrap().iter().map(count).filter(|(_, members)| *members > 0).collect()
 }
@@ -17,7 +17,7 @@ async fn members(house: &House, segment: &str, limit: usize) -> Vec<String> {
     let (mut found, mut cursor) = (Vec::new(), String::new());
     loop {
         let path = format!("/v1/segments/{segment}/members?limit={limit}{cursor}");
-        let page = house.as_role("operator", "GET", &path).send().await.expect(200);
+        let page = house.as_manager("GET", &path).send().await.expect(200);
         let items = page["items"].as_array().unwrap();
         assert!(items.len() <= limit);
         found.extend(items.iter().map(|item| item["member_id"].as_str().unwrap().to_owned()));
@@ -35,7 +35,7 @@ async fn segments_of(house: &House, member: &Member) -> Vec<String> {
 
 async fn why(house: &House, member: &Member) -> Value {
     let path = format!("/v1/members/{}/segments", member.id);
-    house.as_role("operator", "GET", &path).send().await.expect(200)
+    house.as_manager("GET", &path).send().await.expect(200)
 }
 
 /// The newest full pass, once everybody has been looked at.
@@ -48,9 +48,9 @@ async fn full_pass(house: &House) -> Value {
 }
 
 async fn saves(house: &House, id: &str, body: &Value) -> Answer {
-    let tag = house.as_role("operator", "GET", "/v1/segments").send().await.header("etag").to_owned();
+    let tag = house.as_manager("GET", "/v1/segments").send().await.header("etag").to_owned();
     let path = format!("/v1/segments/{id}");
-    house.as_role("operator", "PUT", &path).header("if-match", &tag).json(body).send().await
+    house.as_manager("PUT", &path).header("if-match", &tag).json(body).send().await
 }
 
 #[tokio::test]
@@ -138,14 +138,14 @@ async fn a_saved_rule_is_judged_for_everybody_by_a_full_pass_and_a_deleted_one_i
         let _ = house.buys(member, 300_00).await;
     }
     let rule = "money >= 300 yuan and recency <= 1";
-    let preview = house.as_role("operator", "POST", "/v1/segments/keen/preview").json(&json!({ "rule": rule }));
+    let preview = house.as_manager("POST", "/v1/segments/keen/preview").json(&json!({ "rule": rule }));
     let preview = preview.send().await.expect(200);
     assert_eq!((&preview["count"], &preview["members"]), (&json!(12), &json!(30)), "{preview}");
     assert_eq!(preview["sample"].as_array().unwrap().len(), 12);
     assert_eq!(counts(&house).await.get("keen"), None, "a preview changes nothing");
 
     let body = json!({ "name": "热心顾客", "english": "Keen", "rule": "money >= 300元 且 最近购买 <= 1 天" });
-    let saved = house.as_role("operator", "PUT", "/v1/segments/keen").json(&body).send().await.expect(200);
+    let saved = house.as_manager("PUT", "/v1/segments/keen").json(&body).send().await.expect(200);
     assert_eq!((&saved["rule"], &saved["version"]), (&json!(rule), &json!(2)));
     // Whoever buys before the pass comes by is judged at once.
     let _ = house.buys(&crowd[12], 300_00).await;
@@ -153,12 +153,12 @@ async fn a_saved_rule_is_judged_for_everybody_by_a_full_pass_and_a_deleted_one_i
     assert_eq!((&pass["defects"], &pass["repair"]), (&json!(0), &json!(false)), "{pass}");
     assert_eq!(counts(&house).await.get("keen"), Some(&13));
 
-    let delete = |tag: &str| house.as_role("operator", "DELETE", "/v1/segments/keen").header("if-match", tag).send();
+    let delete = |tag: &str| house.as_manager("DELETE", "/v1/segments/keen").header("if-match", tag).send();
     delete("\"1\"").await.refuses(412, "version_moved");
     assert_eq!(delete("\"2\"").await.status, 204);
     let _ = full_pass(&house).await;
     assert_eq!(counts(&house).await.get("keen"), None);
-    assert_eq!(house.as_role("operator", "GET", "/v1/segments/keen").send().await.status, 404);
+    assert_eq!(house.as_manager("GET", "/v1/segments/keen").send().await.status, 404);
     assert_eq!(house.proof(&crowd[0]).await["balanced"], true);
 }
 
@@ -188,9 +188,7 @@ async fn a_second_full_pass_under_the_same_rules_finds_nothing_to_change() {
 async fn the_plans_own_rules_leave_gaps_and_overlap_and_the_check_names_the_cells() {
     let house = a_house().await;
     let entry = |id: &str, rule: &str| json!({ "id": id, "name": id, "rule": rule });
-    let check = async |body: Value| {
-        house.as_role("operator", "POST", "/v1/segments/check").json(&body).send().await.expect(200)
-    };
+    let check = async |body: Value| house.as_manager("POST", "/v1/segments/check").json(&body).send().await.expect(200);
     let plan = check(json!({ "mode": "exactly_one", "entries": [
         entry("a", "recency <= 30 and frequency >= 5 and money >= 2000 yuan"),
         entry("b", "recency <= 60 and frequency >= 2 and money >= 500 yuan"),
@@ -219,15 +217,15 @@ async fn a_rule_that_cannot_be_judged_is_refused_with_its_place_and_nothing_is_s
     let nots = format!("{}recency > 1", "not ".repeat(1_000));
     let long = format!("recency > 1 {}", "or recency > 1 ".repeat(300));
     for rule in ["recency >", "monny > 5 yuan", "money > 5", "tier > 3", "recency = gold", "", &deep, &nots, &long] {
-        let refused = house.as_role("operator", "PUT", "/v1/segments/x").json(&json!({ "name": "某", "rule": rule }));
+        let refused = house.as_manager("PUT", "/v1/segments/x").json(&json!({ "name": "某", "rule": rule }));
         let refused = refused.send().await;
         refused.refuses(422, "settings_flawed");
         assert_eq!(refused.json()["errors"][0]["pointer"], "/rule", "{}", refused.json());
     }
     let huge = json!({ "name": "某", "rule": "recency > 1 or ".repeat(7_000) });
-    let huge = house.as_role("operator", "PUT", "/v1/segments/x").json(&huge).send().await;
+    let huge = house.as_manager("PUT", "/v1/segments/x").json(&huge).send().await;
     assert!(matches!(huge.status, 413 | 422), "{}", huge.status);
-    assert_eq!(house.as_role("operator", "GET", "/v1/segments").send().await.expect(200)["version"], 1);
+    assert_eq!(house.as_manager("GET", "/v1/segments").send().await.expect(200)["version"], 1);
 }
 
 #[tokio::test]
@@ -240,15 +238,14 @@ async fn a_set_with_a_gap_is_refused_and_a_used_one_stays() {
 
     let delete = |id: &str, tag: &str| {
         let path = format!("/v1/segments/{id}");
-        house.as_role("operator", "DELETE", &path).header("if-match", tag).send()
+        house.as_manager("DELETE", &path).header("if-match", tag).send()
     };
     delete("value", "\"1\"").await.refuses(409, "segment_in_use");
     delete("dormant", "\"1\"").await.refuses(422, "entry_of_set");
     delete("nobody", "\"1\"").await.refuses(404, "not_found");
     saves(&house, "recompute", &json!({ "name": "某", "rule": "everyone" })).await.refuses(409, "id_taken");
     saves(&house, "value", &json!({ "name": "某", "rule": "everyone" })).await.refuses(409, "id_taken");
-    let no_tag =
-        house.as_role("operator", "PUT", "/v1/segments/dormant").json(&json!({ "name": "沉", "rule": "recency > 9" }));
+    let no_tag = house.as_manager("PUT", "/v1/segments/dormant").json(&json!({ "name": "沉", "rule": "recency > 9" }));
     no_tag.send().await.refuses(428, "if_match_missing");
 }
 

@@ -29,6 +29,32 @@ pub struct Explained {
     pub chinese: String,
 }
 
+/// Fields of rules that tell who somebody is, not what they did.
+const SENSITIVE: [&str; 4] = ["birthday", "child_birthday", "child", "tag"];
+
+impl Explained {
+    /// The same without what was found about birthdays, children and labels, for readers who may not know that.
+    #[must_use]
+    pub fn without_sensitive(mut self) -> Self {
+        let mut hidden = false;
+        for finding in &mut self.findings {
+            if SENSITIVE.contains(&finding.field.as_str()) {
+                (finding.found, finding.until) = (None, None);
+                finding.english = format!("`{}` is not shown to this role", finding.wanted);
+                finding.chinese = format!("条件“{}”不向该角色显示", finding.wanted);
+                hidden = true;
+            }
+        }
+        if hidden {
+            let is = if self.holds { ("In", "属于") } else { ("Not in", "不属于") };
+            self.until = None;
+            self.english = format!("{} `{}`; part of why is not shown to this role.", is.0, self.segment);
+            self.chinese = format!("{}“{}”；部分原因不向该角色显示。", is.1, self.segment);
+        }
+        self
+    }
+}
+
 impl Segmentation {
     /// Every segment, in order: whether a member is in it on a day, why, and until when, exactly.
     #[must_use]

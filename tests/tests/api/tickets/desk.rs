@@ -53,7 +53,8 @@ async fn the_queues_of_all_departments_follow_one_another_page_by_page() {
     loop {
         let answer = house.as_manager("GET", &path).send().await;
         let page = answer.expect(200);
-        calls.push(answer.cost().calls);
+        // One of them puts the look on record.
+        calls.push(answer.cost().calls - 1);
         let items = page["items"].as_array().unwrap();
         departments.extend(items.iter().map(|ticket| ticket["department"].as_str().unwrap().to_owned()));
         let Some(next) = page["next"].as_str() else { break };

@@ -100,6 +100,7 @@ impl Yard {
             providers: None,
             recorder: Recorder::default(),
             wechat_url: "http://127.0.0.1:9".to_owned(),
+            staff: None,
             secret: [7; 32],
             directory: None,
         };

@@ -1,0 +1,139 @@
+//! The audit trail, read: page by page, proven, and by whom it tells of when data has leaked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::app::App;
+use crate::cases::Error;
+use crate::domain::audit::{Day, Entry, Link, verify};
+use crate::domain::personal::Field;
+use crate::domain::refusal::Refusal;
+use crate::table::AuditPosition;
+use crate::values::{Actor, LocalDay, MemberId, Moment};
+
+/// Entries that are read at once: with two hundred members each they still fit into one answer of the table.
+const READ: usize = 100;
+/// Reads for one page: a filter that fits little ends with a cursor instead of keeping the client waiting.
+const READS: usize = 80;
+/// The most entries of a breach report.
+const MOST: usize = 20_000;
+
+/// Which entries are wanted.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// From when on.
+    pub from: Moment,
+    /// Until before when.
+    pub until: Moment,
+    /// By whom.
+    pub by: Option<Actor>,
+    /// About whom.
+    pub about: Option<MemberId>,
+}
+
+impl Filter {
+    fn takes(&self, entry: &Entry) -> bool {
+        (self.from..self.until).contains(&entry.at)
+            && self.by.as_ref().is_none_or(|by| *by == entry.by)
+            && self.about.as_ref().is_none_or(|member| entry.members.contains(member))
+    }
+
+    fn beginning(&self) -> AuditPosition {
+        AuditPosition { day: self.from.day(), after: String::new() }
+    }
+}
+
+/// An entry and where it hangs.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// What it says.
+    pub entry: Entry,
+    /// Its place in its chain, and what was sealed.
+    pub link: Link,
+}
+
+/// Whom one staff member was shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exposure {
+    /// Whom.
+    pub members: BTreeSet<MemberId>,
+    /// What of them.
+    pub fields: BTreeSet<Field>,
+    /// In how many requests.
+    pub requests: u64,
+    /// The first and the last of them.
+    pub span: Option<(Moment, Moment)>,
+}
+
+/// The audit trail.
+#[derive(Clone, Copy, Debug)]
+pub struct Audit<'a>(pub(crate) &'a App);
+
+impl App {
+    /// The audit trail.
+    #[must_use]
+    pub const fn audit(&self) -> Audit<'_> {
+        Audit(self)
+    }
+}
+
+impl Audit<'_> {
+    /// A page of entries, oldest first, and where the next one begins. Sixteen calls per hundred entries and day;
+    /// where a filter fits little, a page may have fewer entries than asked for and still be followed by another one.
+    pub async fn page(
+        &self,
+        filter: &Filter,
+        from: Option<AuditPosition>,
+        most: usize,
+    ) -> Result<(Vec<Found>, Option<AuditPosition>), Error> {
+        let (mut found, mut position) = (Vec::new(), from.unwrap_or_else(|| filter.beginning()));
+        for _ in 0..READS {
+            let (entries, whole) = self.0.table().audited(&position, READ).await?;
+            for (place, link) in entries {
+                position.after = place;
+                let entry = link.entry()?;
+                if filter.takes(&entry) {
+                    found.push(Found { entry, link });
+                }
+                if found.len() == most {
+                    return Ok((found, Some(position)));
+                }
+            }
+            if whole {
+                let next = position.day.plus(1);
+                if next == position.day || Moment::start_of(next) >= filter.until {
+                    return Ok((found, None));
+                }
+                position = AuditPosition { day: next, after: String::new() };
+            }
+        }
+        Ok((found, Some(position)))
+    }
+
+    /// Who was shown whom between two moments: everything that has to be known when somebody's access has leaked.
+    pub async fn breach(&self, filter: &Filter) -> Result<BTreeMap<Actor, Exposure>, Error> {
+        let (mut exposed, mut from, mut read) = (BTreeMap::<Actor, Exposure>::new(), None, 0);
+        loop {
+            let (found, next) = self.page(filter, from, READ).await?;
+            read += found.len();
+            if read > MOST {
+                return Err(Refusal::SpanTooWide { most: MOST }.into());
+            }
+            for Found { entry, .. } in found.into_iter().filter(|found| !found.entry.members.is_empty()) {
+                let of = exposed.entry(entry.by).or_default();
+                of.members.extend(entry.members);
+                of.fields.extend(entry.fields);
+                of.requests += 1;
+                let (first, last) = of.span.unwrap_or((entry.at, entry.at));
+                of.span = Some((first.min(entry.at), last.max(entry.at)));
+            }
+            let Some(next) = next else { return Ok(exposed) };
+            from = Some(next);
+        }
+    }
+
+    /// Follows every chain of a day. At least sixteen calls, and one per MB.
+    pub async fn prove(&self, day: LocalDay) -> Result<Day, Error> {
+        let (heads, links) = self.0.table().audited_day(day).await?;
+        Ok(verify(&self.0.parts().audit_key, &heads, &links))
+    }
+}
