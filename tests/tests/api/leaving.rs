@@ -170,7 +170,7 @@ fn kind<'a>(table: &str, item: &'a Value) -> Option<&'a str> {
         } else {
             return None;
         }),
-        "Profiles" => begin("part"),
+        "Profiles" | "AuditTrail" => begin("part"),
         "Identities" => Some(if has("member") {
             "identity"
         } else if has("gone_at") {
@@ -198,7 +198,6 @@ fn kind<'a>(table: &str, item: &'a Value) -> Option<&'a str> {
             _ if has("addressed_at") => Some("addressed"),
             _ => has("names").then_some("name"),
         },
-        "AuditTrail" => begin("part"),
         "Requests" => has("request").then_some("request"),
         _ => None,
     }
