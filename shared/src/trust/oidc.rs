@@ -309,7 +309,8 @@ fn read_claims(claims: &Map<String, Value>, settings: &Settings, now: Moment) ->
     }
     let held: Vec<&str> = words(at(claims, &settings.roles_claim)).collect();
     let role = settings.roles.iter().find(|of| held.contains(&of.value.as_str())).ok_or(StaffTokenError::NoRole)?.role;
-    let name = at(claims, &settings.name_claim).and_then(Value::as_str).unwrap_or_default();
+    let name = at(claims, &settings.name_claim).and_then(Value::as_str).filter(|name| !name.is_empty());
+    let name = name.ok_or(StaffTokenError::NoName)?;
     // The journal's name is led by the role, so it has to fit with it.
     Actor::parse(&format!("{role}:{name}")).map_err(|_| StaffTokenError::NoName)?;
     let moment = |seconds: i64| seconds.checked_mul(1000).and_then(Moment::from_millis).ok_or(Malformed);

@@ -184,9 +184,10 @@ async fn without_an_entry_staff_are_shown_nothing_and_members_go_on() {
     let house = a_house().await;
     let anna = house.signs_up("anna", &json!({ "phone_code": "dev:13800138000" })).await;
     let _ = house.gives(&anna, 100).await.expect(201);
+    let before = house.books(&anna).await;
     let table = &house.host.surroundings.table;
     let _ = table.delete_table().table_name("AuditTrail").send().await.unwrap();
     let seen = house.as_manager("GET", &format!("/v1/members/{}", anna.id)).send().await;
     assert!(seen.status >= 500 && seen.count("138****8000") == 0, "{}", seen.status);
-    assert_eq!(house.books(&anna).await, [100, 0, 0, 0], "a member's own read needs no entry");
+    assert_eq!(house.books(&anna).await, before, "a member's own read needs no entry");
 }

@@ -222,7 +222,7 @@ fn an_answer_whose_schema_names_something_personal_is_in_the_table() {
 
 /// Settings and plans speak of channels and counts by the same words, and hold nothing of any member.
 fn is_setting(path: &str) -> bool {
-    ["/v1/program", "/v1/campaigns", "/v1/desk", "/v1/segments", "/v1/reports", "/v1/privacy-policy"]
+    ["/v1/program", "/v1/campaigns", "/v1/scenes", "/v1/desk", "/v1/segments", "/v1/reports", "/v1/privacy-policy"]
         .iter()
         .any(|of| path.starts_with(of))
         || path.contains("playbook")
