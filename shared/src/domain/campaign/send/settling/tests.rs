@@ -202,28 +202,27 @@ proptest! {
     fn a_send_is_counted_once_paid_once_and_ends(outcomes in prop::collection::vec(outcomes(), 1..20), chance in 0_u8..100) {
         let mut send = claimed(Channel::Sms);
         let mut counts = send.counts_since(None);
-        let mut held = true;
         for outcome in outcomes {
             let before = send.clone();
             let Some(called) = before.call().cloned() else { break };
-            if !matches!(before.state, State::Claimed { .. }) {
-                break;
-            }
+            let refused = matches!(outcome, Outcome::Refused { .. });
             let settled = settle(&before, &called, &[Channel::Sms], outcome, chance, now());
             counts.merge(&settled.send.counts_since(Some(&before)));
             prop_assert_eq!(settled.give_back.is_some(), settled.send.call().is_none());
             send = settled.send;
-            held = matches!(send.state, State::Held { .. });
-            if held {
-                let next = send.claimed(call(Channel::Sms));
-                counts.merge(&next.counts_since(Some(&send)));
-                send = next;
+            // After a refusal the gates let nothing more go on the channel.
+            if refused || !matches!(send.state, State::Held { .. }) {
+                break;
             }
+            let next = send.claimed(call(Channel::Sms));
+            counts.merge(&next.counts_since(Some(&send)));
+            send = next;
         }
-        let stands = i64::from(!held);
+        let claimed = matches!(send.state, State::Claimed { .. });
+        let stands = i64::from(!claimed);
         let sum: i64 = ["held", "sent", "failed"].iter().map(|word| counts.sum(word)).sum();
         prop_assert_eq!(sum, stands, "{:?}", counts);
-        let paid = if send.call().is_some() && !held { 5 } else { 0 };
+        let paid = if send.call().is_some() && !claimed { 5 } else { 0 };
         prop_assert_eq!(counts.sum(Count::COST), paid);
         prop_assert!(send.attempts <= MOST_ATTEMPTS + 1);
     }
