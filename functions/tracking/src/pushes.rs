@@ -1,10 +1,11 @@
 //! WeChat's message push.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes as Posted;
 use http::header;
 use huitou::app::App;
+use huitou::manners::extract::Query;
 use huitou::manners::problem::Problem;
 use huitou::wechat::event::Pushed;
 use huitou::wechat::push::{PushError, PushKeys, PushQuery};
@@ -30,7 +31,7 @@ fn refused(error: PushError) -> Problem {
 }
 
 /// Greet WeChat, as its console asks for when the address is entered.
-#[utoipa::path(get, path = "/v1/wechat/push", tag = "tracking", responses((status = 200, body = String, content_type = "text/plain")))]
+#[utoipa::path(get, path = "/v1/wechat/push", tag = "tracking", params(PushQuery), responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn greet_push(State(app): State<App>, Query(query): Query<PushQuery>) -> Result<Response, Problem> {
     keys(&app)?.greeting(&query, app.wall()).map_err(refused)?;
     Ok(plain(query.echostr))
@@ -39,7 +40,7 @@ pub(crate) async fn greet_push(State(app): State<App>, Query(query): Query<PushQ
 /// Take a push: subscriptions of a member, and what became of subscribe messages.
 ///
 /// WeChat repeats what isn't answered within five seconds; a push counts once.
-#[utoipa::path(post, path = "/v1/wechat/push", tag = "tracking", responses((status = 200, body = String, content_type = "text/plain")))]
+#[utoipa::path(post, path = "/v1/wechat/push", tag = "tracking", params(PushQuery), responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn take_push(
     State(app): State<App>,
     Query(query): Query<PushQuery>,
