@@ -229,13 +229,13 @@ async fn admit(app: &App, route: &str, request: Request) -> Result<(Option<Calle
         None
     } else {
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let mut caller = identify(app, &parts.method, target, &parts.headers, &body).await?;
+        let mut caller = identify(app, (&parts.method, target), &parts.headers, &body, allowed).await?;
         if !allowed.admits(caller.role) {
             if caller.is_staff() && fields::about_members(parts.method.as_str(), route) {
                 let draft = draft(&caller, parts.method.as_str(), route, parts.uri.path()).refused();
                 asked_in_vain(app, Deed::new(draft, app.pen())).await;
             }
-            return Err(Problem::forbidden(format!("The role {} may not call this route.", caller.role)));
+            return Err(not_allowed(caller.role));
         }
         caller.reason = reason(&parts.headers)?;
         if caller.reason.is_none() && fields::asks_why(parts.method.as_str(), route) {
@@ -245,6 +245,10 @@ async fn admit(app: &App, route: &str, request: Request) -> Result<(Option<Calle
         Some(caller)
     };
     Ok((caller, Request::from_parts(parts, Body::from(body))))
+}
+
+fn not_allowed(role: Role) -> Problem {
+    Problem::forbidden(format!("The role {role} may not call this route."))
 }
 
 async fn read_body(body: Body) -> Result<Bytes, Problem> {
@@ -265,13 +269,13 @@ fn reason(headers: &HeaderMap) -> Result<Option<Reason>, Problem> {
 
 async fn identify(
     app: &App,
-    method: &Method,
-    target: &str,
+    (method, target): (&Method, &str),
     headers: &HeaderMap,
     body: &[u8],
+    allowed: access::Allowed,
 ) -> Result<Caller, Problem> {
     match SignedRequest::read(headers, method, target, body) {
-        Ok(signed) => return system(app, &signed).await,
+        Ok(signed) => return system(app, &signed, allowed).await,
         Err(SignatureError::Missing) => {}
         Err(error) => return Err(unsigned(error)),
     }
@@ -312,8 +316,13 @@ fn unrecognised(error: IdentityError) -> Problem {
 }
 
 /// A signature counts once: the same bytes again could repeat what is not named inside them.
-async fn system(app: &App, signed: &SignedRequest<'_>) -> Result<Caller, Problem> {
+///
+/// Noted is only one with which something can be done: functions that serve no systems may not write signatures.
+async fn system(app: &App, signed: &SignedRequest<'_>, allowed: access::Allowed) -> Result<Caller, Problem> {
     let caller = app.parts().systems.check(signed, app.wall()).map_err(unsigned)?;
+    if !allowed.admits(Role::System) {
+        return Err(not_allowed(Role::System));
+    }
     let first = app.table().use_signature_once(&caller.signature_digest, caller.valid_until).await;
     if !first.map_err(Error::from)? {
         let detail = "This signature was used before. Sign again with the present time; repeating the content is safe.";
