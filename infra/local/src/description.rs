@@ -162,11 +162,10 @@ fn add_problems(operation: &mut Operation, method: &str, path: &str, inputs: &BT
             "401" | "403" => needs_role || logs_in,
             "404" => needs_role || path.contains('{'),
             "410" | "423" => needs_role || logs_in || path.contains('{'),
-            "412" => inputs.contains("If-Match"),
+            "412" | "428" => inputs.contains("If-Match"),
             "415" => has_body,
             "409" => writes || has_body,
             "422" => needs_role || has_body,
-            "428" => inputs.contains("If-Match"),
             _ => true,
         };
         if applies {

@@ -97,7 +97,7 @@ fn whatever_the_threat_model_says_stops_somebody_is_there() {
     }
     let places = ["", "shared/src", "shared/src/trust", "tests/tests/api", "tests/tests/guarantees"];
     let named = text.split('`').skip(1).step_by(2);
-    let named = named.filter(|word| word.contains('_') || word.ends_with(".rs") || word.ends_with(".md"));
+    let named = named.filter(|word| word.contains('_') || Path::new(word).extension().is_some());
     let missing: Vec<&str> = named
         .filter(|word| !known.contains(*word) && !places.iter().any(|place| root().join(place).join(word).exists()))
         .collect();
