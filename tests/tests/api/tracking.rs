@@ -133,6 +133,9 @@ async fn a_forged_push_is_refused_and_a_strange_one_ignored() {
         let greeting = house.call("GET", &format!("/v1/wechat/push{query}")).send().await;
         greeting.refuses(400, "push_forged");
     }
+    for method in ["GET", "POST"] {
+        house.call(method, "/v1/wechat/push?nonce=a&nonce=b").send().await.refuses(400, "query_invalid");
+    }
     let call = house.call("POST", "/v1/wechat/push?encrypt_type=aes").text("application/json", "<xml>");
     call.send().await.refuses(400, "push_unreadable");
     for strange in [json!({}), json!([1]), popup("nobody-known", "accept", 1), popup("no openid", "accept", 1)] {
