@@ -5,11 +5,12 @@ use axum::extract::State;
 use http::StatusCode;
 use huitou::app::App;
 use huitou::cases::ledger::Statement;
-use huitou::domain::tier::{NextTier, Standing};
+use huitou::domain::tier::NextTier;
 use huitou::manners::caller::Me;
 use huitou::manners::extract::{Json, Key, Onward, Query};
 use huitou::manners::movement::{Movement, Movements};
 use huitou::manners::problem::Problem;
+use huitou::manners::standing::ShownStanding;
 use huitou::values::{Code, LocalDay, Points, SomePoints};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +36,7 @@ pub(crate) struct MyPoints {
     /// The tier held.
     tier: Option<Code>,
     /// Since when, and when it is reviewed.
-    standing: Option<Standing>,
+    standing: Option<ShownStanding>,
     /// The tier that the next review would give if nothing more were bought.
     projected_tier: Option<Code>,
     /// What is missing for the next tier.
@@ -67,7 +68,7 @@ impl From<Statement> for MyPoints {
             expiring: days(statement.expiring),
             maturing: days(statement.maturing),
             tier: statement.standing.as_ref().map(|s| s.tier.clone()),
-            standing: statement.standing,
+            standing: statement.standing.map(ShownStanding::from),
             projected_tier: statement.projected,
             next_tier: statement.next,
             version: statement.version,

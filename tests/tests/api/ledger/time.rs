@@ -61,6 +61,8 @@ async fn a_purchase_in_the_grace_keeps_the_tier() {
     let house = a_house().await;
     short_reviews(&house).await;
     let anna = house.a_member("00001").await;
+    let lowest = house.points(&anna).await["standing"].clone();
+    assert_eq!(lowest, json!({ "tier": "member", "since": "2026-03-02", "grace": false }), "nobody can lose it");
     let _ = house.buys(&anna, 1_000_00).await;
     assert_eq!(house.points(&anna).await["projected_tier"], "member");
     house.it_is("2026-04-02T10:00:00+08:00").await;
