@@ -4,25 +4,11 @@ use huitou::channels::settings::ProviderSecrets;
 use huitou::wechat::push::PushKeys;
 use local::standin::{PUSH_KEY, PUSH_TOKEN, WECHAT_APP_ID};
 use serde_json::{Value, json};
+use tests::marketing::{a_campaign, by_sms};
 use tests::{Answer, House, Member, a_house};
 
 /// Late enough that no cap counts what went before.
 const A_WEEK_LATER: &str = "2026-03-20T12:00:00+08:00";
-
-fn a_campaign(plan: &str, content: &Value) -> Value {
-    json!({
-        "name": "老客唤醒", "scene": "dormant_wake_up", "purpose": "marketing",
-        "audience": { "segment": "stage.new" }, "plan": [plan],
-        "variants": [{ "id": "a", "weight": 100, "content": content }],
-        "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
-        "attribution_days": 7,
-    })
-}
-
-fn by_sms() -> Value {
-    let sms = json!({ "sign": "回头客", "template": "SMS_1", "text": "{name|会员}，好久不见，拒收请回复R" });
-    a_campaign("sms", &json!({ "sms": sms }))
-}
 
 fn by_subscription() -> Value {
     let message = json!({ "template": "wake-up", "data": { "thing1": "好久不见" } });
