@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command beside an OpenID provider that is not ours: oidc-provider, which the OpenID Foundation has certified.
 #
-#   tests/judges/oidc-provider.sh cargo test --workspace --test api staff:: -- --include-ignored
+#   tests/judges/oidc-provider.sh cargo test --workspace --test api staff:: -- --ignored
 #
 # Installs it once into .tools/, with exactly the packages that oidc/package-lock.json names, starts it on a free port of
 # the loopback, tells the command of it as STAFF_IDENTITY, and stops it afterwards. Answers with the command's own exit
@@ -15,7 +15,7 @@ home="$root/.tools/oidc-provider"
 name=oidc-provider
 source "$root/tests/judges/server.sh"
 
-[ $# -gt 0 ] || give_up "which command? for example: $0 cargo test --workspace --test api staff:: -- --include-ignored"
+[ $# -gt 0 ] || give_up "which command? for example: $0 cargo test --workspace --test api staff:: -- --ignored"
 command -v node >/dev/null && command -v npm >/dev/null || give_up "needs Node 20 or newer with npm"
 
 if ! cmp -s "$judge/package-lock.json" "$home/installed.json"; then
