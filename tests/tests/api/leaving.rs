@@ -275,7 +275,7 @@ async fn r1_an_export_in_parts_is_the_same_as_one_in_one() {
         Place::Journal { of: 0, links: None },
         Place::Tickets { of: 0, within: None },
         Place::Sends { of: 0, after: None },
-        Place::Requests,
+        Place::Requests { of: 0, within: None },
     ] {
         let rest = export(Some(from.clone())).await;
         assert!(!rest.is_empty());
@@ -285,6 +285,26 @@ async fn r1_an_export_in_parts_is_the_same_as_one_in_one() {
     }
     let cursor = house.as_member(&anna, "POST", "/v1/me/export?cursor=made-up").send().await;
     cursor.refuses(400, "cursor_invalid");
+}
+
+#[tokio::test]
+async fn r1_an_export_holds_every_request_however_many_there_are_also_those_of_a_merged_account() {
+    let house = a_house().await;
+    let asks = async |member: &Member| {
+        let call = house.as_member(member, "POST", "/v1/me/requests").key(&house.a_key());
+        let _ = call.json(&json!({ "kind": "review", "about": "tier" })).send().await.expect(201);
+    };
+    let anna = house.signs_up("anna", &json!({})).await;
+    let card = house.a_member("00001").await;
+    asks(&card).await;
+    let merge = json!({ "other": card.id, "reason": "同一人" });
+    let _ = posts(&house, "manager", &format!("/v1/members/{}/merges", anna.id), merge).await;
+    for _ in 0..120 {
+        asks(&anna).await;
+    }
+    let export = exports(&house, &anna).await;
+    let asked = export["data"]["requests"].as_array().unwrap().iter().filter(|request| request["kind"] == "review");
+    assert_eq!(asked.count(), 121);
 }
 
 // --- Leaving ----------------------------------------------------------------------------------------------------------
