@@ -185,9 +185,12 @@ impl Erasures<'_> {
     ) -> Result<Option<StoredRequest>, Error> {
         let hot = self.0.table().member(who.member, Freshness::Latest).await?.ok_or(Error::NotFound)?;
         let now = self.0.now();
-        let request = stored.unwrap_or_else(|| {
+        let (version, waits) = stored.as_ref().map_or((0, false), |stored| (stored.version, stored.request.is_open()));
+        // Asked again after a refusal it is a request of its own, to be answered in its own time.
+        let known = stored.filter(|stored| !matches!(stored.request.standing, Standing::Refused { .. }));
+        let request = known.unwrap_or_else(|| {
             let asked = RightsRequest::new(request_id(who.member), who.member, Kind::Erasure, who.by.clone(), now);
-            StoredRequest::new(RightsRequest { reason: reason.cloned(), ..asked })
+            StoredRequest { request: RightsRequest { reason: reason.cloned(), ..asked }, version }
         });
         match (hot.account.membership, who.session) {
             (Membership::Erased, _) => return Err(Refusal::MemberErased.into()),
@@ -195,6 +198,7 @@ impl Erasures<'_> {
             (Membership::MergedInto(_), None) => return Err(Refusal::MergedElsewhere.into()),
             (Membership::MergedInto(_), Some(_)) => return Err(Error::SessionEnded),
             (_, Some(session)) if session < hot.sessions => return Err(Error::SessionEnded),
+            (Membership::OnHold { .. }, _) if waits => return Err(Refusal::LegalHold.into()),
             (Membership::Unclaimed | Membership::Claimed, _) => {}
         }
         let part = self.0.table().part(who.member, &Part::Profile).await?.ok_or(Error::NotFound)?;
@@ -226,9 +230,6 @@ impl Erasures<'_> {
 
     /// Under a legal hold a request waits to be decided about.
     async fn write_down(self, request: StoredRequest) -> Result<Option<StoredRequest>, Error> {
-        if request.version > 0 && request.request.standing == Standing::Open {
-            return Err(Refusal::LegalHold.into());
-        }
         let open = RightsRequest { standing: Standing::Open, ..request.request };
         let open = StoredRequest { request: open, version: request.version };
         match self.0.table().transaction().request(&open)?.commit().await? {

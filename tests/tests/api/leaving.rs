@@ -554,6 +554,24 @@ async fn r5_a_request_is_kept_with_its_due_date_and_refused_only_with_a_reason()
 }
 
 #[tokio::test]
+async fn r5_whoever_asks_to_be_erased_again_after_a_refusal_is_answered_in_time_again() {
+    let house = a_house_at("2026-03-02T10:00:00+08:00").await;
+    let anna = house.signs_up("anna", &json!({})).await;
+    holds(&house, &anna, true).await;
+    deletes(&house, &anna).await.refuses(423, "legal_hold");
+    let open = async || house.as_manager("GET", "/v1/requests").send().await.expect(200)["items"].clone();
+    let first = open().await;
+    let path = format!("/v1/requests/{}", first[0]["id"].as_str().unwrap());
+    let refused = json!({ "status": "refused", "reason": "司法协查期间" });
+    let _ = house.as_manager("PUT", &path).json(&refused).send().await.expect(200);
+    house.it_is("2026-05-06T10:00:00+08:00").await;
+    deletes(&house, &anna).await.refuses(423, "legal_hold");
+    let again = open().await;
+    assert_eq!((&again[0]["id"], &again[0]["due_on"]), (&first[0]["id"], &json!("2026-05-27")), "{again}");
+    assert!(again[0]["received_at"].as_str().unwrap().starts_with("2026-05-06"), "{again}");
+}
+
+#[tokio::test]
 async fn r6_somebody_can_have_a_person_look_at_what_was_decided_by_machine() {
     let house = a_house().await;
     let anna = house.signs_up("anna", &json!({})).await;
