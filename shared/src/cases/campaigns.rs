@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::cases::Error;
 use crate::cases::dispatch::Task;
+use crate::cases::ledger::Patience;
 use crate::cases::segments::Viewer;
 use crate::domain::account::Account;
 use crate::domain::campaign::circuit::Circuit;
@@ -138,11 +139,16 @@ impl Campaigns<'_> {
         let id = CampaignId::of("campaign", &[by.as_str(), key.as_str()]);
         let asked = RowKey::of("campaign-definition", &[&text(&definition)?]);
         let new = StoredCampaign::new(Campaign::draft(id, definition, asked, by, self.0.now()));
-        match self.0.table().transaction().campaign(&new)?.commit().await? {
-            Outcome::Done => Ok(StoredCampaign { version: 1, ..new }),
-            Outcome::Lost(_) => {
-                let known = self.read(id).await?;
-                if known.campaign.asked == asked { Ok(known) } else { Err(Error::ReusedKey) }
+        let mut patience = Patience::new(self.0);
+        loop {
+            if let Outcome::Done = self.0.table().transaction().campaign(&new)?.commit().await? {
+                return Ok(StoredCampaign { version: 1, ..new });
+            }
+            match self.read(id).await {
+                Ok(known) => return if known.campaign.asked == asked { Ok(known) } else { Err(Error::ReusedKey) },
+                // Another transaction was in the way, which may have failed.
+                Err(Error::NotFound) => patience.wait().await?,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -211,7 +217,7 @@ impl Campaigns<'_> {
 
     /// Launches, pauses, resumes or stops a campaign. Doing again what is done changes nothing. At most five calls.
     pub async fn act(&self, id: CampaignId, act: Act) -> Result<StoredCampaign, Error> {
-        let mut patience = crate::cases::ledger::Patience::new(self.0);
+        let mut patience = Patience::new(self.0);
         loop {
             let stored = self.read(id).await?;
             if act == Act::Launch && stored.campaign.state == State::Draft {
