@@ -211,7 +211,7 @@ impl Campaigns<'_> {
 /// What placeholders stand for in a sample: staff who plan campaigns see nothing of anybody.
 fn somebodys(live: &Live) -> Values {
     let definition = &live.campaign.definition;
-    let day = definition.window.until.day();
+    let day = definition.window.until.last_day();
     let link = || Some("https://example.com/r/0000".to_owned());
     Values {
         name: Some("王女士".to_owned()),

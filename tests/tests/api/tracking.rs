@@ -273,3 +273,15 @@ async fn what_a_member_did_not_want_holds_also_for_whoever_they_were_merged_into
     let suppressed = &export["data"]["account"][0]["suppressed"];
     assert_eq!((&suppressed[0]["channel"], &suppressed[0]["by"]), (&json!("sms"), &json!("blacklist")), "{suppressed}");
 }
+
+#[tokio::test]
+async fn an_offer_that_ends_at_midnight_is_good_until_the_day_before() {
+    let house = a_house().await;
+    anna(&house, &["marketing.sms"]).await;
+    let mut campaign = by_sms();
+    campaign["variants"][0]["content"]["sms"]["text"] = json!("好礼至{offer_until}，拒收请回复R");
+    let campaign = house.launches(&campaign).await;
+    house.until(&campaign, |counts| counts["sent"] == 1).await;
+    let told = last_to(&house, "8613800138000")["TemplateParam"].to_string();
+    assert!(told.contains("2026年3月30日"), "{told}");
+}
