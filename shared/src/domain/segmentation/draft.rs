@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MOST_SEGMENTS, Mode, Part, Segment, Segmentation, Set};
+use super::{MOST_AT_ONCE, MOST_SEGMENTS, Mode, Part, Segment, Segmentation, Set};
 use crate::domain::flaw::{Flaw, Flaws};
 use crate::domain::rule::{Rule, RuleError, SetWords, Vocabulary, is_taken};
 use crate::values::{Code, Name};
@@ -152,6 +152,8 @@ impl Draft {
         flaws.note(self.version == 0, "/version", "must be at least 1");
         let count = self.sets.iter().map(|set| set.entries.len()).sum::<usize>() + self.segments.len();
         flaws.note(count > MOST_SEGMENTS, "/segments", "must be at most 100 segments, entries of sets included");
+        let at_once = self.sets.len() + self.segments.len();
+        flaws.note(at_once > MOST_AT_ONCE, "/segments", "must be at most 80, a set counted as one");
         flaws.note(
             self.health.iter().map(|part| part.steps.len()).sum::<usize>() > 50,
             "/health",
