@@ -345,13 +345,18 @@ impl Campaigns<'_> {
             return Ok(live);
         }
         let (stored, room) = self.0.table().campaign(id).await?.ok_or(Error::NotFound)?;
-        let rule = match &stored.campaign.definition.audience.rule {
+        let live = Arc::new(self.live_with(stored.campaign, room).await?);
+        self.0.kept_campaigns().put(id, self.0.wall(), &live);
+        Ok(live)
+    }
+
+    /// A campaign of staff's as senders need it, with so much left of its budget. No call while the rules are fresh.
+    pub(crate) async fn live_with(self, campaign: Campaign, room: Vec<(u8, Room)>) -> Result<Live, Error> {
+        let rule = match &campaign.definition.audience.rule {
             Some(rule) => Some(self.0.segments().rules().await?.parse(rule).map_err(|e| Error::Defect(e.to_string()))?),
             None => None,
         };
-        let live = Arc::new(Live { campaign: stored.campaign, rule, notice: None, room: Mutex::new(room) });
-        self.0.kept_campaigns().put(id, self.0.wall(), &live);
-        Ok(live)
+        Ok(Live { campaign, rule, notice: None, room: Mutex::new(room) })
     }
 
     /// Brings what is left of a budget together in one shard, when no shard has enough for a message and all of them
