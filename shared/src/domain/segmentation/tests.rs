@@ -193,6 +193,24 @@ fn nobody_can_be_in_more_than_eighty_segments_at_once() {
     assert_eq!(with(81)[0].0, "/segments");
 }
 
+#[test]
+fn all_rules_together_fit_into_one_item_of_the_table() {
+    let with = |bytes: usize| {
+        flaws_of(|draft| {
+            let entries = draft.sets.iter_mut().flat_map(|set| &mut set.entries);
+            for segment in entries.chain(&mut draft.segments) {
+                segment.rule = format!("{:<bytes$}", segment.rule);
+            }
+            let more = draft.segments[0].clone();
+            draft
+                .segments
+                .extend((0..60).map(|n| SegmentDraft { id: Code::parse(&format!("x{n}")).unwrap(), ..more.clone() }));
+        })
+    };
+    assert_eq!(with(2_500), []);
+    assert_eq!(with(4_000)[0].0, "/segments");
+}
+
 /// A random history, without the rest of the facts.
 fn history() -> impl Strategy<Value = (PurchaseDays, Traits)> {
     let orders = proptest::collection::vec((0_u32..500, 0_u64..300_000), 0..9);
