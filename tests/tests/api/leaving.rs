@@ -245,7 +245,7 @@ async fn r1_an_export_in_parts_is_the_same_as_one_in_one() {
         Place::Journal { of: 0, links: None },
         Place::Tickets { of: 0, within: None },
         Place::Sends { of: 0, after: None },
-        Place::Requests,
+        Place::Requests { of: 0, within: None },
     ] {
         let rest = export(Some(from.clone())).await;
         assert!(!rest.is_empty());
@@ -255,6 +255,26 @@ async fn r1_an_export_in_parts_is_the_same_as_one_in_one() {
     }
     let cursor = house.as_member(&anna, "POST", "/v1/me/export?cursor=made-up").send().await;
     cursor.refuses(400, "cursor_invalid");
+}
+
+#[tokio::test]
+async fn r1_an_export_holds_every_request_however_many_there_are_also_those_of_a_merged_account() {
+    let house = a_house().await;
+    let asks = async |member: &Member| {
+        let call = house.as_member(member, "POST", "/v1/me/requests").key(&house.a_key());
+        let _ = call.json(&json!({ "kind": "review", "about": "tier" })).send().await.expect(201);
+    };
+    let anna = house.signs_up("anna", &json!({})).await;
+    let card = house.a_member("00001").await;
+    asks(&card).await;
+    let merge = json!({ "other": card.id, "reason": "同一人" });
+    let _ = posts(&house, "manager", &format!("/v1/members/{}/merges", anna.id), merge).await;
+    for _ in 0..120 {
+        asks(&anna).await;
+    }
+    let export = exports(&house, &anna).await;
+    let asked = export["data"]["requests"].as_array().unwrap().iter().filter(|request| request["kind"] == "review");
+    assert_eq!(asked.count(), 121);
 }
 
 // --- Leaving ----------------------------------------------------------------------------------------------------------
@@ -501,6 +521,24 @@ async fn r5_a_request_is_kept_with_its_due_date_and_refused_only_with_a_reason()
     let mine = house.as_member(&anna, "GET", "/v1/me/requests").send().await.expect(200);
     assert_eq!(mine["items"], json!([decided]), "the member is told why");
     assert_eq!(house.as_manager("GET", "/v1/requests").send().await.expect(200)["items"], json!([]));
+}
+
+#[tokio::test]
+async fn r5_whoever_asks_to_be_erased_again_after_a_refusal_is_answered_in_time_again() {
+    let house = a_house_at("2026-03-02T10:00:00+08:00").await;
+    let anna = house.signs_up("anna", &json!({})).await;
+    holds(&house, &anna, true).await;
+    deletes(&house, &anna).await.refuses(423, "legal_hold");
+    let open = async || house.as_manager("GET", "/v1/requests").send().await.expect(200)["items"].clone();
+    let first = open().await;
+    let path = format!("/v1/requests/{}", first[0]["id"].as_str().unwrap());
+    let refused = json!({ "status": "refused", "reason": "司法协查期间" });
+    let _ = house.as_manager("PUT", &path).json(&refused).send().await.expect(200);
+    house.it_is("2026-05-06T10:00:00+08:00").await;
+    deletes(&house, &anna).await.refuses(423, "legal_hold");
+    let again = open().await;
+    assert_eq!((&again[0]["id"], &again[0]["due_on"]), (&first[0]["id"], &json!("2026-05-27")), "{again}");
+    assert!(again[0]["received_at"].as_str().unwrap().starts_with("2026-05-06"), "{again}");
 }
 
 #[tokio::test]

@@ -242,3 +242,35 @@ async fn a_link_leads_to_the_campaigns_page_and_a_click_counts_once() {
         assert!(!house.agrees(&anna, "marketing.email").await);
     }
 }
+
+#[tokio::test]
+async fn what_a_member_did_not_want_holds_also_for_whoever_they_were_merged_into_meanwhile() {
+    let house = a_house().await;
+    let bo = house.a_member_by_phone("13800138000").await;
+    let _ = house.buys(&bo, 100_00).await;
+    let campaign = house.launches(&by_sms()).await;
+    house.until(&campaign, |counts| counts["sent"] == 1).await;
+    let cara = house.signs_up("cara", &json!({})).await;
+    let merge = json!({ "other": bo.id, "reason": "同一人" });
+    let path = format!("/v1/members/{}/merges", cara.id);
+    let _ = house.as_manager("POST", &path).json(&merge).send().await.expect(201);
+
+    let id = last_to(&house, "8613800138000")["OutId"].clone();
+    let black = json!([{ "phone_number": "13800138000", "success": false, "err_code": "MBBLACK", "out_id": id }]);
+    let _ = reports(&house, "aliyun", &black).await.expect(200);
+    let export = house.as_member(&cara, "POST", "/v1/me/export").send().await.expect(200);
+    let suppressed = &export["data"]["account"][0]["suppressed"];
+    assert_eq!((&suppressed[0]["channel"], &suppressed[0]["by"]), (&json!("sms"), &json!("blacklist")), "{suppressed}");
+}
+
+#[tokio::test]
+async fn an_offer_that_ends_at_midnight_is_good_until_the_day_before() {
+    let house = a_house().await;
+    anna(&house, &["marketing.sms"]).await;
+    let mut campaign = by_sms();
+    campaign["variants"][0]["content"]["sms"]["text"] = json!("好礼至{offer_until}，拒收请回复R");
+    let campaign = house.launches(&campaign).await;
+    house.until(&campaign, |counts| counts["sent"] == 1).await;
+    let told = last_to(&house, "8613800138000")["TemplateParam"].to_string();
+    assert!(told.contains("2026年3月30日"), "{told}");
+}
