@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::cases::Error;
 use crate::cases::dispatch::Task;
+use crate::cases::ledger::Patience;
 use crate::cases::segments::Viewer;
 use crate::domain::account::Account;
 use crate::domain::campaign::circuit::Circuit;
@@ -138,11 +139,16 @@ impl Campaigns<'_> {
         let id = CampaignId::of("campaign", &[by.as_str(), key.as_str()]);
         let asked = RowKey::of("campaign-definition", &[&text(&definition)?]);
         let new = StoredCampaign::new(Campaign::draft(id, definition, asked, by, self.0.now()));
-        match self.0.table().transaction().campaign(&new)?.commit().await? {
-            Outcome::Done => Ok(StoredCampaign { version: 1, ..new }),
-            Outcome::Lost(_) => {
-                let known = self.read(id).await?;
-                if known.campaign.asked == asked { Ok(known) } else { Err(Error::ReusedKey) }
+        let mut patience = Patience::new(self.0);
+        loop {
+            if let Outcome::Done = self.0.table().transaction().campaign(&new)?.commit().await? {
+                return Ok(StoredCampaign { version: 1, ..new });
+            }
+            match self.read(id).await {
+                Ok(known) => return if known.campaign.asked == asked { Ok(known) } else { Err(Error::ReusedKey) },
+                // Another transaction was in the way, which may have failed.
+                Err(Error::NotFound) => patience.wait().await?,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -211,7 +217,7 @@ impl Campaigns<'_> {
 
     /// Launches, pauses, resumes or stops a campaign. Doing again what is done changes nothing. At most five calls.
     pub async fn act(&self, id: CampaignId, act: Act) -> Result<StoredCampaign, Error> {
-        let mut patience = crate::cases::ledger::Patience::new(self.0);
+        let mut patience = Patience::new(self.0);
         loop {
             let stored = self.read(id).await?;
             if act == Act::Launch && stored.campaign.state == State::Draft {
@@ -339,13 +345,18 @@ impl Campaigns<'_> {
             return Ok(live);
         }
         let (stored, room) = self.0.table().campaign(id).await?.ok_or(Error::NotFound)?;
-        let rule = match &stored.campaign.definition.audience.rule {
+        let live = Arc::new(self.live_with(stored.campaign, room).await?);
+        self.0.kept_campaigns().put(id, self.0.wall(), &live);
+        Ok(live)
+    }
+
+    /// A campaign of staff's as senders need it, with so much left of its budget. No call while the rules are fresh.
+    pub(crate) async fn live_with(self, campaign: Campaign, room: Vec<(u8, Room)>) -> Result<Live, Error> {
+        let rule = match &campaign.definition.audience.rule {
             Some(rule) => Some(self.0.segments().rules().await?.parse(rule).map_err(|e| Error::Defect(e.to_string()))?),
             None => None,
         };
-        let live = Arc::new(Live { campaign: stored.campaign, rule, notice: None, room: Mutex::new(room) });
-        self.0.kept_campaigns().put(id, self.0.wall(), &live);
-        Ok(live)
+        Ok(Live { campaign, rule, notice: None, room: Mutex::new(room) })
     }
 
     /// Brings what is left of a budget together in one shard, when no shard has enough for a message and all of them
