@@ -25,6 +25,9 @@ HERE = pathlib.Path(__file__).parent
 REPORTS = HERE.parents[1] / "target" / "schemathesis"
 ROLES = ["none", "member", "system", "guide", "agent", "operator", "manager"]
 
+# Routes that have to say yes to somebody, of some more than a hundred: who only hears no has judged nothing.
+LEAST_YES = 80
+
 class Brand:
     """A brand that has done some business, and the ids of all that came of it."""
 
@@ -185,6 +188,7 @@ def main():
     sound.append(silent(log, brand, tokens))
     answered = yeses(log)
     print(f"{len(answered)} routes have said yes to somebody")
+    sound.append(len(answered) >= LEAST_YES or roles != ROLES)
     (REPORTS / "yes.txt").write_text("\n".join(sorted(f"{method} {route}" for method, route in answered)) + "\n")
     sys.exit(0 if all(sound) else 1)
 

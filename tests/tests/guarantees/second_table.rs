@@ -8,8 +8,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, Projection, TimeToLiveSpecification,
+    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, Projection, Put,
+    TimeToLiveSpecification, TransactWriteItem,
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use futures_util::future::join_all;
@@ -24,7 +26,8 @@ use huitou::table::{
 use huitou::values::{
     Actor, ChildId, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Points, Reason, RowKey, SomePoints, Source,
 };
-use local::in_process::Faults;
+use local::in_process::{Faults, Service as _};
+use local::table::Embedded;
 use local::template::{KeyPart, LOCAL_REGION, Table, Template};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::TestRunner;
@@ -369,6 +372,28 @@ fn assert_same(first: &[String], second: &[String]) {
     assert_eq!(first.len(), second.len());
 }
 
+/// A transaction half of which goes into a table that is not there: how it was refused, and whether the other half was
+/// written.
+async fn half_into_nowhere(client: &Client, prefix: &str) -> (Option<String>, bool) {
+    let members = format!("{prefix}Members");
+    let half = AttributeValue::S("half".to_owned());
+    let put = |table: &str, key: &str| {
+        let put = Put::builder().table_name(table).item(key, half.clone()).build().unwrap();
+        TransactWriteItem::builder().put(put).build()
+    };
+    let items = vec![put(&members, "member"), put(&format!("{prefix}Nowhere"), "thing")];
+    let refused = client.transact_write_items().set_transact_items(Some(items)).send().await.unwrap_err();
+    let left = client.get_item().table_name(&members).key("member", half.clone()).send().await.unwrap();
+    (refused.code().map(str::to_owned), left.item.is_some())
+}
+
+#[tokio::test]
+async fn a_transaction_into_a_table_that_is_not_there_is_refused_as_a_whole() {
+    let table = Embedded::open(None, &Template::shipped().unwrap().tables).unwrap();
+    let refused = half_into_nowhere(&Embedded::client(table.http_client()), "").await;
+    assert_eq!(refused, (Some("ResourceNotFoundException".to_owned()), false));
+}
+
 #[tokio::test]
 async fn the_embedded_table_tells_the_same_story_twice() {
     let first = story(Yard::in_memory(SEED).await).await;
@@ -383,5 +408,7 @@ async fn another_dynamodb_tells_the_same_story_as_the_embedded_table() {
     let remote = Remote::create().await;
     let yard = Yard::over(remote.client.clone(), Faults::none(), &remote.prefix, SEED).await;
     assert_same(&embedded, &story(yard).await);
+    let refused = half_into_nowhere(&remote.client, &remote.prefix).await;
+    assert_eq!(refused, (Some("ResourceNotFoundException".to_owned()), false));
     remote.delete().await;
 }
