@@ -254,7 +254,7 @@ async fn what_members_do_with_messages_moves_them_between_segments() {
 async fn the_routes_of_developers_say_what_they_take() {
     let house = a_house().await;
     let modes = house.call("GET", "/dev/providers").send().await.expect(200);
-    assert_eq!((&modes["aliyun"], modes.as_object().unwrap().len()), (&json!("well"), 7));
+    assert_eq!((&modes["aliyun"], modes.as_object().unwrap().len()), (&json!("well"), 8));
     for (path, body) in [
         ("/dev/providers", json!({ "provider": "nobody", "mode": "well" })),
         ("/dev/providers", json!({ "provider": "aliyun", "mode": "odd" })),
