@@ -424,6 +424,10 @@ impl Sending<'_> {
             // Who is gone can't be asked about.
             _ => crate::channels::Known::Never,
         };
+        if known == crate::channels::Known::Delivered {
+            // Before where it stands is written down: a look that dies in between is taken again.
+            self.0.tracking().arrived(&before.send).await?;
+        }
         let Some(settled) = recall(&before.send, known, self.chance(), self.0.now()) else {
             return Ok(Step::Done(Went::Nothing));
         };

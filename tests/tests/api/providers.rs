@@ -177,6 +177,8 @@ async fn a_push_counts_in_either_mode_and_a_forged_one_in_neither() {
 async fn a_message_by_wecom_is_delivered_when_staff_have_confirmed_it_and_not_before() {
     let house = a_house().await;
     let anna = house.a_member("00001").await;
+    let rule = json!({ "name": "ignoring", "rule": "answer = ignored" });
+    let _ = house.as_manager("PUT", "/v1/segments/ignoring").json(&rule).send().await.expect(200);
     let ids = house.as_manager("POST", &format!("/v1/members/{}/ids", anna.id)).json(&json!({ "wecom": "wm-anna" }));
     assert!(ids.send().await.status < 300);
     house.consents(&anna, "marketing.wecom").await;
@@ -193,6 +195,7 @@ async fn a_message_by_wecom_is_delivered_when_staff_have_confirmed_it_and_not_be
     }
     let _ = house.until(&campaign, |c| is(c, "sent.delivered", 1)).await;
     assert_eq!(house.outbox(Some("wm-anna")).await.len(), 1);
+    assert!(is_in(&house, &anna, "ignoring").await, "it came, and nothing was done with it so far");
 }
 
 /// Whether somebody is in a segment.
