@@ -4,7 +4,6 @@
 //! back is judged for some members, the first of every shard: their ids say nothing about them, so they stand for all.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,7 +16,7 @@ use crate::cases::segments::Viewer;
 use crate::domain::anonymity::SmallestGroup;
 use crate::domain::campaign::assign::{Assigned, assign};
 use crate::domain::campaign::content::Values;
-use crate::domain::campaign::gates::{Conditions, Facing, Room, Verdict, judge};
+use crate::domain::campaign::gates::{Conditions, Facing, Verdict, judge};
 use crate::domain::traits::Channel;
 use crate::table::{Hot, SEGMENT_SHARDS, SegmentPosition};
 use crate::values::{CampaignId, Code, Fen, InviteCode, MemberId, Points, share};
@@ -173,7 +172,7 @@ impl Campaigns<'_> {
             Some(rule) => Some(self.0.segments().rules().await?.parse(rule).map_err(|e| Error::Defect(e.to_string()))?),
             None => None,
         };
-        Ok(Live { campaign, rule, notice: None, room: Mutex::new(Vec::<(u8, Room)>::new()) })
+        Ok(Live::new(campaign, rule, None))
     }
 
     /// The first members of every shard of a segment. A call for each shard.

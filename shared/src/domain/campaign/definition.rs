@@ -194,6 +194,17 @@ impl Definition {
         flaws.0
     }
 
+    /// The channels of its plan on which nobody would send: without a provider they would be passed over in silence.
+    #[must_use]
+    pub fn unprovided(&self, provided: impl Fn(Channel) -> bool) -> Vec<Flaw> {
+        let mut flaws = Flaws::default();
+        for (n, channel) in self.plan.iter().enumerate() {
+            let detail = "must be a channel with a provider: set one up, or take the channel out of the plan";
+            flaws.note(!provided(*channel), format!("/plan/{n}"), detail);
+        }
+        flaws.0
+    }
+
     fn audience_flaws(&self, segments: &Segmentation, flaws: &mut Flaws) {
         let known = |id: &Code| segments.segments().any(|segment| segment.id == *id);
         let Audience { segment, rule, exclude } = &self.audience;
