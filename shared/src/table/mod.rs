@@ -78,8 +78,10 @@ pub struct Names {
     pub keys: String,
     /// Settings by version.
     pub settings: String,
-    /// Who is in which segment, and how many are.
+    /// Who is in which segment.
     pub memberships: String,
+    /// How many members are in each segment. A table of its own: the stream of the other tells of moves alone.
+    pub segment_counts: String,
     /// Tickets with their records, and what is counted about them. A table of their own: nothing else is read by
     /// queue, and nothing else has clocks that are looked at every minute.
     pub tickets: String,
@@ -106,6 +108,7 @@ impl Names {
             keys: name("MEMBER_KEYS_TABLE")?,
             settings: name("SETTINGS_TABLE")?,
             memberships: name("MEMBERSHIPS_TABLE")?,
+            segment_counts: name("SEGMENT_COUNTS_TABLE")?,
             tickets: name("TICKETS_TABLE")?,
             campaigns: name("CAMPAIGNS_TABLE")?,
             sends: name("SENDS_TABLE")?,
