@@ -269,13 +269,13 @@ fn judged(step: Step, status: u16, said: &str) -> Outcome {
     let code = format!("{status}{}{finer}", if finer.is_empty() { "" } else { "-" });
     let about_recipient = finer.starts_with("5.1.") || finer.starts_with("5.2.");
     match (status, step) {
-        // The server goes away.
-        (421, _) => Outcome::provider_busy(Duration::ZERO),
-        (400..=499, Step::Recipient) if status != 452 => Outcome::recipient_busy(BUSY_FOR),
+        // Unless the server goes away or has no room.
+        (400..=499, Step::Recipient) if status != 421 && status != 452 => Outcome::recipient_busy(BUSY_FOR),
         (400..=499, _) => Outcome::provider_busy(Duration::ZERO),
-        // Who we are is not known, or not good enough.
-        (530 | 534 | 535 | 538, _) => Outcome::permanent(Fault::Account, &code),
-        (_, Step::Connecting | Step::LoggingIn | Step::Sender) => Outcome::permanent(Fault::Account, &code),
+        // Who we are is not known or not good enough, whenever the server says so.
+        (530 | 534 | 535 | 538, _) | (_, Step::Connecting | Step::LoggingIn | Step::Sender) => {
+            Outcome::permanent(Fault::Account, &code)
+        }
         (_, Step::Recipient) => Outcome::permanent(Fault::Recipient, &code),
         (_, Step::Text) if about_recipient || (finer.is_empty() && status == 550) => {
             Outcome::permanent(Fault::Recipient, &code)

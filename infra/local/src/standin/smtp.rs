@@ -100,7 +100,7 @@ impl Talk {
                 return self.take(&lines).await;
             }
             // A dot at the beginning was doubled on the way.
-            lines.push(line.strip_prefix('.').map(ToOwned::to_owned).unwrap_or(line));
+            lines.push(line.strip_prefix('.').unwrap_or(&line).to_owned());
         }
         Ok(())
     }

@@ -120,7 +120,7 @@ mod tests {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a page")]
                 let members = (f64::from(page) * size).ceil() as usize;
                 if !pace.has_room(in_burst, members) {
-                    now += pace.wait(in_burst, now - begun);
+                    now += pace.wait(in_burst, now.saturating_sub(begun));
                     (begun, in_burst, bursts) = (now, 0, bursts + 1);
                 }
                 went.push((now, members));
