@@ -24,6 +24,7 @@ mod providers;
 mod requirements;
 mod segments;
 mod sign_up;
+mod smtp;
 mod staff;
 mod tickets;
 mod tracking;
