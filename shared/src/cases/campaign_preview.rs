@@ -47,6 +47,9 @@ pub struct Sample {
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = CampaignPreview)]
 pub struct Preview {
+    /// For whoever sees groups only: every count is rounded down to a multiple of this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rounded_to: Option<u64>,
     /// Members in the audience, before segments are left out; absent when a rule could not be asked of everybody in time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<u64>,
@@ -70,6 +73,7 @@ pub struct Preview {
 impl Preview {
     /// The same as whoever sees groups only is told.
     fn coarsened(mut self, k: SmallestGroup) -> Self {
+        self.rounded_to = Some(k.number());
         self.looked_at = k.coarse(self.looked_at);
         self.holdout = k.coarse(self.holdout);
         for figures in [&mut self.goes, &mut self.waits, &mut self.refused] {
@@ -101,6 +105,7 @@ impl Campaigns<'_> {
         let hots = if members.is_empty() { Vec::new() } else { self.0.table().members(&members).await? };
         let profiles = if members.is_empty() { Vec::new() } else { self.0.table().profiles(&members).await? };
         let mut preview = Preview {
+            rounded_to: None,
             audience,
             looked_at: 0,
             goes: BTreeMap::new(),

@@ -62,7 +62,7 @@ pub const INVENTORY: &[Stored] = &[
     of("MemberKeys", "key", KEYS, Left::Nothing),
     of("Settings", "settings", BRANDS, Left::All),
     of("Memberships", "membership", Shown::Not("the account shows the segments"), Left::Nothing),
-    of("Memberships", "counts", COUNTED, Left::All),
+    of("SegmentCounts", "counts", COUNTED, Left::All),
     of("TicketTable", "ticket", Shown::As("tickets"), Left::Pseudonym),
     of("TicketTable", "said", Shown::As("tickets"), Left::Nothing),
     of("TicketTable", "desk", Shown::Not("notes and decisions of the desk's own"), Left::Nothing),

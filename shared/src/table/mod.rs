@@ -1,9 +1,9 @@
 //! The table port: the only way to what is kept.
 //!
 //! Tables are named for what they hold (see `template.yaml`): members' hot items, the journal, sealed profiles,
-//! identities with answered signatures, member keys, settings, who is in which segment, tickets, campaigns and what they
-//! send, counters of attempts. Writes that belong together go into one [`Transaction`]; every write is conditional, so repeating one can't do
-//! harm.
+//! identities with answered signatures, member keys, settings, who is in which segment, tickets, campaigns and what
+//! they send, counters of attempts. Writes that belong together go into one [`Transaction`]; every write is
+//! conditional, so repeating one can't do harm.
 
 mod attempts;
 mod audit;
@@ -80,8 +80,10 @@ pub struct Names {
     pub keys: String,
     /// Settings by version.
     pub settings: String,
-    /// Who is in which segment, and how many are.
+    /// Who is in which segment.
     pub memberships: String,
+    /// How many members are in each segment. A table of its own: the stream of the other tells of moves alone.
+    pub segment_counts: String,
     /// Tickets with their records, and what is counted about them. A table of their own: nothing else is read by
     /// queue, and nothing else has clocks that are looked at every minute.
     pub tickets: String,
@@ -111,6 +113,7 @@ impl Names {
             keys: name("MEMBER_KEYS_TABLE")?,
             settings: name("SETTINGS_TABLE")?,
             memberships: name("MEMBERSHIPS_TABLE")?,
+            segment_counts: name("SEGMENT_COUNTS_TABLE")?,
             tickets: name("TICKETS_TABLE")?,
             campaigns: name("CAMPAIGNS_TABLE")?,
             sends: name("SENDS_TABLE")?,

@@ -154,6 +154,8 @@ async fn a_campaigns_preview_and_report_are_counted_in_twenties_for_operators() 
         tokio::task::yield_now().await;
     }
     assert_eq!(manager.call("GET", &path("/report")).send().await.expect(200)["audience"]["members"], 27);
-    assert_eq!(operator.call("GET", &path("/report")).send().await.expect(200)["audience"]["members"], 20);
+    let report = operator.call("GET", &path("/report")).send().await.expect(200);
+    assert_eq!((&report["audience"]["members"], &report["rounded_to"]), (&json!(20), &json!(20)), "{report}");
+    assert!(report["notes"].as_array().unwrap().iter().any(|note| note["code"] == "rounded"), "{report}");
     assert_eq!(operator.call("GET", &path("")).send().await.expect(200)["counts"]["audience"], 20);
 }

@@ -180,7 +180,8 @@ fn kind<'a>(table: &str, item: &'a Value) -> Option<&'a str> {
         }),
         "MemberKeys" => has("wrapped").then_some("key"),
         "Settings" => has("subject").then_some("settings"),
-        "Memberships" => Some(if text("segment_shard") == Some("#counts") { "counts" } else { "membership" }),
+        "Memberships" => has("segment_shard").then_some("membership"),
+        "SegmentCounts" => has("#shard").then_some("counts"),
         "TicketTable" => match begin("ticket") {
             Some(counted @ ("tally" | "line")) => Some(counted),
             _ => begin("part"),
