@@ -1,6 +1,7 @@
 //! One request over HTTP, and what came back.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, header};
@@ -13,6 +14,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
+use crate::heard::{Asker, Heard};
+
 /// A request about to be sent, on a connection of its own.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -21,6 +24,7 @@ pub struct Call {
     path: String,
     headers: Vec<(String, String)>,
     body: Bytes,
+    heard: Option<Arc<Heard>>,
 }
 
 impl Call {
@@ -28,7 +32,14 @@ impl Call {
     #[must_use]
     pub fn new(address: SocketAddr, method: &str, path: &str) -> Self {
         let (method, path) = (method.to_owned(), path.to_owned());
-        Self { address, method, path, headers: Vec::new(), body: Bytes::new() }
+        Self { address, method, path, headers: Vec::new(), body: Bytes::new(), heard: None }
+    }
+
+    /// To a house that remembers what it is told of people, and tells nobody who may not know.
+    #[must_use]
+    pub fn heard_by(mut self, heard: &Arc<Heard>) -> Self {
+        self.heard = Some(Arc::clone(heard));
+        self
     }
 
     /// With this header.
@@ -89,6 +100,9 @@ impl Call {
 
     /// Sends it.
     pub async fn send(self) -> Answer {
+        if let Some(heard) = &self.heard {
+            heard.request(&self.path, &self.body);
+        }
         let stream = TcpStream::connect(self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (mut sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
@@ -100,12 +114,19 @@ impl Call {
         for (name, value) in &self.headers {
             request = request.header(name.as_str(), value.as_str());
         }
-        let response = sender.send_request(request.body(Full::new(self.body)).unwrap()).await.unwrap();
+        let response = sender.send_request(request.body(Full::new(self.body.clone())).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let text = body.collect().await.unwrap().to_bytes();
         connection.abort();
         let asked = format!("{} {}", self.method, self.path);
-        Answer { asked, status: parts.status.as_u16(), headers: parts.headers, text }
+        let answer = Answer { asked, status: parts.status.as_u16(), headers: parts.headers, text };
+        if let Some(heard) = &self.heard {
+            heard.answer(&answer.json());
+            let asker = Asker::of(&self.headers);
+            let leaks = heard.leaks(&asker, &self.method, &self.path, &answer.text);
+            assert!(leaks.is_empty(), "{} shows {:?} {leaks:?}", answer.asked, asker.roles);
+        }
+        answer
     }
 }
 

@@ -1,5 +1,6 @@
 //! A house with its members, tills and staff, in the words of the domain.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use huitou::clock::Clock as _;
@@ -10,6 +11,7 @@ use local::wire::{self, Bearer};
 use serde_json::{Value, json};
 
 use crate::call::{Answer, Call};
+use crate::heard::{Heard, keep_the_log};
 
 /// The whole product, running in memory.
 #[derive(Debug)]
@@ -17,6 +19,7 @@ pub struct House {
     /// The host, for what can't be seen from outside.
     pub host: Host,
     counted: AtomicU32,
+    heard: Arc<Heard>,
 }
 
 /// Somebody with a card.
@@ -49,15 +52,16 @@ pub async fn a_house_in(store: Store, moment: &str) -> House {
 
 /// A house of another template, started in another way.
 pub async fn a_house_of(template: Template, options: &Options) -> House {
+    keep_the_log();
     let host = Host::start_of(template, options).await.unwrap();
-    House { host, counted: AtomicU32::new(0) }
+    House { host, counted: AtomicU32::new(0), heard: Arc::default() }
 }
 
 impl House {
     /// A request by nobody in particular.
     #[must_use]
     pub fn call(&self, method: &str, path: &str) -> Call {
-        Call::new(self.host.address, method, path)
+        Call::new(self.host.address, method, path).heard_by(&self.heard)
     }
 
     /// A request by somebody with a role of staff or systems.

@@ -10,6 +10,7 @@
 )]
 
 mod call;
+pub mod heard;
 mod house;
 pub mod marketing;
 mod waiting;

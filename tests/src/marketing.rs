@@ -77,7 +77,7 @@ impl House {
 
     /// Somebody whom an order by phone has made known, and who agrees to text messages.
     pub async fn a_member_by_phone(&self, phone: &str) -> Member {
-        let first = order(&format!("first-{phone}"), &json!({ "phone": phone }), &self.now(), 0);
+        let first = order(&format!("first-{}", self.number()), &json!({ "phone": phone }), &self.now(), 0);
         let id = self.sells(first).await["member_id"].as_str().unwrap().to_owned();
         let member = Member { card: String::new(), token: self.token("member", Some(&id)), id };
         self.consents(&member, "marketing.sms").await;

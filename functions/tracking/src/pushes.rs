@@ -31,7 +31,7 @@ fn refused(error: PushError) -> Problem {
 }
 
 /// Greet WeChat, as its console asks for when the address is entered.
-#[utoipa::path(get, path = "/v1/wechat/push", tag = "tracking", responses((status = 200, body = String, content_type = "text/plain")))]
+#[utoipa::path(get, path = "/v1/wechat/push", tag = "tracking", params(PushQuery), responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn greet_push(State(app): State<App>, Query(query): Query<PushQuery>) -> Result<Response, Problem> {
     keys(&app)?.greeting(&query, app.wall()).map_err(refused)?;
     Ok(plain(query.echostr))
@@ -40,7 +40,7 @@ pub(crate) async fn greet_push(State(app): State<App>, Query(query): Query<PushQ
 /// Take a push: subscriptions of a member, and what became of subscribe messages.
 ///
 /// WeChat repeats what isn't answered within five seconds; a push counts once.
-#[utoipa::path(post, path = "/v1/wechat/push", tag = "tracking", responses((status = 200, body = String, content_type = "text/plain")))]
+#[utoipa::path(post, path = "/v1/wechat/push", tag = "tracking", params(PushQuery), responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn take_push(
     State(app): State<App>,
     Query(query): Query<PushQuery>,

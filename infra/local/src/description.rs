@@ -3,20 +3,22 @@
 //! Who may call, how requests are signed and which problems there are is the same for every route; it is added here
 //! from the access table and from the shape of each operation, so that no handler repeats it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use huitou::app::App;
 use huitou::manners::access::{self, Allowed};
 use huitou::manners::problem::{Problem, Wrong};
 use huitou::trust::signature::{KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use huitou::trust::token::Role;
+use huitou::values::IdempotencyKey;
 use utoipa::PartialSchema as _;
-use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::schema::{AdditionalProperties, Object, Schema};
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::path::{Operation, Parameter, PathItem};
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
-    Response, ResponseBuilder,
+    ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
+    ResponseBuilder,
 };
 use utoipa_axum::router::OpenApiRouter;
 
@@ -60,6 +62,8 @@ pub(crate) fn document(routes: Vec<(&'static str, OpenApiRouter<App>)>) -> OpenA
             let parameters = inputs(operation);
             operation.operation_id = Some(name(method, path));
             operation.security = Some(security(allowed));
+            operation.extensions = allowed.map(callers);
+            operation.parameters.iter_mut().flatten().for_each(narrow);
             add_problems(operation, method, path, &parameters);
         }
     }
@@ -108,14 +112,56 @@ fn name(method: &str, path: &str) -> String {
     format!("{}_{}", method.to_lowercase(), words.join("_"))
 }
 
-/// Names of an operation's parameters, each with whether it has to be sent.
-fn inputs(operation: &Operation) -> BTreeMap<String, bool> {
+/// Names of an operation's parameters.
+fn inputs(operation: &Operation) -> BTreeSet<String> {
     let parameters = operation.parameters.iter().flatten();
     let named = parameters.filter_map(|parameter| match parameter {
-        RefOr::T(parameter) => Some((parameter.name.clone(), matches!(parameter.required, Required::True))),
+        RefOr::T(parameter) => Some(parameter.name.clone()),
         RefOr::Ref(_) => None,
     });
     named.collect()
+}
+
+/// Who may call: tokens don't tell it, for there is one kind of them.
+fn callers(allowed: Allowed) -> Extensions {
+    let roles: Vec<&str> = match allowed {
+        Allowed::Anybody => vec!["anybody"],
+        Allowed::Roles(roles) => roles.iter().map(|role| role.as_str()).collect(),
+    };
+    Extensions::from_iter([("x-roles", roles)])
+}
+
+/// Says of a parameter what its type in Rust can't: what is left out is not null, and what the headers look like that
+/// many operations have.
+fn narrow(parameter: &mut RefOr<Parameter>) {
+    let RefOr::T(parameter) = parameter else { return };
+    let text = |pattern: &str| RefOr::T(ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).into());
+    parameter.schema = match parameter.name.as_str() {
+        "Idempotency-Key" => Some(IdempotencyKey::schema()),
+        "If-Match" => Some(text("^\"[0-9]{1,19}\"$")),
+        "X-Huitou-Reason" => Some(text("^[!-~]([ -~]{0,598}[!-~])?$")),
+        _ => parameter.schema.take().map(without_null),
+    };
+}
+
+fn without_null(schema: RefOr<Schema>) -> RefOr<Schema> {
+    let is_null = |schema: &RefOr<Schema>| matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null));
+    match schema {
+        RefOr::T(Schema::OneOf(one_of)) => {
+            let mut items: Vec<_> = one_of.items.iter().filter(|item| !is_null(item)).cloned().collect();
+            if items.len() == 1 { items.remove(0) } else { RefOr::T(Schema::OneOf(one_of)) }
+        }
+        RefOr::T(Schema::Object(mut object)) => {
+            if let SchemaType::Array(types) = &object.schema_type {
+                let mut types: Vec<Type> = types.iter().filter(|kind| **kind != Type::Null).cloned().collect();
+                if types.len() == 1 {
+                    object.schema_type = SchemaType::Type(types.remove(0));
+                }
+            }
+            RefOr::T(Schema::Object(object))
+        }
+        other => other,
+    }
 }
 
 fn security(allowed: Option<Allowed>) -> Vec<SecurityRequirement> {
@@ -131,7 +177,7 @@ fn security(allowed: Option<Allowed>) -> Vec<SecurityRequirement> {
     }
 }
 
-fn add_problems(operation: &mut Operation, method: &str, path: &str, inputs: &BTreeMap<String, bool>) {
+fn add_problems(operation: &mut Operation, method: &str, path: &str, inputs: &BTreeSet<String>) {
     let needs_role = matches!(access::allowed(method, path), Some(Allowed::Roles(_)));
     // Nobody has a token before a login, which WeChat may refuse.
     let logs_in = (method, path) == ("POST", "/v1/sessions");
@@ -143,10 +189,10 @@ fn add_problems(operation: &mut Operation, method: &str, path: &str, inputs: &BT
             "401" | "403" => needs_role || logs_in,
             "404" => needs_role || path.contains('{'),
             "410" | "423" => needs_role || logs_in || path.contains('{'),
-            "412" => inputs.contains_key("If-Match"),
-            "413" | "415" => has_body,
-            "409" | "422" => writes || has_body,
-            "428" => inputs.get("If-Match") == Some(&true),
+            "412" | "428" => inputs.contains("If-Match"),
+            "415" => has_body,
+            "409" => writes || has_body,
+            "422" => needs_role || has_body,
             _ => true,
         };
         if applies {

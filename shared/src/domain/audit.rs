@@ -31,6 +31,9 @@ pub enum Act {
     Looked,
     /// Asked for a change.
     Changed,
+    /// Asked for something about members that the role may not do, or about somebody whom they may not see. Shown was
+    /// nothing.
+    Refused,
 }
 
 /// One entry: a request of a staff member.
@@ -82,6 +85,16 @@ impl Draft {
     pub fn entry(&self, at: Moment, members: Vec<MemberId>) -> Entry {
         let Self { by, act, route, places, fields, reason, request } = self.clone();
         Entry { schema: SCHEMA, at, by, act, route, places, members, fields, reason, request }
+    }
+
+    /// The same request when it was refused. Nobody knows what was asked for, so of its places only ids of ours stay:
+    /// anything else could be a phone number.
+    #[must_use]
+    pub fn refused(&self) -> Self {
+        let ours = |text: &String| MemberId::parse(text).is_ok() || RowKey::parse(text).is_ok();
+        let places = self.places.iter().filter(|(_, place)| ours(place));
+        let places = places.map(|(name, place)| (name.clone(), place.clone())).collect();
+        Self { act: Act::Refused, places, fields: Vec::new(), ..self.clone() }
     }
 }
 
@@ -290,6 +303,24 @@ mod tests {
         let left = verify(&key(), &[one], &links);
         assert_eq!(left.faults, vec![]);
         assert_ne!(left.digest, both.digest);
+    }
+
+    #[test]
+    fn of_a_request_that_was_refused_nothing_stays_that_is_no_id_of_ours() {
+        let member = MemberId::from_random([1; 16]).to_string();
+        let places = [("id", member.as_str()), ("run", "13800138000"), ("merge", "zhang xiaoming")];
+        let draft = Draft {
+            by: Actor::parse("agent:li").unwrap(),
+            act: Act::Looked,
+            route: "GET /v1/members/{id}".to_owned(),
+            places: places.map(|(name, place)| (name.to_owned(), place.to_owned())).into(),
+            fields: vec![Field::Name],
+            reason: None,
+            request: "1".to_owned(),
+        };
+        let refused = draft.refused();
+        assert_eq!((refused.act, refused.fields), (Act::Refused, vec![]));
+        assert_eq!(refused.places, BTreeMap::from([("id".to_owned(), member)]));
     }
 
     #[test]

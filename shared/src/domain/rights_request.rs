@@ -16,6 +16,11 @@ const WORKING_DAYS: u32 = 15;
 /// The most days all in all, whatever holidays lie between: GB/T 35273, 8.7.
 const MOST_DAYS: u32 = 30;
 
+/// Years for which a decided request is kept beside the one in which it was decided: as long as records of what is done
+/// with personal data are to be kept (PIPL 56), and as long as somebody may sue about it (民法典 188). Then nothing
+/// asks for it any more, and it goes (PIPL 19).
+const KEPT_YEARS: u32 = 3;
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -144,6 +149,16 @@ impl RightsRequest {
         Moment::start_of(self.due_on.plus(1))
     }
 
+    /// The last day on which it is kept; none as long as somebody, or the clock, has something to do.
+    #[must_use]
+    pub fn kept_until(&self) -> Option<LocalDay> {
+        match &self.standing {
+            Standing::Open | Standing::Erasing { .. } => None,
+            Standing::Done { again, .. } if !again.is_empty() => None,
+            Standing::Done { at, .. } | Standing::Refused { at, .. } => Some(at.day().end_of_year_after(KEPT_YEARS)),
+        }
+    }
+
     /// The request after somebody has decided about it; none when it was decided like this before.
     pub fn decide(&self, decision: &Decision, by: &Actor, now: Moment) -> Result<Option<Self>, Refusal> {
         let by = by.clone();
@@ -206,6 +221,19 @@ mod tests {
             prop_assert!(due > received && due <= received.plus(MOST_DAYS));
             prop_assert!(due.days_since(due.start_of_week()) < 5, "nothing falls due on a weekend");
         }
+    }
+
+    #[test]
+    fn t1_a_decided_request_is_kept_for_three_years_and_an_open_one_until_it_is_decided() {
+        let by = Actor::parse("manager:li").unwrap();
+        let open = a_request(Kind::Review);
+        assert_eq!(open.kept_until(), None);
+        let done = open.decide(&Decision::Done, &by, now()).unwrap().unwrap();
+        assert_eq!(done.kept_until(), Some(day("2029-12-31")));
+        let refused = Decision::Refused(Reason::parse("身份无法核实").unwrap());
+        assert_eq!(open.decide(&refused, &by, now()).unwrap().unwrap().kept_until(), Some(day("2029-12-31")));
+        let again = Standing::Done { at: now(), by, receipt: None, again: vec![open.member] };
+        assert_eq!(RightsRequest { standing: again, ..open }.kept_until(), None, "looked through once more");
     }
 
     #[test]

@@ -158,7 +158,10 @@ async fn guard(State(app): State<App>, path: MatchedPath, request: Request, next
         Ok((caller, request)) => {
             role = caller.as_ref().map(|caller| caller.role);
             match caller.and_then(|caller| deed(&app, &caller, &route, &request)) {
-                Some(deed) => on_record(&app, &deed, next.run(request)).await,
+                Some(deed) => {
+                    let about_members = fields::about_members(request.method().as_str(), &route);
+                    on_record(&app, &deed, about_members, next.run(request)).await
+                }
                 None => next.run(request).await,
             }
         }
@@ -195,28 +198,46 @@ fn deed(app: &App, caller: &Caller, route: &str, request: &Request) -> Option<Ar
     if !caller.is_staff() || (act == Act::Looked && fields.is_empty()) {
         return None;
     }
-    let draft = Draft {
-        by: caller.actor.clone(),
-        act,
-        route: format!("{method} {route}"),
-        places: places(route, request.uri().path()),
-        fields,
-        reason: caller.reason.clone(),
-        request: trace_id(),
-    };
+    let draft = Draft { act, fields, ..draft(caller, method, route, request.uri().path()) };
     Some(Deed::new(draft, app.pen()))
 }
 
+/// Who asks for what.
+fn draft(caller: &Caller, method: &str, route: &str, path: &str) -> Draft {
+    Draft {
+        by: caller.actor.clone(),
+        act: Act::Looked,
+        route: format!("{method} {route}"),
+        places: places(route, path),
+        fields: Vec::new(),
+        reason: caller.reason.clone(),
+        request: trace_id(),
+    }
+}
+
 /// Answers a request that is on record before its answer leaves: by the transaction that made the change, or else now.
-/// What was refused shows and changes nothing.
-async fn on_record(app: &App, deed: &Arc<Deed>, answer: impl Future<Output = Response>) -> Response {
+/// What was refused shows and changes nothing; that somebody asked about a member whom they may not see is on record.
+async fn on_record(app: &App, deed: &Arc<Deed>, vain: bool, answer: impl Future<Output = Response>) -> Response {
     let answer = deed.over(answer).await;
     if !answer.status().is_success() {
+        if vain
+            && answer.status() == http::StatusCode::NOT_FOUND
+            && let Some(refused) = deed.refused()
+        {
+            asked_in_vain(app, refused).await;
+        }
         return answer;
     }
     match Arc::clone(deed).finish(app.table()).await {
         Ok(()) => answer,
         Err(trouble) => Problem::from(Error::from(trouble)).into_response(),
+    }
+}
+
+/// Puts on record that somebody asked in vain. Nothing was shown, so the answer is the same when it can't be written.
+async fn asked_in_vain(app: &App, refused: Arc<Deed>) {
+    if let Err(trouble) = refused.finish(app.table()).await {
+        note_cause(&trouble.to_string());
     }
 }
 
@@ -234,9 +255,13 @@ async fn admit(app: &App, route: &str, request: Request) -> Result<(Option<Calle
         None
     } else {
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let (mut caller, once) = identify(app, &parts.method, target, &parts.headers, &body).await?;
+        let (mut caller, once) = identify(app, (&parts.method, target), &parts.headers, &body).await?;
         if !allowed.admits(caller.role) {
-            return Err(Problem::forbidden(format!("The role {} may not call this route.", caller.role)));
+            if caller.is_staff() && fields::about_members(parts.method.as_str(), route) {
+                let draft = draft(&caller, parts.method.as_str(), route, parts.uri.path()).refused();
+                asked_in_vain(app, Deed::new(draft, app.pen())).await;
+            }
+            return Err(not_allowed(caller.role));
         }
         // Only now: functions that no system may call have no right to note signatures, and no need.
         if let Some(signature) = once {
@@ -250,6 +275,10 @@ async fn admit(app: &App, route: &str, request: Request) -> Result<(Option<Calle
         Some(caller)
     };
     Ok((caller, Request::from_parts(parts, Body::from(body))))
+}
+
+fn not_allowed(role: Role) -> Problem {
+    Problem::forbidden(format!("The role {role} may not call this route."))
 }
 
 async fn read_body(body: Body) -> Result<Bytes, Problem> {
@@ -271,8 +300,7 @@ fn reason(headers: &HeaderMap) -> Result<Option<Reason>, Problem> {
 /// Who is calling, and the signature by which a system is known: that counts once.
 async fn identify(
     app: &App,
-    method: &Method,
-    target: &str,
+    (method, target): (&Method, &str),
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<(Caller, Option<SystemCaller>), Problem> {

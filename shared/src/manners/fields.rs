@@ -152,6 +152,13 @@ pub fn changes(method: &str, path: &str) -> bool {
     method != "GET" && !ASKING.contains(&path)
 }
 
+/// Whether a request is about members, so that it is of interest who asked in vain.
+#[must_use]
+pub fn about_members(method: &str, path: &str) -> bool {
+    let told = TOLD.iter().any(|told| told.method == method && told.path == path && !told.fields.is_empty());
+    told || path.starts_with("/v1/members/")
+}
+
 /// What a role is told by a route, kind by kind; nothing that its row does not grant.
 #[must_use]
 pub fn fields_of(method: &str, path: &str, role: Role) -> Vec<Field> {

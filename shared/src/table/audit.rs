@@ -161,6 +161,13 @@ impl Deed {
         Arc::new(Self { draft, pen, progress: Mutex::default() })
     }
 
+    /// The same request when it was refused; none when something of it happened and is written.
+    #[must_use]
+    pub fn refused(&self) -> Option<Arc<Self>> {
+        let written = lock(&self.progress).entry == State::Written;
+        (!written).then(|| Self::new(self.draft.refused(), self.pen.clone()))
+    }
+
     /// Works on the request. The deed follows the task, as [`metered`](super::metered) does.
     pub fn over<F: Future>(self: &Arc<Self>, work: F) -> impl Future<Output = F::Output> + use<F> {
         DEED.scope(Arc::clone(self), work)

@@ -97,6 +97,9 @@ impl StoredRequest {
             item.insert("open".into(), text(list.word()));
             item.insert("due_at".into(), number(request.due_at().millis()));
         }
+        if let Some(last) = request.kept_until() {
+            item.insert("gone_at".into(), number(Moment::start_of(last.plus(1)).seconds()));
+        }
         in_transaction(put_over(&table.names.requests, item, "request", self.version))
     }
 }

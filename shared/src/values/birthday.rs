@@ -136,7 +136,7 @@ impl<'de> Deserialize<'de> for Birthday {
 
 impl utoipa::PartialSchema for Birthday {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        String::schema()
+        super::written_as(utoipa::openapi::schema::KnownFormat::Date)
     }
 }
 impl utoipa::ToSchema for Birthday {}

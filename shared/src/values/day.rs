@@ -152,6 +152,13 @@ impl<'de> Deserialize<'de> for LocalDay {
     }
 }
 
+impl utoipa::PartialSchema for LocalDay {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        super::written_as(utoipa::openapi::schema::KnownFormat::Date)
+    }
+}
+impl utoipa::ToSchema for LocalDay {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

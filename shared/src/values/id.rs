@@ -65,7 +65,7 @@ macro_rules! id {
 
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                String::schema()
+                super::name::text_of("^[0-9a-f]{32}$").into()
             }
         }
         impl utoipa::ToSchema for $name {}

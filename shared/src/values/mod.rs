@@ -42,3 +42,9 @@ where
     let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
     parse(&text).map_err(serde::de::Error::custom)
 }
+
+/// The schema of what is written as a text of a format that is known far and wide.
+fn written_as(format: utoipa::openapi::schema::KnownFormat) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+    use utoipa::openapi::schema::{ObjectBuilder, SchemaFormat, Type};
+    ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format))).into()
+}

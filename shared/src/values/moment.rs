@@ -135,6 +135,13 @@ impl<'de> Deserialize<'de> for Moment {
     }
 }
 
+impl utoipa::PartialSchema for Moment {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        super::written_as(utoipa::openapi::schema::KnownFormat::DateTime)
+    }
+}
+impl utoipa::ToSchema for Moment {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

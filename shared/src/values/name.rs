@@ -7,12 +7,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::Invalid;
 
+/// A name with what it takes: said to people, as a schema (characters, and the pattern of all of them), and checked.
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $wanted:literal, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $wanted:literal, $least:tt..=$most:tt, $pattern:tt, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
         #[serde(transparent)]
-        #[schema(value_type = String)]
+        #[schema(value_type = String, min_length = $least, max_length = $most, pattern = $pattern)]
         pub struct $name(String);
 
         impl $name {
@@ -54,97 +55,97 @@ fn words(text: &str, most: usize) -> bool {
 
 name! {
     /// Where orders and events come from: one till, shop or marketplace.
-    Source, "a source of 1 to 40 letters, digits, '-', '_' or '.'", |text| token(text, 40, "-_.")
+    Source, "a source of 1 to 40 letters, digits, '-', '_' or '.'", 1..=40, "^[A-Za-z0-9_.\\-]+$", |text| token(text, 40, "-_.")
 }
 name! {
     /// The id that a source gives to its own order, refund or event.
-    ForeignId, "an id of 1 to 80 letters, digits, '-', '_', '.', ':' or '/'", |text| token(text, 80, "-_.:/")
+    ForeignId, "an id of 1 to 80 letters, digits, '-', '_', '.', ':' or '/'", 1..=80, "^[A-Za-z0-9_.:/\\-]+$", |text| token(text, 80, "-_.:/")
 }
 name! {
     /// A key that a client makes up, so that repeating a request repeats nothing.
-    IdempotencyKey, "a key of 8 to 80 letters, digits, '-', '_', '.' or ':'", |text| text.len() >= 8 && token(text, 80, "-_.:")
+    IdempotencyKey, "a key of 8 to 80 letters, digits, '-', '_', '.' or ':'", 8..=80, "^[A-Za-z0-9_.:\\-]+$", |text| text.len() >= 8 && token(text, 80, "-_.:")
 }
 name! {
     /// The short code by which settings name a thing: a tier, a rule, a reward, a cause.
-    Code, "a code of 1 to 40 lower-case letters, digits, '-', '_' or '.'",
+    Code, "a code of 1 to 40 lower-case letters, digits, '-', '_' or '.'", 1..=40, "^[a-z0-9_.\\-]+$",
     |text| token(text, 40, "-_.") && !text.contains(|c: char| c.is_ascii_uppercase())
 }
 name! {
     /// A product's stock-keeping unit.
-    Sku, "a sku of 1 to 60 letters, digits, '-', '_', '.' or '/'", |text| token(text, 60, "-_./")
+    Sku, "a sku of 1 to 60 letters, digits, '-', '_', '.' or '/'", 1..=60, "^[A-Za-z0-9_./\\-]+$", |text| token(text, 60, "-_./")
 }
 name! {
     /// A product category.
-    Category, "a category of 1 to 40 characters without control characters", |text| words(text, 40)
+    Category, "a category of 1 to 40 characters without control characters", 1..=40, "^\\S([\\s\\S]*\\S)?$", |text| words(text, 40)
 }
 name! {
     /// What a person or a setting is called.
-    Name, "a name of 1 to 60 characters without control characters", |text| words(text, 60)
+    Name, "a name of 1 to 60 characters without control characters", 1..=60, "^\\S([\\s\\S]*\\S)?$", |text| words(text, 60)
 }
 name! {
     /// Why somebody did something, in their own words.
-    Reason, "a reason of 1 to 200 characters without control characters", |text| words(text, 200)
+    Reason, "a reason of 1 to 200 characters without control characters", 1..=200, "^\\S([\\s\\S]*\\S)?$", |text| words(text, 200)
 }
 name! {
     /// A question for which answers are looked up.
-    Question, "a question of 1 to 200 characters without control characters", |text| words(text, 200)
+    Question, "a question of 1 to 200 characters without control characters", 1..=200, "^\\S([\\s\\S]*\\S)?$", |text| words(text, 200)
 }
 name! {
     /// A guide's note or another longer text.
-    Note, "a text of 1 to 1000 characters", |text| {
+    Note, "a text of 1 to 1000 characters", 1..=1000, "\\S", |text| {
         let length = text.chars().count();
         (1..=1000).contains(&length) && !text.trim().is_empty() && !text.chars().any(|c| c.is_control() && c != '\n')
     }
 }
 name! {
     /// A member's card number at the till.
-    Card, "a card number of 1 to 40 letters, digits or '-'", |text| token(text, 40, "-")
+    Card, "a card number of 1 to 40 letters, digits or '-'", 1..=40, "^[A-Za-z0-9\\-]+$", |text| token(text, 40, "-")
 }
 name! {
     /// WeChat's id of a person within one mini program.
-    OpenId, "an openid of 1 to 64 letters, digits, '-', '_' or '.'", |text| token(text, 64, "-_.")
+    OpenId, "an openid of 1 to 64 letters, digits, '-', '_' or '.'", 1..=64, "^[A-Za-z0-9_.\\-]+$", |text| token(text, 64, "-_.")
 }
 name! {
     /// WeChat's id of a person across the apps of one open-platform account.
-    UnionId, "a unionid of 1 to 64 letters, digits, '-', '_' or '.'", |text| token(text, 64, "-_.")
+    UnionId, "a unionid of 1 to 64 letters, digits, '-', '_' or '.'", 1..=64, "^[A-Za-z0-9_.\\-]+$", |text| token(text, 64, "-_.")
 }
 name! {
     /// WeChat's id of a subscribe template.
-    TemplateId, "a template id of 1 to 64 letters, digits, '-' or '_'", |text| token(text, 64, "-_")
+    TemplateId, "a template id of 1 to 64 letters, digits, '-' or '_'", 1..=64, "^[A-Za-z0-9_\\-]+$", |text| token(text, 64, "-_")
 }
 name! {
     /// A provider's id of a message that it took.
-    MessageId, "a provider's id of 1 to 120 visible ASCII characters",
+    MessageId, "a provider's id of 1 to 120 visible ASCII characters", 1..=120, "^[!-~]+$",
     |text| (1..=120).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 name! {
     /// A code that a member passes on to friends.
-    InviteCode, "an invite code of 8 letters and digits",
+    InviteCode, "an invite code of 8 letters and digits", 8..=8, "^[A-Z0-9]+$",
     |text| text.len() == 8 && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
 }
 name! {
     /// Who acts for the brand: a staff member or a system, as their token names them.
-    Actor, "an actor of 1 to 60 letters, digits, '-', '_', '.', ':' or '@'", |text| token(text, 60, "-_.:@")
+    Actor, "an actor of 1 to 60 letters, digits, '-', '_', '.', ':' or '@'", 1..=60, "^[A-Za-z0-9_.:@\\-]+$", |text| token(text, 60, "-_.:@")
 }
 name! {
     /// WeCom's id of a person whom somebody of the brand has added.
-    ExternalUserId, "an external user id of 1 to 64 letters, digits, '-', '_' or '.'", |text| token(text, 64, "-_.")
+    ExternalUserId, "an external user id of 1 to 64 letters, digits, '-', '_' or '.'", 1..=64, "^[A-Za-z0-9_.\\-]+$", |text| token(text, 64, "-_.")
 }
 name! {
     /// A page or a screen, by its path.
-    PageName, "a page of 1 to 120 letters, digits, '-', '_', '.' or '/'", |text| token(text, 120, "-_./")
+    PageName, "a page of 1 to 120 letters, digits, '-', '_', '.' or '/'", 1..=120, "^[A-Za-z0-9_./\\-]+$", |text| token(text, 120, "-_./")
 }
 name! {
     /// A kind of device, never a single one: `iphone`, `android`, `devtools`.
-    Device, "a kind of device of 1 to 40 letters, digits, '-', '_' or '.'", |text| token(text, 40, "-_.")
+    Device, "a kind of device of 1 to 40 letters, digits, '-', '_' or '.'", 1..=40, "^[A-Za-z0-9_.\\-]+$", |text| token(text, 40, "-_.")
 }
 name! {
     /// The language in which somebody was shown a text (BCP 47).
-    Locale, "a language of 2 to 20 letters, digits or '-', as zh-CN", |text| text.len() >= 2 && token(text, 20, "-")
+    Locale, "a language of 2 to 20 letters, digits or '-', as zh-CN", 2..=20, "^[A-Za-z0-9\\-]+$", |text| text.len() >= 2 && token(text, 20, "-")
 }
 name! {
     /// A currency's three capital letters.
-    Currency, "a currency of three capital letters, as CNY", |text| {
+    Currency, "a currency of three capital letters, as CNY", 3..=3, "^[A-Z]+$", |text| {
         text.len() == 3 && text.chars().all(|c| c.is_ascii_uppercase())
     }
 }
@@ -188,7 +189,7 @@ impl Default for Currency {
 /// A mainland number of eleven digits is understood without its country code.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = String)]
+#[schema(value_type = String, pattern = "^[+]?[0-9 \\-]{8,30}$")]
 pub struct Phone(String);
 
 impl Phone {
@@ -241,7 +242,7 @@ impl<'de> Deserialize<'de> for Phone {
 /// An e-mail address as servers take it: ASCII, of at most 254 characters, the domain in small letters.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
 #[serde(transparent)]
-#[schema(value_type = String)]
+#[schema(value_type = String, max_length = 254, pattern = "^[^@]+@[^@]+\\.[^@]+$")]
 pub struct Email(String);
 
 impl Email {
@@ -431,17 +432,22 @@ impl<'de> Deserialize<'de> for RowKey {
     }
 }
 
-macro_rules! written_as_string {
-    ($($name:ty),+) => {$(
+/// A schema of what is written as a text of this pattern.
+pub(super) fn text_of(pattern: &str) -> utoipa::openapi::schema::ObjectBuilder {
+    utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String).pattern(Some(pattern))
+}
+
+macro_rules! written_as {
+    ($($name:ty, $pattern:literal);+) => {$(
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                String::schema()
+                text_of($pattern).into()
             }
         }
         impl utoipa::ToSchema for $name {}
     )+};
 }
-written_as_string!(MemberId, RowKey, super::LocalDay, super::Moment);
+written_as!(MemberId, "^m[0-7][0-9a-hjkmnp-tv-z]{25}$"; RowKey, "^[0-9a-f]{32}$");
 
 #[cfg(test)]
 mod tests {
@@ -474,6 +480,46 @@ mod tests {
             let refused = ForeignId::parse(bad).is_err() || bad == "../x";
             assert!(refused, "{bad:?}");
         }
+    }
+
+    /// What a schema says of a text: its pattern without anchors, and how many characters it has.
+    fn described<T: utoipa::PartialSchema>() -> (String, std::ops::RangeInclusive<usize>) {
+        let schema = serde_json::to_value(T::schema()).unwrap();
+        let pattern = schema["pattern"].as_str().unwrap().trim_start_matches('^').trim_end_matches('$').to_owned();
+        let bound = |name: &str, or: u64| usize::try_from(schema[name].as_u64().unwrap_or(or)).unwrap();
+        (pattern, bound("minLength", 0)..=bound("maxLength", 100))
+    }
+
+    fn is_as_described<T: utoipa::PartialSchema>(parse: impl Fn(&str) -> bool) {
+        let (pattern, lengths) = described::<T>();
+        let texts = proptest::string::string_regex(&pattern).unwrap();
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        for _ in 0..200 {
+            let text = proptest::strategy::Strategy::new_tree(&texts, &mut runner).unwrap();
+            let text = proptest::strategy::ValueTree::current(&text);
+            let sound = lengths.contains(&text.chars().count());
+            assert_eq!(parse(&text), sound, "{text:?} of {pattern}");
+        }
+    }
+
+    #[test]
+    fn whatever_fits_the_schema_of_a_name_is_taken() {
+        is_as_described::<Source>(|text| Source::parse(text).is_ok());
+        is_as_described::<ForeignId>(|text| ForeignId::parse(text).is_ok());
+        is_as_described::<IdempotencyKey>(|text| IdempotencyKey::parse(text).is_ok());
+        is_as_described::<Code>(|text| Code::parse(text).is_ok());
+        is_as_described::<Sku>(|text| Sku::parse(text).is_ok());
+        is_as_described::<Card>(|text| Card::parse(text).is_ok());
+        is_as_described::<OpenId>(|text| OpenId::parse(text).is_ok());
+        is_as_described::<TemplateId>(|text| TemplateId::parse(text).is_ok());
+        is_as_described::<MessageId>(|text| MessageId::parse(text).is_ok());
+        is_as_described::<InviteCode>(|text| InviteCode::parse(text).is_ok());
+        is_as_described::<Actor>(|text| Actor::parse(text).is_ok());
+        is_as_described::<PageName>(|text| PageName::parse(text).is_ok());
+        is_as_described::<Locale>(|text| Locale::parse(text).is_ok());
+        is_as_described::<Currency>(|text| Currency::parse(text).is_ok());
+        is_as_described::<MemberId>(|text| MemberId::parse(text).is_ok());
+        is_as_described::<RowKey>(|text| RowKey::parse(text).is_ok());
     }
 
     #[test]

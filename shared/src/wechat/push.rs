@@ -53,8 +53,9 @@ pub enum PushError {
 }
 
 /// The query of a push. What a caller leaves out is empty, and then wrong.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, utoipa::IntoParams)]
 #[serde(default)]
+#[into_params(parameter_in = Query)]
 pub struct PushQuery {
     /// Of the token, the time and the nonce.
     pub signature: String,

@@ -56,6 +56,19 @@ async fn a_role_is_admitted_where_the_table_says_and_nowhere_else() {
 }
 
 #[tokio::test]
+async fn a_signature_of_a_system_opens_only_what_is_for_systems() {
+    let house = a_house().await;
+    for (method, path, allowed) in ACCESS.iter().filter(|(_, _, allowed)| *allowed != Allowed::Anybody) {
+        let answer = house.signs(a_call(&house, method, path)).send().await;
+        if allowed.admits(Role::System) {
+            assert!(!matches!(answer.status, 401 | 403) && answer.status < 500, "{method} {path}: {}", answer.status);
+        } else {
+            answer.refuses(403, "role_not_allowed");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_refused_caller_learns_nothing_and_changes_nothing() {
     let house = a_house().await;
     let anna = house.a_member_with("00001", 500).await;

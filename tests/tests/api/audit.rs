@@ -14,7 +14,7 @@ async fn trail(house: &House, query: &str) -> Vec<Value> {
         cursor = format!("&cursor={next}");
     }
     // Reading the trail is on record, too.
-    items.retain(|item| item["route"] != "GET /v1/audit");
+    items.retain(|item| item["route"] != "GET /v1/audit" || item["act"] == "refused");
     items
 }
 
@@ -48,7 +48,7 @@ async fn a2_a_look_at_a_member_is_on_record_with_who_when_what_and_why() {
 }
 
 #[tokio::test]
-async fn a_change_is_on_record_and_what_was_refused_is_not() {
+async fn a_change_is_on_record_and_one_that_a_rule_refused_is_not() {
     let house = a_house().await;
     let anna = house.a_member("00001").await;
     let _ = house.gives(&anna, 100).await.expect(201);
@@ -59,13 +59,43 @@ async fn a_change_is_on_record_and_what_was_refused_is_not() {
         .send()
         .await
         .refuses(422, "empty_adjustment");
-    house.as_role("agent", "GET", &format!("/v1/members/m{}", "0".repeat(26))).send().await.refuses(404, "not_found");
     let (program, tag) = house.program().await;
     let _ = house.as_manager("PUT", "/v1/program").header("if-match", &tag).json(&program).send().await.expect(200);
     let entries = trail(&house, "").await;
     let told: Vec<_> = entries.iter().map(|e| (e["act"].as_str().unwrap(), e["route"].as_str().unwrap())).collect();
     assert_eq!(told, [("changed", "POST /v1/points/adjustments"), ("changed", "PUT /v1/program")]);
     assert_eq!((&entries[0]["members"], &entries[1]["members"]), (&json!([anna.id]), &json!([])));
+}
+
+#[tokio::test]
+async fn a2_who_asks_about_a_member_in_vain_is_on_record_and_exposed_nobody() {
+    let house = a_house().await;
+    let anna = house.signs_up("anna", &json!({ "source": { "guide": "li" } })).await;
+    let path = format!("/v1/members/{}", anna.id);
+    house.as_guide("wang", "GET", &path).send().await.refuses(404, "not_found");
+    house.as_role("operator", "GET", &path).send().await.refuses(403, "role_not_allowed");
+    let erasure = house.as_role("agent", "POST", &format!("{path}/erasure")).json(&json!({ "reason": "?" }));
+    erasure.send().await.refuses(403, "role_not_allowed");
+    house.as_role("agent", "GET", "/v1/members/13800138000").send().await.refuses(404, "not_found");
+    house.as_role("agent", "GET", "/v1/audit").send().await.refuses(403, "role_not_allowed");
+    // What holds nothing of members is nobody's curiosity, and tills are named by the log.
+    house.as_role("guide", "GET", "/v1/segments").send().await.refuses(403, "role_not_allowed");
+    house.as_till("GET", &path).send().await.refuses(403, "role_not_allowed");
+    let entries = trail(&house, "").await;
+    let told: Vec<_> = entries.iter().map(|e| ["by", "act", "route"].map(|f| e[f].as_str().unwrap())).collect();
+    let wanted = [
+        ["guide:wang", "refused", "GET /v1/members/{id}"],
+        ["operator:dev-operator", "refused", "GET /v1/members/{id}"],
+        ["agent:dev-agent", "refused", "POST /v1/members/{id}/erasure"],
+        ["agent:dev-agent", "refused", "GET /v1/members/{id}"],
+        ["agent:dev-agent", "refused", "GET /v1/audit"],
+    ];
+    assert_eq!(told, wanted);
+    assert!(entries.iter().all(|entry| entry["members"] == json!([]) && entry["fields"] == json!([])), "{entries:?}");
+    let places: Vec<_> = entries.iter().map(|entry| entry["places"].clone()).collect();
+    let anna = json!({ "id": anna.id });
+    assert_eq!(places, [anna.clone(), anna.clone(), anna, json!({}), json!({})], "no phone number on the trail");
+    assert_eq!(proof(&house, "2026-03-02").await["holds"], true);
 }
 
 #[tokio::test]
@@ -190,6 +220,46 @@ async fn without_an_entry_staff_are_shown_nothing_and_members_go_on() {
     let seen = house.as_manager("GET", &format!("/v1/members/{}", anna.id)).send().await;
     assert!(seen.status >= 500 && seen.count("138****8000") == 0, "{}", seen.status);
     assert_eq!(house.books(&anna).await, before, "a member's own read needs no entry");
+}
+
+#[tokio::test]
+async fn a_change_that_can_not_be_put_on_record_is_none() {
+    let house = a_house().await;
+    let anna = house.a_member_with("00001", 100).await;
+    let everything = async || {
+        let mut all = std::collections::BTreeMap::new();
+        for table in house.host.surroundings.template.tables.iter().filter(|table| table.name != "AuditTrail") {
+            let page = house.host.surroundings.table.scan().table_name(&table.name).send().await.unwrap();
+            let mut items: Vec<String> = page.items().iter().map(sorted).collect();
+            items.sort();
+            all.insert(table.name.clone(), items);
+        }
+        all
+    };
+    let (program, tag) = house.program().await;
+    let before = everything().await;
+    let _ = house.host.surroundings.table.delete_table().table_name("AuditTrail").send().await.unwrap();
+    let member = format!("/v1/members/{}", anna.id);
+    for (method, path, body) in [
+        ("POST", "/v1/points/adjustments", json!({ "member_id": anna.id, "points": 5, "reason": "补偿" })),
+        ("PUT", "/v1/program", program),
+        ("POST", &format!("{member}/tags"), json!({ "add": ["素色"] })),
+        ("POST", &format!("{member}/notes"), json!({ "text": "来过" })),
+        ("POST", &format!("{member}/requests"), json!({ "kind": "review", "reason": "来电" })),
+        ("PUT", &format!("{member}/legal-hold"), json!({ "hold": true, "reason": "司法协查" })),
+        ("POST", &format!("{member}/erasure"), json!({ "reason": "来电" })),
+        ("PUT", "/v1/segments/lovers", json!({ "name": "常客", "rule": "frequency >= 1" })),
+        ("POST", "/v1/tickets", json!({ "member_id": anna.id, "type": "quality", "text": "开胶" })),
+    ] {
+        let call = house.as_manager(method, path).key(&house.a_key()).header("if-match", &tag);
+        let answer = call.json(&body).send().await;
+        assert!(answer.status >= 500, "{}: {} {}", answer.asked, answer.status, answer.json());
+        assert_eq!(everything().await, before, "{} was refused and happened", answer.asked);
+    }
+}
+
+fn sorted(item: &std::collections::HashMap<String, AttributeValue>) -> String {
+    format!("{:?}", item.iter().collect::<std::collections::BTreeMap<_, _>>())
 }
 
 #[tokio::test]

@@ -281,3 +281,21 @@ async fn undo(house: &House, survivor: &Member, done: &Value) -> Answer {
     let path = format!("/v1/members/{}/merges/{}", survivor.id, done["id"].as_str().unwrap());
     house.as_manager("DELETE", &path).send().await
 }
+
+#[tokio::test]
+async fn p2_what_a_purchase_earns_and_a_reward_costs_does_not_depend_on_who_buys() {
+    let house = a_house().await;
+    let plain = house.signs_up("bo", &json!({})).await;
+    let known = house.signs_up("anna", &json!({ "phone_code": "dev:13800138000" })).await;
+    let told = json!({ "name": "欧阳晓彤", "birthday": "1990-03-02", "city": "上海", "gender": "female" });
+    let _ = house.as_member(&known, "PUT", "/v1/me").json(&told).send().await.expect(200);
+    let tags = json!({ "add": ["高消费"] });
+    let path = format!("/v1/members/{}/tags", known.id);
+    let _ = house.as_manager("POST", &path).json(&tags).send().await.expect(200);
+    for member in [&plain, &known] {
+        let _ = house.gives(member, 1_000).await.expect(201);
+    }
+    let bought = [house.buys(&plain, 2_345_00).await, house.buys(&known, 2_345_00).await];
+    assert_eq!(bought[0]["points"], bought[1]["points"], "on her birthday, and for all that is known of her");
+    assert_eq!(house.books(&plain).await, house.books(&known).await);
+}

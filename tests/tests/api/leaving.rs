@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use huitou::cases::Who;
 use huitou::cases::exports::{CATEGORIES, Place};
 use huitou::table::{INVENTORY, Left, Shown};
-use huitou::values::{Actor, MemberId};
+use huitou::values::{Actor, MemberId, Moment};
+use local::template::Template;
 use serde_json::{Value, json};
 use tests::marketing::by_webhook;
 use tests::{Answer, House, Member, a_house, a_house_at, order};
@@ -522,6 +523,53 @@ async fn r5_a_request_is_kept_with_its_due_date_and_refused_only_with_a_reason()
     let mine = house.as_member(&anna, "GET", "/v1/me/requests").send().await.expect(200);
     assert_eq!(mine["items"], json!([decided]), "the member is told why");
     assert_eq!(house.as_manager("GET", "/v1/requests").send().await.expect(200)["items"], json!([]));
+}
+
+#[tokio::test]
+async fn t1_whatever_lapses_is_listed_and_lapses_only_from_tables_that_let_it_go() {
+    let house = a_house().await;
+    let (anna, _) = a_life(&house).await;
+    let _ = deletes(&house, &anna).await.expect(200);
+    house.it_is("2026-03-03T10:00:00+08:00").await;
+    let mut met = BTreeSet::new();
+    for (table, item) in items(&house).await.into_iter().filter(|(_, item)| item.get("gone_at").is_some()) {
+        let kind = kind(&table, &item).unwrap().to_owned();
+        let listed = INVENTORY.iter().find(|known| known.table == table && known.kind == kind).unwrap();
+        assert!(listed.lapses.is_some(), "{kind} of {table} lapses, and the inventory does not say when");
+        let _ = met.insert(kind);
+    }
+    assert!(met.contains("request") && met.contains("signature"), "{met:?}");
+    let lapsing: BTreeSet<&str> =
+        INVENTORY.iter().filter(|known| known.lapses.is_some()).map(|known| known.table).collect();
+    let tables = house.host.surroundings.template.tables.iter();
+    let letting: BTreeSet<&str> = tables.filter(|t| t.expires_by.is_some()).map(|t| t.name.as_str()).collect();
+    assert!(lapsing.is_subset(&letting), "{lapsing:?} of {letting:?}");
+}
+
+#[tokio::test]
+async fn t1_three_years_after_it_was_decided_a_request_goes_and_one_that_is_open_stays() {
+    let house = a_house_at("2026-03-02T10:00:00+08:00").await;
+    let anna = house.signs_up("anna", &json!({})).await;
+    let ask = async |body: Value| {
+        let call = house.as_member(&anna, "POST", "/v1/me/requests").key(&house.a_key()).json(&body);
+        call.send().await.expect(201)
+    };
+    let open = ask(json!({ "kind": "correction" })).await;
+    let decided = ask(json!({ "kind": "review" })).await;
+    let path = format!("/v1/requests/{}", decided["id"].as_str().unwrap());
+    let _ = house.as_manager("PUT", &path).json(&json!({ "status": "done" })).send().await.expect(200);
+    let bo = house.signs_up("bo", &json!({})).await;
+    let _ = deletes(&house, &bo).await.expect(200);
+    house.it_is("2026-03-02T12:00:00+08:00").await;
+    let kept = async |moment: &str| {
+        let tables = Template::shipped().unwrap().tables;
+        let _ = house.host.table.remove_expired(&tables, Moment::parse(moment).unwrap()).unwrap();
+        let page = house.host.surroundings.table.scan().table_name("Requests").send().await.unwrap();
+        page.items().iter().map(|item| item["request"].as_s().unwrap().clone()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(kept("2029-12-31T23:59:59+08:00").await.len(), 3);
+    assert_eq!(kept("2030-01-01T00:00:00+08:00").await, BTreeSet::from([open["id"].as_str().unwrap().to_owned()]));
+    house.as_member(&bo, "DELETE", "/v1/me").send().await.refuses(410, "member_erased");
 }
 
 #[tokio::test]

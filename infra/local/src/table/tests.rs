@@ -264,3 +264,30 @@ async fn a_transaction_whose_answer_was_lost_is_repeated_without_happening_twice
     let answer = client.get_item().table_name("Members").key("member", text("m1")).send().await.unwrap();
     assert_eq!(answer.item.unwrap()["points"], number(5));
 }
+
+/// A transaction whose last item is in a table that is not there.
+fn half_into_nowhere(member: &str) -> Value {
+    json!({ "TransactItems": [
+        { "Put": { "TableName": "Members", "Item": { "member": { "S": member } } } },
+        { "Put": { "TableName": "Nowhere", "Item": { "thing": { "S": "a" } } } },
+    ] })
+}
+
+#[tokio::test]
+async fn a_transaction_that_names_a_table_which_is_not_there_writes_nothing() {
+    let directory = scratch("nowhere");
+    for embedded in [memory(), Embedded::open(Some(&directory.join("table.sqlite")), &tables()).unwrap()] {
+        let service = Arc::new(embedded.clone());
+        // Alone, and several together, as the writer of a file takes them.
+        for count in [1, 5] {
+            let requests = (0..count).map(|n| half_into_nowhere(&format!("m{count}-{n}")).to_string());
+            let writes = requests.map(|body| Arc::clone(&service).answer("TransactWriteItems".to_owned(), body.into()));
+            for answer in futures_util::future::join_all(writes).await {
+                let said = String::from_utf8_lossy(&answer.body).into_owned();
+                assert!(answer.status == 400 && said.contains("ResourceNotFoundException"), "{said}");
+            }
+        }
+        let left = client(&embedded).scan().table_name("Members").send().await.unwrap();
+        assert_eq!(left.count(), 0);
+    }
+}
