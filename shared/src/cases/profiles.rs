@@ -103,11 +103,7 @@ impl Basics {
     }
 
     pub(crate) fn seal(&self, app: &App, opened: &mut Opened) -> Result<(), Error> {
-        opened.set(app, "name", self.name.as_ref().map(Name::as_str))?;
-        opened.set(app, "birthday", self.birthday.map(|day| day.to_string()).as_deref())?;
-        opened.set(app, "email", self.email.as_ref().map(Email::as_str))?;
-        opened.set(app, "city", self.city.as_ref().map(Name::as_str))?;
-        opened.set(app, "gender", self.gender.map(Gender::as_str))
+        self.texts().iter().try_for_each(|(name, text)| opened.set(app, name, text.as_deref()))
     }
 }
 

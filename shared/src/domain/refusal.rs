@@ -84,7 +84,7 @@ pub enum Refusal {
     ConflictingIdentities,
     /// A member who has signed up would be taken over by one who has not.
     MergeTheOtherWay,
-    /// More ids than can pass to another member at once.
+    /// More ids and segments than can move at once.
     TooManyIds,
     /// The phone belongs to somebody else who has signed up, or who is known by another WeChat id.
     PhoneTaken,

@@ -127,7 +127,7 @@ impl From<Refusal> for Problem {
             ),
             Refusal::TooManyIds => Self::rule(
                 "too_many_ids",
-                "The member to be taken over has more than 80 cards and other ids; that is no one person's.",
+                "The member to be taken over has more than 80 ids and segments together, and so many can't move at once.",
                 "会员身份信息过多",
             ),
             Refusal::PhoneTaken => Self::conflict(

@@ -57,7 +57,7 @@ pub use sends::{BeforeSending, DueSend, SEND_SHARDS, SendKey, StoredSend};
 pub(crate) use settings::Kept;
 pub use settings::StoredVersion;
 pub use tickets::{Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition};
-pub use transaction::{Lost, Outcome, Transaction};
+pub use transaction::{Lost, MOST_WRITES, Outcome, Transaction};
 
 use meter::{Kind, count};
 

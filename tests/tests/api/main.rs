@@ -27,6 +27,7 @@ mod requirements;
 mod secrets;
 mod segments;
 mod sign_up;
+mod smtp;
 mod staff;
 mod tickets;
 mod tracking;
