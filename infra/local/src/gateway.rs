@@ -29,8 +29,9 @@ struct Inner {
     overloaded: Router,
 }
 
-/// Calls that may be under way at once, if nothing else is said: a call computes for a millisecond or two, so with two
-/// processors the last of them waits for a tenth of a second or two, and more of them would only wait longer.
+/// Calls that may be under way at once, if nothing else is said. A call takes a processor for a few milliseconds at most,
+/// so two processors are through with all of them within a second, after which clients begin to try again: more of them
+/// would only wait longer.
 pub const USUAL_CONCURRENCY: usize = 256;
 
 /// Whoever watches has to hear that the house is up, also when it is full.
