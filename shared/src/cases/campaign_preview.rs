@@ -93,7 +93,8 @@ impl Campaigns<'_> {
     /// What a campaign would do if it were launched now. For a segment at most 21 calls, for a rule those of a pass.
     pub async fn preview(&self, id: CampaignId, by: &Viewer) -> Result<Preview, Error> {
         let stored = self.read(id).await?;
-        let live = self.unlaunched(stored.campaign).await?;
+        // With a budget that nobody has used.
+        let live = self.live_of(stored.campaign).await?;
         let (audience, members) = match &live.campaign.definition.audience.segment {
             Some(segment) => {
                 let counts = self.0.segments().counts_for(by).await?;
@@ -171,15 +172,6 @@ impl Campaigns<'_> {
         Ok(Fen::ZERO)
     }
 
-    /// A campaign as senders would see it, with a budget that nobody has used.
-    async fn unlaunched(self, campaign: crate::domain::campaign::Campaign) -> Result<Live, Error> {
-        let rule = match &campaign.definition.audience.rule {
-            Some(rule) => Some(self.0.segments().rules().await?.parse(rule).map_err(|e| Error::Defect(e.to_string()))?),
-            None => None,
-        };
-        Ok(Live::new(campaign, rule, None))
-    }
-
     /// The first members of every shard of a segment. A call for each shard.
     async fn some_of(self, segment: &Code) -> Result<Vec<MemberId>, Error> {
         let shards = (0..SEGMENT_SHARDS).map(|shard| async move {
@@ -210,7 +202,7 @@ impl Campaigns<'_> {
 /// What placeholders stand for in a sample: staff who plan campaigns see nothing of anybody.
 fn somebodys(live: &Live) -> Values {
     let definition = &live.campaign.definition;
-    let day = definition.window.until.day();
+    let day = definition.window.until.last_day();
     let link = || Some("https://example.com/r/0000".to_owned());
     Values {
         name: Some("王女士".to_owned()),

@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 use crate::app::App;
 use crate::cases::Error;
 use crate::cases::dispatch::Task;
+use crate::cases::ledger::Patience;
 use crate::cases::segments::Viewer;
 use crate::domain::account::Account;
 use crate::domain::campaign::circuit::Circuit;
@@ -125,11 +126,16 @@ impl Campaigns<'_> {
         let id = CampaignId::of("campaign", &[by.as_str(), key.as_str()]);
         let asked = RowKey::of("campaign-definition", &[&text(&definition)?]);
         let new = StoredCampaign::new(Campaign::draft(id, definition, asked, by, self.0.now()));
-        match self.0.table().transaction().campaign(&new)?.commit().await? {
-            Outcome::Done => Ok(StoredCampaign { version: 1, ..new }),
-            Outcome::Lost(_) => {
-                let known = self.read(id).await?;
-                if known.campaign.asked == asked { Ok(known) } else { Err(Error::ReusedKey) }
+        let mut patience = Patience::new(self.0);
+        loop {
+            if let Outcome::Done = self.0.table().transaction().campaign(&new)?.commit().await? {
+                return Ok(StoredCampaign { version: 1, ..new });
+            }
+            match self.read(id).await {
+                Ok(known) => return if known.campaign.asked == asked { Ok(known) } else { Err(Error::ReusedKey) },
+                // Another transaction was in the way, which may have failed.
+                Err(Error::NotFound) => patience.wait().await?,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -198,7 +204,7 @@ impl Campaigns<'_> {
 
     /// Launches, pauses, resumes or stops a campaign. Doing again what is done changes nothing. At most five calls.
     pub async fn act(&self, id: CampaignId, act: Act) -> Result<StoredCampaign, Error> {
-        let mut patience = crate::cases::ledger::Patience::new(self.0);
+        let mut patience = Patience::new(self.0);
         loop {
             let stored = self.read(id).await?;
             if act == Act::Launch && stored.campaign.state == State::Draft {
@@ -333,13 +339,18 @@ impl Campaigns<'_> {
             return Ok(live);
         }
         let stored = self.0.table().campaign(id).await?.ok_or(Error::NotFound)?;
-        let rule = match &stored.campaign.definition.audience.rule {
+        let live = Arc::new(self.live_of(stored.campaign).await?);
+        self.0.kept_campaigns().put(id, self.0.wall(), &live);
+        Ok(live)
+    }
+
+    /// A campaign of staff's as senders need it. No call while the rules are fresh.
+    pub(crate) async fn live_of(self, campaign: Campaign) -> Result<Live, Error> {
+        let rule = match &campaign.definition.audience.rule {
             Some(rule) => Some(self.0.segments().rules().await?.parse(rule).map_err(|e| Error::Defect(e.to_string()))?),
             None => None,
         };
-        let live = Arc::new(Live::new(stored.campaign, rule, None));
-        self.0.kept_campaigns().put(id, self.0.wall(), &live);
-        Ok(live)
+        Ok(Live::new(campaign, rule, None))
     }
 
     /// What was left of a campaign's budget at most two seconds ago. One call, or none.

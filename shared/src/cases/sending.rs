@@ -328,7 +328,7 @@ impl Sending<'_> {
             tier: tier.map(|tier| tier.name.to_string()),
             expiring: statement.expiring.first().map(|(day, points)| (*points, *day)),
             coupon: live.campaign.definition.coupon.as_ref().map(ToString::to_string),
-            offer_until: Some(send.expires_at.day()),
+            offer_until: Some(send.expires_at.last_day()),
             link: links.click,
             unsubscribe: links.unsubscribe,
             invite: opened.value("invite", InviteCode::parse)?,

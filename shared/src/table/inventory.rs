@@ -85,4 +85,10 @@ pub const INVENTORY: &[Stored] = &[
     of("AuditTrail", "entry", Shown::Not("what staff did; what came of it is shown"), Left::Pseudonym),
     of("AuditTrail", "head", BRANDS, Left::All),
     of("Requests", "request", Shown::As("requests"), Left::Pseudonym),
+    of(
+        "Attempts",
+        "attempts",
+        Shown::Not("how often something was tried, of nobody who can be told, gone within a day"),
+        Left::All,
+    ),
 ];

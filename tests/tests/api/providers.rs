@@ -2,23 +2,8 @@
 //! stand-ins played by the host's own routes.
 
 use serde_json::{Value, json};
-use tests::marketing::is;
+use tests::marketing::{a_campaign, by_sms, is};
 use tests::{House, Member, a_house};
-
-fn a_campaign(plan: &str, content: &Value) -> Value {
-    json!({
-        "name": "老客唤醒", "scene": "dormant_wake_up", "purpose": "marketing",
-        "audience": { "segment": "stage.new" }, "plan": [plan],
-        "variants": [{ "id": "a", "weight": 100, "content": content }],
-        "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
-        "attribution_days": 7,
-    })
-}
-
-fn by_sms() -> Value {
-    let sms = json!({ "sign": "回头客", "template": "SMS_1", "text": "{name|会员}，好久不见，拒收请回复R" });
-    a_campaign("sms", &json!({ "sms": sms }))
-}
 
 /// Members who agree to text messages.
 async fn phones(house: &House, count: u32) -> Vec<Member> {
