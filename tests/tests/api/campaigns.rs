@@ -184,6 +184,16 @@ async fn launching_twice_sends_once() {
 }
 
 #[tokio::test]
+async fn a_budget_is_spent_and_not_exceeded_and_the_rest_is_told() {
+    let house = a_house().await;
+    let _ = agreed(&house, 8).await;
+    let campaign = house.launches(&with(&[("budget", json!({ "sends": 3 })), ("per_minute", json!(60_000))])).await;
+    let counts = house.until(&campaign, |c| is(c, "sent", 3) && is(c, "refused.budget", 5)).await;
+    assert_eq!(counts["audience"], 8);
+    assert_eq!(sent_to(&house).len(), 3);
+}
+
+#[tokio::test]
 async fn an_audience_may_be_a_rule_and_may_leave_segments_out() {
     let house = a_house().await;
     let members = agreed(&house, 9).await;
