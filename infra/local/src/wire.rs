@@ -81,6 +81,8 @@ pub struct Product {
     pub routers: Vec<(String, Router)>,
     /// Says of what no function is listed for that it is not there, with a request id and a line in the log.
     pub elsewhere: Router,
+    /// Turns away what comes while there is too much to do, in the same way.
+    pub overloaded: Router,
     /// The handlers of functions that a queue or a schedule calls.
     pub handlers: Handlers,
 }
@@ -206,6 +208,7 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
     Ok(Product {
         routers: routers.collect(),
         elsewhere: edge::service(&app, OpenApiRouter::new()),
+        overloaded: edge::overloaded(&app),
         handlers: Handlers::from([
             ("SegmentRecompute".to_owned(), recompute),
             ("Playbooks".to_owned(), playbooks),

@@ -94,7 +94,7 @@ impl Campaigns<'_> {
     pub async fn preview(&self, id: CampaignId, by: &Viewer) -> Result<Preview, Error> {
         let stored = self.read(id).await?;
         // With a budget that nobody has used.
-        let live = self.live_with(stored.campaign, Vec::new()).await?;
+        let live = self.live_of(stored.campaign).await?;
         let (audience, members) = match &live.campaign.definition.audience.segment {
             Some(segment) => {
                 let counts = self.0.segments().counts_for(by).await?;

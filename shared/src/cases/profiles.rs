@@ -10,6 +10,7 @@ use crate::cases::{Error, Who};
 use crate::digest::{half, hex};
 use crate::domain::account::Account;
 use crate::domain::age::under_fourteen_until;
+use crate::domain::attempts;
 use crate::domain::consent::Purpose;
 use crate::domain::posting::{Settled, settlement};
 use crate::domain::refusal::Refusal;
@@ -281,11 +282,13 @@ impl Profiles<'_> {
         }
     }
 
-    /// Binds the phone that WeChat's code tells, in place of an earlier one. Four calls and one to WeChat; seven
+    /// Binds the phone that WeChat's code tells, in place of an earlier one. Five calls and one to WeChat; seven
     /// more when orders had made a member of the phone, whose points and days come along.
     pub async fn bind_phone(&self, who: &Who, code: &str) -> Result<Mine, Error> {
         let opened = self.0.people().own(who, Freshness::Recent).await?;
         let wechat_id = opened.value("openid", OpenId::parse)?;
+        let person = wechat_id.as_ref().map_or_else(|| who.member.to_string(), |id| id.as_str().to_owned());
+        self.0.attempts().before(&attempts::PHONE_CODES, &person).await?;
         let asked = self.0.parts().wechat.phone_number(code, wechat_id.as_ref(), self.0.wall()).await;
         Box::pin(self.settle_phone(who.member, &asked.map_err(Error::PhoneCode)?, &who.by)).await
     }

@@ -11,6 +11,7 @@ use crate::cases::customers::Sight;
 use crate::cases::ledger::Patience;
 use crate::cases::passes::{Earlier, Found, Matches, Pass, Work};
 use crate::cases::{Error, Who};
+use crate::domain::attempts::seconds_until;
 use crate::domain::clv::Prediction;
 use crate::domain::flaw::Flaw;
 use crate::domain::refusal::Refusal;
@@ -292,7 +293,9 @@ impl Segments<'_> {
             let lately = |earlier: &Earlier| now.since(earlier.at) < COMPARED_FOR;
             let earlier: Vec<Earlier> = known.unwrap_or_default().into_iter().filter(lately).collect();
             if earlier.len() >= PREVIEWS_A_DAY {
-                return Err(Refusal::TooManyPreviews { most: PREVIEWS_A_DAY }.into());
+                let oldest = earlier.iter().map(|earlier| earlier.at).min().unwrap_or(now);
+                let wait = seconds_until(oldest.plus(COMPARED_FOR), now);
+                return Err(Refusal::TooManyPreviews { most: PREVIEWS_A_DAY, wait }.into());
             }
             let mut all = earlier.clone();
             all.push(Earlier { pass: id, rule: rule.to_owned(), at: now });

@@ -222,12 +222,16 @@ impl Tracking<'_> {
             (Fate::Unwanted(by, _), Some(call)) => {
                 self.opt_out(stored.send.member, call.channel, *by, Via::Provider).await?;
             }
-            (Fate::Delivered, Some(_)) if stored.send.answers == Answers::default() => {
-                self.answered(&stored.send, Reply::Ignored).await?;
-            }
+            (Fate::Delivered, Some(_)) => self.arrived(&stored.send).await?,
             _ => {}
         }
         Ok(true)
+    }
+
+    /// A message has reached its member, who has done nothing with it so far, unless they have: then nothing is written.
+    /// As many calls as an answer.
+    pub(crate) async fn arrived(&self, send: &Send) -> Result<(), Error> {
+        if send.answers == Answers::default() { self.answered(send, Reply::Ignored).await } else { Ok(()) }
     }
 
     /// What the member did with a message, for the rules of segments. One call when no rule could tell the difference,

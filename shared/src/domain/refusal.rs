@@ -155,6 +155,11 @@ pub enum Refusal {
         /// The most.
         most: u32,
     },
+    /// It was tried too often.
+    TooManyAttempts {
+        /// Seconds until it may be tried again.
+        wait: u32,
+    },
     /// The member has written as many messages today as one may.
     TooManyMessages {
         /// The most in a day.
@@ -201,6 +206,8 @@ pub enum Refusal {
     TooManyPreviews {
         /// The most.
         most: usize,
+        /// Seconds until the oldest of them no longer counts.
+        wait: u32,
     },
     /// The group is so small that it tells of persons.
     GroupTooSmall {

@@ -101,4 +101,11 @@ pub const INVENTORY: &[Stored] = &[
     of("AuditTrail", "head", BRANDS, Left::All),
     of("Requests", "request", Shown::As("requests"), Left::Pseudonym)
         .lapsing("three years after the one in which it was decided"),
+    of(
+        "Attempts",
+        "attempts",
+        Shown::Not("how often something was tried, of nobody who can be told, gone within a day"),
+        Left::All,
+    )
+    .lapsing("when nothing is counted any more"),
 ];

@@ -1,10 +1,11 @@
 //! The table port: the only way to what is kept.
 //!
 //! Tables are named for what they hold (see `template.yaml`): members' hot items, the journal, sealed profiles,
-//! identities with answered signatures, member keys, settings, who is in which segment, tickets, campaigns and what they
-//! send. Writes that belong together go into one [`Transaction`]; every write is conditional, so repeating one can't do
-//! harm.
+//! identities with answered signatures, member keys, settings, who is in which segment, tickets, campaigns and what
+//! they send, counters of attempts. Writes that belong together go into one [`Transaction`]; every write is
+//! conditional, so repeating one can't do harm.
 
+mod attempts;
 mod audit;
 mod belongings;
 mod budgets;
@@ -38,6 +39,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, Trans
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use attempts::CounterKey;
 pub use audit::{AUDIT_SHARDS, AuditPosition, Chains, Deed, Pen, about};
 pub use belongings::{Belonging, TicketItem};
 pub use call::Trouble;
@@ -94,6 +96,9 @@ pub struct Names {
     pub audit: String,
     /// Requests under the law. A table of their own: they outlive the members whom they are about.
     pub requests: String,
+    /// How often something was tried lately, by keyed hashes. A table of their own: whoever may call without being
+    /// known writes here, and nowhere near identities.
+    pub attempts: String,
 }
 
 impl Names {
@@ -114,6 +119,7 @@ impl Names {
             sends: name("SENDS_TABLE")?,
             audit: name("AUDIT_TABLE")?,
             requests: name("REQUESTS_TABLE")?,
+            attempts: name("ATTEMPTS_TABLE")?,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use huitou::values::{CampaignId, Moment};
 use serde_json::{Value, json};
 use tests::marketing::{by_webhook, is};
@@ -171,13 +172,25 @@ async fn launching_twice_sends_once() {
     let house = a_house().await;
     let _ = agreed(&house, 7).await;
     let campaign = house.drafts(&by_webhook()).await;
-    for _ in 0..3 {
-        assert_eq!(house.acts(&campaign, "launch").await["state"], "running");
+    // At once first, then one after the other.
+    for launched in join_all((0..8).map(|_| house.acts(&campaign, "launch"))).await {
+        assert_eq!(launched["state"], "running");
     }
+    assert_eq!(house.acts(&campaign, "launch").await["state"], "running");
     let counts = house.until(&campaign, |c| is(c, "sent", 7)).await;
     house.all_queues_are_worked_off().await;
     assert_eq!(counts["audience"], 7);
     assert_eq!(sent_to(&house).len(), 7);
+}
+
+#[tokio::test]
+async fn a_budget_is_spent_and_not_exceeded_and_the_rest_is_told() {
+    let house = a_house().await;
+    let _ = agreed(&house, 8).await;
+    let campaign = house.launches(&with(&[("budget", json!({ "sends": 3 })), ("per_minute", json!(60_000))])).await;
+    let counts = house.until(&campaign, |c| is(c, "sent", 3) && is(c, "refused.budget", 5)).await;
+    assert_eq!(counts["audience"], 8);
+    assert_eq!(sent_to(&house).len(), 3);
 }
 
 #[tokio::test]
@@ -225,6 +238,7 @@ async fn a_campaign_that_cant_be_used_is_refused_with_the_place_of_every_flaw() 
         ("/variants/0/content/sms", ("plan", json!(["sms"]))),
         ("/holdout_percent", ("holdout_percent", json!(91))),
         ("/per_minute", ("per_minute", json!(0))),
+        ("/per_minute", ("per_minute", json!(60_001))),
         ("/budget", ("budget", json!({}))),
         ("/budget/sends", ("budget", json!({ "sends": 0 }))),
         ("/attribution_days", ("attribution_days", json!(32))),

@@ -170,6 +170,7 @@ fn kind<'a>(table: &str, item: &'a Value) -> Option<&'a str> {
             _ => has("names").then_some("name"),
         },
         "Requests" => has("request").then_some("request"),
+        "Attempts" => has("times").then_some("attempts"),
         _ => None,
     }
 }

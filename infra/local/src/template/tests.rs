@@ -160,6 +160,7 @@ fn tables_have_the_keys_and_indexes_that_the_product_counts_on() {
     assert_eq!(
         keys,
         [
+            "Attempts: counter B HASH; expires",
             "AuditTrail: day S HASH, part S RANGE",
             "CampaignTable: campaign S HASH, part S RANGE",
             "Identities: identity B HASH; expires",
