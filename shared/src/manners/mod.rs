@@ -12,5 +12,6 @@ pub mod movement;
 mod objects;
 pub mod problem;
 mod refusals;
+pub mod routes;
 pub mod start;
 pub mod tagged;
