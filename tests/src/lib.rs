@@ -12,6 +12,7 @@
 mod call;
 mod house;
 pub mod marketing;
+pub mod members;
 mod waiting;
 
 pub use call::{Answer, Call, assert_problem};
