@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cases::attempts::Full;
 use crate::cases::campaigns::KeptCampaigns;
 use crate::cases::tracking::Doors;
 use crate::channels::Senders;
@@ -93,6 +94,7 @@ struct Inner {
     privacy_policy: Kept<PolicyVersion>,
     keys: KeyCache,
     chains: Arc<Chains>,
+    full_counters: Full,
 }
 
 /// The app. Cloning it is cheap.
@@ -116,6 +118,7 @@ impl App {
             privacy_policy: Kept::default(),
             keys: KeyCache::default(),
             chains: Arc::default(),
+            full_counters: Full::default(),
         }))
     }
 
@@ -208,6 +211,10 @@ impl App {
 
     pub(crate) fn kept_privacy_policy(&self) -> &Kept<PolicyVersion> {
         &self.0.privacy_policy
+    }
+
+    pub(crate) fn full_counters(&self) -> &Full {
+        &self.0.full_counters
     }
 
     pub(crate) fn key_cache(&self) -> &KeyCache {

@@ -192,7 +192,8 @@ fn prepare(request: Request, reaches: Reaches) -> Result<HttpRequest, TransportE
 }
 
 /// A value with everything percent-encoded but the unreserved characters (RFC 3986, 2.3).
-pub(crate) fn percent_encoded(value: &str) -> String {
+#[must_use]
+pub fn percent_encoded(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -206,7 +207,8 @@ pub(crate) fn percent_encoded(value: &str) -> String {
 }
 
 /// What a percent-encoded text stands for; none when it is cut short or has digits that are none.
-pub(crate) fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
+#[must_use]
+pub fn percent_decoded(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((byte, after)) = rest.split_first() {

@@ -14,8 +14,8 @@ sha256=3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f177016670b2d80e4b9
 root=$(cd "$(dirname "$0")/../.." && pwd)
 home="$root/.tools/dynamodb-local-$version"
 
-say() { echo "dynamodb-local: $*" >&2; }
-give_up() { say "$*"; exit 1; }
+name=dynamodb-local
+source "$root/tests/judges/server.sh"
 
 [ $# -gt 0 ] || give_up "which command? for example: $0 cargo test --workspace --test guarantees second_table -- --include-ignored"
 command -v java >/dev/null || give_up "needs Java 17 or newer (Debian: openjdk-17-jre-headless)"
@@ -39,19 +39,6 @@ install() {
 }
 [ -e "$home/DynamoDBLocal.jar" ] || install
 
-log=$(mktemp)
-server=
-stop() {
-  if [ -n "$server" ]; then
-    kill "$server" 2>/dev/null || true
-    wait "$server" 2>/dev/null || true
-    server=
-  fi
-}
-trap 'stop; rm -f "$log"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
 # Does it speak HTTP on this port? A listening socket alone is not an answer.
 answers() {
   local status=
@@ -62,28 +49,12 @@ answers() {
   [[ $status == HTTP/* ]]
 }
 
-start() { # on the port given; false when the port was taken in the meantime
-  (cd "$home" && exec java -Xmx1g -Djava.library.path=DynamoDBLocal_lib -jar DynamoDBLocal.jar \
-    -inMemory -disableTelemetry -port "$1") >"$log" 2>&1 </dev/null &
-  server=$!
-  local deadline=$((SECONDS + 60))
-  while kill -0 "$server" 2>/dev/null; do
-    answers "$1" && return 0
-    [ $SECONDS -lt $deadline ] || break
-    sleep 0.2
-  done
-  stop
-  return 1
+serve() {
+  cd "$home"
+  exec java -Xmx1g -Djava.library.path=DynamoDBLocal_lib -jar DynamoDBLocal.jar -inMemory -disableTelemetry -port "$1"
 }
 
-for _ in 1 2 3; do
-  port=$((20000 + RANDOM % 10000))
-  if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then continue; fi
-  if start "$port"; then break; fi
-done
-[ -n "$server" ] || { cat "$log" >&2; give_up "did not start"; }
-
-say "answers on port $port after ${SECONDS} s"
+start_server
 export HUITOU_TABLE_ENDPOINT="http://127.0.0.1:$port"
 status=0
 "$@" || status=$?

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command beside an OpenID provider that is not ours: oidc-provider, which the OpenID Foundation has certified.
 #
-#   tests/judges/oidc-provider.sh cargo test --workspace --test api staff:: -- --include-ignored
+#   tests/judges/oidc-provider.sh cargo test --workspace --test api staff:: -- --ignored
 #
 # Installs it once into .tools/, with exactly the packages that oidc/package-lock.json names, starts it on a free port of
 # the loopback, tells the command of it as STAFF_IDENTITY, and stops it afterwards. Answers with the command's own exit
@@ -12,10 +12,10 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 judge="$root/tests/judges/oidc"
 home="$root/.tools/oidc-provider"
 
-say() { echo "oidc-provider: $*" >&2; }
-give_up() { say "$*"; exit 1; }
+name=oidc-provider
+source "$root/tests/judges/server.sh"
 
-[ $# -gt 0 ] || give_up "which command? for example: $0 cargo test --workspace --test api staff:: -- --include-ignored"
+[ $# -gt 0 ] || give_up "which command? for example: $0 cargo test --workspace --test api staff:: -- --ignored"
 command -v node >/dev/null && command -v npm >/dev/null || give_up "needs Node 20 or newer with npm"
 
 if ! cmp -s "$judge/package-lock.json" "$home/installed.json"; then
@@ -28,45 +28,14 @@ if ! cmp -s "$judge/package-lock.json" "$home/installed.json"; then
 fi
 cp "$judge/provider.mjs" "$home/"
 
-log=$(mktemp)
-server=
-stop() {
-  if [ -n "$server" ]; then
-    kill "$server" 2>/dev/null || true
-    wait "$server" 2>/dev/null || true
-    server=
-  fi
-}
-trap 'stop; rm -f "$log"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
 answers() { # does it describe itself on this port?
   node -e 'fetch(process.argv[1]).then((a) => process.exit(a.ok ? 0 : 1), () => process.exit(1))' \
     "http://127.0.0.1:$1/.well-known/openid-configuration"
 }
 
-start() { # on the port given; false when the port was taken in the meantime
-  node "$home/provider.mjs" "$1" >"$log" 2>&1 </dev/null &
-  server=$!
-  local deadline=$((SECONDS + 60))
-  while kill -0 "$server" 2>/dev/null; do
-    answers "$1" && return 0
-    [ $SECONDS -lt $deadline ] || break
-    sleep 0.2
-  done
-  stop
-  return 1
-}
+serve() { exec node "$home/provider.mjs" "$1"; }
 
-for _ in 1 2 3; do
-  port=$((20000 + RANDOM % 10000))
-  if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then continue; fi
-  if start "$port"; then break; fi
-done
-[ -n "$server" ] || { cat "$log" >&2; give_up "did not start"; }
-
-say "answers on port $port after ${SECONDS} s"
+start_server
 roles='[{"value":"hq-manager","role":"manager"},{"value":"desk","role":"agent"}]'
 export STAFF_IDENTITY="{\"issuer\":\"http://127.0.0.1:$port\",\"audience\":\"huitou\",\"roles\":$roles}"
 status=0

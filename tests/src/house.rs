@@ -43,7 +43,8 @@ pub async fn a_house_at(moment: &str) -> House {
 /// A house that keeps its data there.
 pub async fn a_house_in(store: Store, moment: &str) -> House {
     let clock = Some(Moment::parse(moment).unwrap());
-    a_house_of(Template::shipped().unwrap(), &Options { port: 0, store, clock, binaries: None }).await
+    a_house_of(Template::shipped().unwrap(), &Options { port: 0, store, clock, binaries: None, concurrency: None })
+        .await
 }
 
 /// A house of another template, started in another way.

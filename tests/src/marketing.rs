@@ -4,6 +4,32 @@ use serde_json::{Value, json};
 
 use crate::house::{House, Member, order};
 
+/// A campaign of March 2026 for everybody who is new, on one channel, with one variant of this content.
+#[must_use]
+pub fn a_campaign(channel: &str, content: &Value) -> Value {
+    json!({
+        "name": "老客唤醒", "scene": "dormant_wake_up", "purpose": "marketing",
+        "audience": { "segment": "stage.new" }, "plan": [channel],
+        "variants": [{ "id": "a", "weight": 100, "content": content }],
+        "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
+        "attribution_days": 7,
+    })
+}
+
+/// The same by text message.
+#[must_use]
+pub fn by_sms() -> Value {
+    let sms = json!({ "sign": "回头客", "template": "SMS_1", "text": "{name|会员}，好久不见，拒收请回复R" });
+    a_campaign("sms", &json!({ "sms": sms }))
+}
+
+/// The same by the brand's own webhook.
+#[must_use]
+pub fn by_webhook() -> Value {
+    let message = json!({ "topic": "wake-up", "fields": { "text": "好久不见，回来看看" } });
+    a_campaign("webhook", &json!({ "webhook": message }))
+}
+
 impl House {
     /// A campaign is written.
     pub async fn drafts(&self, definition: &Value) -> Value {

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use huitou::manners::access::ACCESS;
 use huitou::telemetry::lines::{LINES, Page, Settings, subscriber};
+use huitou::trust::token::Role;
 use serde_json::{Value, json};
 use tests::{House, a_house};
 use tracing::subscriber::DefaultGuard;
@@ -43,6 +45,61 @@ async fn a_purchase_is_one_line_with_what_it_cost_and_nothing_of_who_bought() {
     assert_eq!(line["request_id"], answer.header("x-request-id"));
     let log = page.lines().iter().map(Value::to_string).collect::<String>();
     assert!(!log.contains("13800138000"), "{log}");
+}
+
+/// Every secret of a house: whatever is long enough to be one.
+fn secrets(house: &House) -> Vec<String> {
+    fn long(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::String(text) if text.len() >= 16 => found.push(text.clone()),
+            Value::Array(values) => values.iter().for_each(|value| long(value, found)),
+            Value::Object(fields) => fields.values().for_each(|value| long(value, found)),
+            _ => {}
+        }
+    }
+    let text = local::wire::secrets_text(&house.host.surroundings.secret).unwrap();
+    let mut found = Vec::new();
+    long(&serde_json::from_str(&text).unwrap(), &mut found);
+    assert!(found.len() >= 6, "keys of look-ups, cursors, tokens and a system, and the providers'");
+    found
+}
+
+#[tokio::test]
+async fn no_answer_and_no_line_shows_a_secret_a_token_or_a_signature_whoever_asks_for_whatever() {
+    let house = a_house().await;
+    let anna = house.signs_up("oUpF8uMuAJO", &json!({ "phone_code": "dev:13800138000" })).await;
+    let (page, _guard) = a_log();
+    let mut secrets = secrets(&house);
+    let receipts = local::wire::secrets(&house.host.surroundings.secret).unwrap().providers.receipts.unwrap();
+    let mut told = Vec::new();
+    for (method, path, _) in ACCESS {
+        let place = path.replace("{provider}", "aliyun").replace("{secret}", &receipts);
+        let place = place.replace("{id}", &anna.id).replace(['{', '}'], "");
+        for role in Role::ALL {
+            let token = house.token(role.as_str(), (role == Role::Member).then_some(anna.id.as_str()));
+            let call = house.call(method, &place).key(&house.a_key());
+            for call in [call.clone().token(&token), call.clone().token(&format!("{token}x")), house.signs(call)] {
+                let call = if matches!(*method, "POST" | "PUT") { call.json(&json!({})) } else { call };
+                let answer = call.send().await;
+                assert!(answer.status < 500, "{}: {:?}", answer.asked, page.lines().last());
+                told.push((answer.asked.replace(&receipts, "..."), String::from_utf8_lossy(&answer.text).into_owned()));
+                told.push((format!("headers of {method} {path}"), format!("{:?}", answer.headers)));
+            }
+            secrets.push(token);
+        }
+    }
+    let lines = page.lines();
+    assert!(lines.len() > ACCESS.len());
+    told.extend(lines.iter().map(|line| ("the log".to_owned(), line.to_string())));
+    secrets.extend(["13800138000", "oUpF8uMuAJO", "127.0.0.1"].map(str::to_owned));
+    for (place, text) in &told {
+        let personal = place != "the log";
+        for secret in &secrets {
+            // What is personal may stand in answers to those whom it concerns, and never in the log.
+            let may = personal && secret.len() < 16;
+            assert!(may || !text.contains(secret.as_str()), "{place} shows a secret: {text}");
+        }
+    }
 }
 
 /// A full pass, until it is finished.

@@ -11,12 +11,12 @@ use huitou::domain::campaign::counts::Counts;
 use huitou::domain::campaign::definition::Definition;
 use huitou::domain::campaign::scene::Scene;
 use huitou::manners::caller::Caller;
-use huitou::manners::extract::{Ids, IfMatch, Json, Key, Query};
+use huitou::manners::extract::{Ids, IfMatch, Json, Key, Onward, Query};
 use huitou::manners::problem::Problem;
 use huitou::manners::tagged::Tagged;
-use huitou::table::{CampaignPosition, StoredCampaign};
+use huitou::table::StoredCampaign;
 use huitou::values::{Actor, CampaignId, Moment, Name};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// The list that a cursor belongs to.
 const LIST: &str = "campaigns";
@@ -91,14 +91,6 @@ pub(crate) struct CampaignList {
     next: Option<String>,
 }
 
-/// Where a list goes on.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Onward {
-    /// The cursor of the page before.
-    cursor: Option<String>,
-}
-
 /// A campaign with the version on which the next change builds.
 pub(crate) fn shown(stored: StoredCampaign, counts: Option<&Counts>) -> ShownCampaign {
     Tagged(stored.version, Answer(CampaignShown::of(stored, counts)))
@@ -111,10 +103,9 @@ pub(crate) async fn list(
     _: Caller,
     Query(from): Query<Onward>,
 ) -> Result<Answer<CampaignList>, Problem> {
-    let cursors = &app.parts().cursors;
-    let position = from.cursor.map(|text| cursors.open::<CampaignPosition>(LIST, "", &text)).transpose()?;
-    let (page, next) = app.campaigns().list(position, PAGE).await?;
-    let next = next.map(|next| cursors.seal(LIST, "", &next)).transpose()?;
+    let cursors = app.parts().cursors.of(LIST, "");
+    let (page, next) = app.campaigns().list(cursors.open(from.cursor.as_deref())?, PAGE).await?;
+    let next = cursors.seal(next.as_ref())?;
     let listed = |stored: StoredCampaign| CampaignListed {
         id: stored.campaign.id,
         state: stored.campaign.state,

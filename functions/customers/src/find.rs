@@ -49,7 +49,7 @@ pub(crate) async fn look_up(
     let handle = asked.read();
     let handle =
         handle.ok_or_else(|| Problem::malformed("lookup_unclear", "Send exactly one of phone, openid, card."))?;
-    let portrait = app.customers().find(&handle, &caller.sight()).await?;
+    let portrait = app.customers().find(&handle, &caller.sight(), &caller.actor).await?;
     seen(&caller, portrait)
 }
 

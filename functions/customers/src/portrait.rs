@@ -7,9 +7,10 @@ use huitou::cases::remarks::WrittenNote;
 use huitou::domain::days::Purchases;
 use huitou::domain::entry::Balance;
 use huitou::domain::personal::Field;
-use huitou::domain::tier::{NextTier, Standing};
+use huitou::domain::tier::NextTier;
 use huitou::manners::fields::View;
 use huitou::manners::masking;
+use huitou::manners::standing::ShownStanding;
 use huitou::values::{Actor, Code, Fen, LocalDay, MemberId, Moment, Name, Phone, RowKey};
 use serde::Serialize;
 
@@ -31,7 +32,7 @@ pub(crate) struct Picture {
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<Code>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    standing: Option<Standing>,
+    standing: Option<ShownStanding>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_tier: Option<NextTier>,
     balance: Balance,
@@ -175,7 +176,7 @@ impl Picture {
             basics: MaskedBasics::of(portrait.basics, phone.as_ref(), view),
             linked: linked.filter(|_| view.masked(Field::Ids, String::new).is_some()).map(MaskedHandle::of).collect(),
             tier: portrait.statement.standing.as_ref().map(|standing| standing.tier.clone()),
-            standing: portrait.statement.standing,
+            standing: portrait.statement.standing.map(ShownStanding::from),
             next_tier: portrait.statement.next,
             balance: portrait.statement.balance,
             purchases: Bought {

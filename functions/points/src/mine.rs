@@ -5,12 +5,13 @@ use axum::extract::State;
 use http::StatusCode;
 use huitou::app::App;
 use huitou::cases::ledger::Statement;
-use huitou::domain::tier::{NextTier, Standing};
+use huitou::domain::tier::NextTier;
 use huitou::manners::caller::Me;
-use huitou::manners::extract::{Json, Key, Query};
+use huitou::manners::extract::{Json, Key, Onward, Query};
 use huitou::manners::movement::{Movement, Movements};
 use huitou::manners::problem::Problem;
-use huitou::values::{Code, LocalDay, Points, RowKey, SomePoints};
+use huitou::manners::standing::ShownStanding;
+use huitou::values::{Code, LocalDay, Points, SomePoints};
 use serde::{Deserialize, Serialize};
 
 const ENTRIES: &str = "entries";
@@ -35,7 +36,7 @@ pub(crate) struct MyPoints {
     /// The tier held.
     tier: Option<Code>,
     /// Since when, and when it is reviewed.
-    standing: Option<Standing>,
+    standing: Option<ShownStanding>,
     /// The tier that the next review would give if nothing more were bought.
     projected_tier: Option<Code>,
     /// What is missing for the next tier.
@@ -67,7 +68,7 @@ impl From<Statement> for MyPoints {
             expiring: days(statement.expiring),
             maturing: days(statement.maturing),
             tier: statement.standing.as_ref().map(|s| s.tier.clone()),
-            standing: statement.standing,
+            standing: statement.standing.map(ShownStanding::from),
             projected_tier: statement.projected,
             next_tier: statement.next,
             version: statement.version,
@@ -81,14 +82,6 @@ pub(crate) async fn balance(State(app): State<App>, Me(me): Me) -> Result<Answer
     Ok(Answer(app.ledger().statement(&me).await?.into()))
 }
 
-/// Where a list goes on.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Onward {
-    /// The cursor of the page before.
-    cursor: Option<String>,
-}
-
 /// The journal, newest first.
 #[utoipa::path(get, path = "/v1/me/points/entries", tag = "points", params(Onward), responses((status = 200, body = Movements)))]
 pub(crate) async fn entries(
@@ -97,10 +90,9 @@ pub(crate) async fn entries(
     Query(from): Query<Onward>,
 ) -> Result<Answer<Movements>, Problem> {
     let owner = me.member.to_string();
-    let cursors = &app.parts().cursors;
-    let links = from.cursor.map(|text| cursors.open::<Vec<RowKey>>(ENTRIES, &owner, &text)).transpose()?;
-    let page = app.ledger().entries(&me, links, PAGE).await?;
-    let next = if page.next.is_empty() { None } else { Some(cursors.seal(ENTRIES, &owner, &page.next)?) };
+    let cursors = app.parts().cursors.of(ENTRIES, &owner);
+    let page = app.ledger().entries(&me, cursors.open(from.cursor.as_deref())?, PAGE).await?;
+    let next = cursors.seal(Some(&page.next).filter(|links| !links.is_empty()))?;
     Ok(Answer(Movements { items: page.entries.into_iter().map(Movement::from).collect(), next }))
 }
 

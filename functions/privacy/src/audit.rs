@@ -11,7 +11,6 @@ use huitou::domain::personal::Field;
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::Query;
 use huitou::manners::problem::Problem;
-use huitou::table::AuditPosition;
 use huitou::values::{Actor, LocalDay, MemberId, Moment, Reason, RowKey};
 use serde::{Deserialize, Serialize};
 
@@ -123,11 +122,10 @@ pub(crate) async fn list(
     }
     let filter = Filter { about: which.member_id, ..filter(&app, (which.from, which.until), which.by)? };
     let name = format!("{LIST}/{}/{}/{:?}/{:?}", filter.from, filter.until, filter.by, filter.about);
-    let (cursors, owner) = (&app.parts().cursors, caller.actor.as_str());
-    let from = which.cursor.map(|text| cursors.open::<AuditPosition>(&name, owner, &text)).transpose()?;
-    let (found, next) = app.audit().page(&filter, from, most).await?;
-    let next = next.map(|next| cursors.seal(&name, owner, &next)).transpose()?;
-    Ok(Answer(AuditEntries { items: found.into_iter().map(AuditEntry::from).collect(), next }))
+    let cursors = app.parts().cursors.of(&name, caller.actor.as_str());
+    let (found, next) = app.audit().page(&filter, cursors.open(which.cursor.as_deref())?, most).await?;
+    let items = found.into_iter().map(AuditEntry::from).collect();
+    Ok(Answer(AuditEntries { items, next: cursors.seal(next.as_ref())? }))
 }
 
 /// Which day.

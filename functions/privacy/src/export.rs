@@ -6,12 +6,12 @@ use axum::Json as Answer;
 use axum::extract::State;
 use huitou::app::App;
 use huitou::cases::Who;
-use huitou::cases::exports::{FORMAT, Place};
+use huitou::cases::exports::FORMAT;
 use huitou::manners::caller::{Caller, Me};
-use huitou::manners::extract::{Ids, Query};
+use huitou::manners::extract::{Ids, Onward, Query};
 use huitou::manners::problem::Problem;
 use huitou::values::{MemberId, Moment};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 /// The list that a cursor belongs to.
@@ -31,14 +31,6 @@ pub(crate) struct Export {
     /// Send it as `cursor` to go on; absent when this is everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
-}
-
-/// Where an export goes on.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Onward {
-    /// The cursor of the answer before.
-    cursor: Option<String>,
 }
 
 /// Take everything along, in clear. One answer for nearly everybody; where there is more than one can hold, each ends with a
@@ -65,10 +57,10 @@ pub(crate) async fn of_member(
 }
 
 async fn read(app: &App, who: &Who, from: Onward) -> Result<Answer<Export>, Problem> {
-    let (cursors, owner) = (&app.parts().cursors, who.member.to_string());
-    let from = from.cursor.map(|text| cursors.open::<Place>(LIST, &owner, &text)).transpose()?;
-    let export = Box::pin(app.exports().read(who, from)).await?;
-    let next = export.next.map(|next| cursors.seal(LIST, &owner, &next)).transpose()?;
+    let owner = who.member.to_string();
+    let cursors = app.parts().cursors.of(LIST, &owner);
+    let export = Box::pin(app.exports().read(who, cursors.open(from.cursor.as_deref())?)).await?;
+    let next = cursors.seal(export.next.as_ref())?;
     let (member_id, exported_at, data) = (export.member, export.at, export.data);
     Ok(Answer(Export { format: FORMAT, member_id, exported_at, data, next }))
 }

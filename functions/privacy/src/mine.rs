@@ -5,7 +5,7 @@ use axum::extract::State;
 use huitou::app::App;
 use huitou::domain::consent::{Purpose, Via, Wish};
 use huitou::manners::caller::{ClientAddress, Me};
-use huitou::manners::extract::{Ids, Json, Query};
+use huitou::manners::extract::{Ids, Json, Onward, Query};
 use huitou::manners::problem::Problem;
 use huitou::values::{ChildId, Device, Locale, PageName};
 use serde::Deserialize;
@@ -24,14 +24,6 @@ pub(crate) async fn list(State(app): State<App>, Me(me): Me) -> Result<Answer<Co
     Ok(Answer(app.consents().held(&me).await?.into()))
 }
 
-/// Where a list goes on.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Onward {
-    /// The cursor of the page before.
-    cursor: Option<String>,
-}
-
 /// Every decision as it was recorded, newest first. Nothing in it is ever edited.
 #[utoipa::path(get, path = "/v1/me/consents/records", tag = "privacy", params(Onward), responses((status = 200, body = ConsentRecords)))]
 pub(crate) async fn records(
@@ -39,11 +31,12 @@ pub(crate) async fn records(
     Me(me): Me,
     Query(from): Query<Onward>,
 ) -> Result<Answer<ConsentRecords>, Problem> {
-    let (cursors, owner) = (&app.parts().cursors, me.member.to_string());
-    let after = from.cursor.map(|text| cursors.open::<String>(LIST, &owner, &text)).transpose()?;
+    let owner = me.member.to_string();
+    let cursors = app.parts().cursors.of(LIST, &owner);
+    let after: Option<String> = cursors.open(from.cursor.as_deref())?;
     let (records, next) = app.consents().records(&me, after.as_deref(), PAGE).await?;
-    let next = next.map(|next| cursors.seal(LIST, &owner, &next)).transpose()?;
-    Ok(Answer(ConsentRecords { items: records.into_iter().map(ConsentRecord::from).collect(), next }))
+    let items = records.into_iter().map(ConsentRecord::from).collect();
+    Ok(Answer(ConsentRecords { items, next: cursors.seal(next.as_ref())? }))
 }
 
 /// A yes or a no.

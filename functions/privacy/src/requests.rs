@@ -8,9 +8,9 @@ use huitou::cases::customers::Sight;
 use huitou::cases::rights_requests::Asked;
 use huitou::domain::rights_request::{Decision, Kind, RightsRequest, Standing};
 use huitou::manners::caller::{Caller, Me};
-use huitou::manners::extract::{Ids, Json, Key, Query};
+use huitou::manners::extract::{Ids, Json, Key, Onward, Query};
 use huitou::manners::problem::Problem;
-use huitou::table::{RequestPosition, about};
+use huitou::table::about;
 use huitou::values::{Actor, Code, LocalDay, MemberId, Moment, Reason, RequestId};
 use serde::{Deserialize, Serialize};
 
@@ -140,14 +140,6 @@ pub(crate) async fn write_down(
     Ok((StatusCode::CREATED, Answer(request.into())))
 }
 
-/// Where the list goes on.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Onward {
-    /// The cursor of the page before.
-    cursor: Option<String>,
-}
-
 /// A page of open requests.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct OpenRequests {
@@ -165,11 +157,10 @@ pub(crate) async fn list(
     caller: Caller,
     Query(from): Query<Onward>,
 ) -> Result<Answer<OpenRequests>, Problem> {
-    let (cursors, owner) = (&app.parts().cursors, caller.actor.to_string());
-    let from = from.cursor.map(|text| cursors.open::<RequestPosition>(LIST, &owner, &text)).transpose()?;
-    let (requests, next) = app.rights_requests().open(from).await?;
-    let next = next.map(|next| cursors.seal(LIST, &owner, &next)).transpose()?;
-    Ok(Answer(OpenRequests { items: requests.into_iter().map(Request::from).collect(), next }))
+    let cursors = app.parts().cursors.of(LIST, caller.actor.as_str());
+    let (requests, next) = app.rights_requests().open(cursors.open(from.cursor.as_deref())?).await?;
+    let items = requests.into_iter().map(Request::from).collect();
+    Ok(Answer(OpenRequests { items, next: cursors.seal(next.as_ref())? }))
 }
 
 /// What is decided.

@@ -11,7 +11,7 @@ use huitou::manners::caller::{Caller, Me};
 use huitou::manners::extract::{Ids, Query};
 use huitou::manners::fields::View;
 use huitou::manners::problem::Problem;
-use huitou::table::{SegmentPosition, about};
+use huitou::table::about;
 use huitou::values::{Code, LocalDay, MemberId, Moment};
 use serde::{Deserialize, Serialize};
 
@@ -61,8 +61,8 @@ pub(crate) async fn page(
     if !(1..=MOST).contains(&most) {
         return Err(Problem::malformed("limit_invalid", "limit may be 1 to 200."));
     }
-    let cursors = &app.parts().cursors;
-    let position = from.cursor.map(|text| cursors.open::<SegmentPosition>(LIST, id.as_str(), &text)).transpose()?;
+    let cursors = app.parts().cursors.of(LIST, id.as_str());
+    let position = cursors.open(from.cursor.as_deref())?;
     if caller.sees_groups_only() {
         app.segments().refuse_unless_group(&id).await?;
     }
@@ -70,7 +70,7 @@ pub(crate) async fn page(
     for one in &members {
         about(one.member);
     }
-    let next = next.map(|next| cursors.seal(LIST, id.as_str(), &next)).transpose()?;
+    let next = cursors.seal(next.as_ref())?;
     let items = members.into_iter().map(|one| MemberOf { member_id: one.member, since: one.since }).collect();
     Ok(Answer(MembersOf { items, next }))
 }

@@ -5,13 +5,13 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use huitou::app::App;
-use huitou::cases::tickets::{QueuePosition, Said, Whole};
+use huitou::cases::tickets::{Said, Whole};
 use huitou::domain::ticket::{Channel, Handling, Kind, Matter, Priority, State as Standing};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{Ids, IfMatch, Json, Key, Query};
 use huitou::manners::problem::Problem;
 use huitou::manners::tagged::Tagged;
-use huitou::table::{StoredTicket, TicketList, TicketPosition};
+use huitou::table::{StoredTicket, TicketList};
 use huitou::trust::token::Role;
 use huitou::values::{Actor, Code, MemberId, Note, Reason, TicketId};
 use serde::{Deserialize, Serialize};
@@ -104,13 +104,15 @@ pub(crate) async fn list(
     caller: Caller,
     Query(which): Query<Which>,
 ) -> Result<Answer<DeskTickets>, Problem> {
-    let (cursors, owner, cursor) = (&app.parts().cursors, caller.actor.as_str(), which.cursor);
+    let (keys, owner, cursor) = (&app.parts().cursors, caller.actor.as_str(), which.cursor.as_deref());
+    let page = |tickets: &[StoredTicket], next| {
+        Ok(Answer(DeskTickets { items: tickets.iter().map(DeskTicket::from).collect(), next }))
+    };
     let (list, name) = match (which.department, which.assignee) {
         (None, None) => {
-            let from = cursor.map(|text| cursors.open::<QueuePosition>(QUEUES, owner, &text)).transpose()?;
-            let (tickets, next) = app.tickets().queues(from).await?;
-            let next = next.map(|position| cursors.seal(QUEUES, owner, &position)).transpose()?;
-            return Ok(Answer(DeskTickets { items: tickets.iter().map(DeskTicket::from).collect(), next }));
+            let cursors = keys.of(QUEUES, owner);
+            let (tickets, next) = app.tickets().queues(cursors.open(cursor)?).await?;
+            return page(&tickets, cursors.seal(next.as_ref())?);
         }
         (Some(department), None) => {
             let name = format!("{QUEUES}/department/{department}");
@@ -125,10 +127,9 @@ pub(crate) async fn list(
             return Err(Problem::malformed("list_unclear", "Name at most one of department and assignee."));
         }
     };
-    let from = cursor.map(|text| cursors.open::<TicketPosition>(&name, owner, &text)).transpose()?;
-    let page = app.tickets().list(&list, from.as_ref()).await?;
-    let next = page.next.map(|position| cursors.seal(&name, owner, &position)).transpose()?;
-    Ok(Answer(DeskTickets { items: page.tickets.iter().map(DeskTicket::from).collect(), next }))
+    let cursors = keys.of(&name, owner);
+    let found = app.tickets().list(&list, cursors.open(cursor)?.as_ref()).await?;
+    page(&found.tickets, cursors.seal(found.next.as_ref())?)
 }
 
 /// From which queue to take.

@@ -5,10 +5,10 @@ use axum::extract::State;
 use http::StatusCode;
 use huitou::app::App;
 use huitou::cases::customers::Sight;
-use huitou::cases::tickets::{MinePosition, Said};
+use huitou::cases::tickets::Said;
 use huitou::domain::ticket::{Channel, Kind, Matter};
 use huitou::manners::caller::Me;
-use huitou::manners::extract::{Ids, Json, Key, Query};
+use huitou::manners::extract::{Ids, Json, Key, Onward, Query};
 use huitou::manners::problem::Problem;
 use huitou::values::{Code, Note, TicketId};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::matter::{OrderOf, Product, subject};
 use crate::shown::{MyMessage, MyTicket, MyWholeTicket};
 
+/// The list that a cursor belongs to.
 const LIST: &str = "my-tickets";
 
 /// A ticket to be opened.
@@ -55,14 +56,6 @@ pub(crate) async fn open(
     Ok((StatusCode::CREATED, Answer(MyWholeTicket::of(&app, whole)?)))
 }
 
-/// Where a list goes on.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Onward {
-    /// The cursor of the page before.
-    cursor: Option<String>,
-}
-
 /// A page of own tickets.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct MyTickets {
@@ -81,11 +74,10 @@ pub(crate) async fn list(
     Query(from): Query<Onward>,
 ) -> Result<Answer<MyTickets>, Problem> {
     let owner = me.member.to_string();
-    let cursors = &app.parts().cursors;
-    let from = from.cursor.map(|text| cursors.open::<MinePosition>(LIST, &owner, &text)).transpose()?;
-    let (tickets, next) = app.tickets().mine(&me, from).await?;
-    let next = next.map(|position| cursors.seal(LIST, &owner, &position)).transpose()?;
-    Ok(Answer(MyTickets { items: tickets.iter().map(|stored| (&stored.ticket).into()).collect(), next }))
+    let cursors = app.parts().cursors.of(LIST, &owner);
+    let (tickets, next) = app.tickets().mine(&me, cursors.open(from.cursor.as_deref())?).await?;
+    let items = tickets.iter().map(|stored| (&stored.ticket).into()).collect();
+    Ok(Answer(MyTickets { items, next: cursors.seal(next.as_ref())? }))
 }
 
 /// An own ticket, with what was said in it and the survey while it can be answered.

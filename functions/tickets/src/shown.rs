@@ -7,7 +7,7 @@ use huitou::domain::attachment::{Attachment, Media};
 use huitou::domain::campaign::send::Send;
 use huitou::domain::notice::{Notice, Noticed};
 use huitou::domain::sla::{Alarm, ClockName, Fired, SlaClock};
-use huitou::domain::survey::Scores;
+use huitou::domain::survey::{Nps, Scores};
 use huitou::domain::ticket::{Channel, Ending, Kind, Priority, State, Telling, Ticket, What};
 use huitou::domain::traits::Channel as Via;
 use huitou::objects::Link;
@@ -140,11 +140,11 @@ pub(crate) struct MyMessage {
 impl MyMessage {
     /// What was said; none for a record of anything else.
     pub(crate) fn of(app: &App, member: MemberId, read: Read) -> Result<Option<Self>, Error> {
-        let attachments = files(app, member, &read)?;
-        let record = read.record;
-        if !matches!(record.what, What::Opened | What::MemberWrote | What::StaffWrote) {
+        if !matches!(read.record.what, What::Opened | What::MemberWrote | What::StaffWrote) {
             return Ok(None);
         }
+        let attachments = files(app, member, &read)?;
+        let record = read.record;
         let from = if record.by.as_str() == "member" { Speaker::Me } else { Speaker::Service };
         let (number, at) = (record.number, record.at);
         Ok(read.text.map(|text| Self { number, at, from, text, attachments }))
@@ -237,7 +237,7 @@ impl From<&StoredTicket> for DeskTicket {
             expires_at: survey.expires_at,
             answered_at: survey.answered.map(|(at, _)| at),
             csat: survey.answered.map(|(_, scores)| scores.csat.number()),
-            nps: survey.answered.and_then(|(_, scores)| scores.nps).map(huitou::domain::survey::Nps::number),
+            nps: survey.answered.and_then(|(_, scores)| scores.nps).map(Nps::number),
         });
         Self {
             id: ticket.id,
@@ -466,7 +466,7 @@ impl From<Read> for ShownRecord {
                 Happened::TookIn
             }
             What::Answered(Scores { csat, nps }) => {
-                (shown.csat, shown.nps) = (Some(csat.number()), nps.map(huitou::domain::survey::Nps::number));
+                (shown.csat, shown.nps) = (Some(csat.number()), nps.map(Nps::number));
                 Happened::Answered
             }
             What::FollowedBy(other) => {

@@ -1,10 +1,11 @@
 //! WeChat's message push.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes as Posted;
 use http::header;
 use huitou::app::App;
+use huitou::manners::extract::Query;
 use huitou::manners::problem::Problem;
 use huitou::wechat::event::Pushed;
 use huitou::wechat::push::{PushError, PushKeys, PushQuery};

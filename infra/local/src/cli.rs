@@ -27,6 +27,7 @@ Options of run and demo:
   --memory           keep no data
   --clock TIME       start with this business time, as 1998-06-30T12:00:00+08:00
   --programme FILE   start with the points programme in this JSON file
+  --concurrency N    take on N requests at once and turn all others away with 503 (256; 16 with --binaries)
 
 Options of run:
   --binaries DIR     run the functions' own binaries in DIR, as target/release, in processes as on Lambda
@@ -127,6 +128,7 @@ struct Given {
     clock: Option<Moment>,
     programme: Option<PathBuf>,
     binaries: Option<PathBuf>,
+    concurrency: Option<usize>,
     file: Option<PathBuf>,
     json: bool,
     campaign: bool,
@@ -184,7 +186,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
 }
 
 /// What run and demo have in common: the demo replays years, and binaries go by real time.
-const COMMON: [&str; 5] = ["port", "data", "memory", "clock", "programme"];
+const COMMON: [&str; 6] = ["port", "data", "memory", "clock", "programme", "concurrency"];
 
 fn said(error: &lexopt::Error) -> String {
     let text = error.to_string();
@@ -213,6 +215,12 @@ impl Given {
                 self.clock = Some(read.map_err(|e| format!("{time} is no time for --clock: {e}."))?);
             }
             "programme" => self.programme = Some(text("a file")?.into()),
+            "concurrency" => {
+                let number = text("a number")?;
+                let read = number.parse().ok().filter(|number| *number > 0);
+                let wanted = || format!("{number} is no concurrency: it is a number of requests, 1 or more.");
+                self.concurrency = Some(read.ok_or_else(wanted)?);
+            }
             "binaries" => self.binaries = Some(text("a directory")?.into()),
             "file" => self.file = Some(text("a file")?.into()),
             "json" => self.json = true,
@@ -240,7 +248,8 @@ impl Given {
             (data, false) => Store::Directory(data.clone().unwrap_or_else(|| DEFAULT_DATA.into())),
         };
         let binaries = self.binaries.clone().map(|directory| Binaries { directory, aws: None });
-        let host = Options { port: self.port.unwrap_or(DEFAULT_PORT), store, clock: self.clock, binaries };
+        let (port, concurrency) = (self.port.unwrap_or(DEFAULT_PORT), self.concurrency);
+        let host = Options { port, store, clock: self.clock, binaries, concurrency };
         Ok(Run { host, programme: self.programme.clone() })
     }
 
@@ -288,7 +297,8 @@ mod tests {
 
     #[test]
     fn without_arguments_the_host_runs_on_port_3000_with_its_data_in_the_directory() {
-        let host = Options { port: 3000, store: Store::Directory(".data".into()), clock: None, binaries: None };
+        let store = Store::Directory(".data".into());
+        let host = Options { port: 3000, store, clock: None, binaries: None, concurrency: None };
         let expected = Command::Run(Run { host, programme: None });
         assert_eq!(parsed("").unwrap(), expected);
         assert_eq!(parsed("run").unwrap(), expected);
@@ -331,6 +341,8 @@ mod tests {
             ("--port high", "high is no port: it is a number from 0 to 65535."),
             ("--port", "--port needs a port: see --help."),
             ("--data d --memory", "--data and --memory can't go together: leave one out."),
+            ("--concurrency 0", "0 is no concurrency: it is a number of requests, 1 or more."),
+            ("token --concurrency 9", "The command token has no option --concurrency: see --help."),
             ("run --exit", "The command run has no option --exit: see --help."),
             ("run --memory=yes", "Unexpected argument for option '--memory': \"yes\": see --help."),
         ] {

@@ -12,6 +12,7 @@ use huitou::trust::signature::{KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use huitou::trust::token::Role;
 use utoipa::PartialSchema as _;
 use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::schema::{AdditionalProperties, Object, Schema};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required,
@@ -49,6 +50,9 @@ pub(crate) fn document(routes: Vec<(&'static str, Routes)>) -> OpenApi {
     for (_, routes) in routes {
         document.merge(routes.description());
     }
+    for schema in document.components.iter_mut().flat_map(|components| components.schemas.values_mut()) {
+        close(schema);
+    }
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             let allowed = access::allowed(method, path);
@@ -59,6 +63,30 @@ pub(crate) fn document(routes: Vec<(&'static str, Routes)>) -> OpenApi {
         }
     }
     document
+}
+
+/// Says of a choice between named things that each names one thing and nothing besides, as the readers of bodies hold it:
+/// the derived description says so of plain objects only.
+fn close(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::OneOf(choice)) = schema else { return };
+    for item in &mut choice.items {
+        let RefOr::T(Schema::Object(object)) = item else { continue };
+        if object.properties.len() != 1 {
+            continue;
+        }
+        for inner in object.properties.values_mut() {
+            if let RefOr::T(Schema::Object(fields)) = inner
+                && !fields.properties.is_empty()
+            {
+                forbid_others(fields);
+            }
+        }
+        forbid_others(object);
+    }
+}
+
+fn forbid_others(object: &mut Object) {
+    object.additional_properties.get_or_insert_with(|| Box::new(AdditionalProperties::FreeForm(false)));
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {

@@ -1,4 +1,5 @@
-//! The front door: the template's routes, and no other, in front of the functions' routers.
+//! The front door: the template's routes, and no other, in front of the functions' routers; and no more calls at once
+//! than can be done.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use http::Method;
 use huitou::manners::caller::ClientAddress;
+use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 use crate::template::{Template, TemplateError};
@@ -22,7 +24,17 @@ struct Inner {
     listed: Vec<Listed>,
     routers: Vec<Router>,
     elsewhere: Router,
+    /// Places of calls that may be under way.
+    free: Semaphore,
+    overloaded: Router,
 }
+
+/// Calls that may be under way at once, if nothing else is said: a call computes for a millisecond or two, so with two
+/// processors the last of them waits for a tenth of a second or two, and more of them would only wait longer.
+pub const USUAL_CONCURRENCY: usize = 256;
+
+/// Whoever watches has to hear that the house is up, also when it is full.
+const ALWAYS: &str = "GET /health";
 
 /// The listed route that a request came by, as `GET /v1/me`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +58,14 @@ enum Part {
 
 impl Gateway {
     /// Puts each function's router behind the routes that the template lists for that function, and `elsewhere` behind
-    /// everything else.
-    pub fn new(template: &Template, routers: Vec<(String, Router)>, elsewhere: Router) -> Result<Self, TemplateError> {
+    /// everything else. Of calls by listed routes as many are under way at once as `concurrency` says; `overloaded`
+    /// answers all others.
+    pub fn new(
+        template: &Template,
+        routers: Vec<(String, Router)>,
+        elsewhere: Router,
+        (concurrency, overloaded): (usize, Router),
+    ) -> Result<Self, TemplateError> {
         let mut listed = Vec::new();
         for function in template.functions.iter().filter(|f| !f.routes.is_empty()) {
             let router = routers.iter().position(|(name, _)| *name == function.logical);
@@ -63,10 +81,12 @@ impl Gateway {
         // The most exact route comes first, as the API gateway chooses: a literal beats any part, which beats the rest.
         listed.sort_by_key(|route| route.parts.iter().map(Part::vagueness).collect::<Vec<_>>());
         let routers = routers.into_iter().map(|(_, router)| router).collect();
-        Ok(Self(Arc::new(Inner { listed, routers, elsewhere })))
+        let free = Semaphore::new(concurrency.min(Semaphore::MAX_PERMITS));
+        Ok(Self(Arc::new(Inner { listed, routers, elsewhere, free, overloaded })))
     }
 
-    /// Answers a request as the listed function does, or that there is no such route.
+    /// Answers a request as the listed function does, or that there is no such route; or that there is too much to do,
+    /// at once and without reading more than its head.
     pub async fn answer(self, mut request: Request) -> Result<Response, Infallible> {
         // Only what the socket says: whoever calls writes the headers.
         if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() {
@@ -75,6 +95,10 @@ impl Gateway {
         let Some(route) = self.route_for(request.method(), request.uri().path()) else {
             return self.0.elsewhere.clone().oneshot(request).await;
         };
+        let place = self.0.free.try_acquire();
+        if place.is_err() && !route.is_for_whoever_watches() {
+            return self.0.overloaded.clone().oneshot(request).await;
+        }
         request.extensions_mut().insert(route.key.clone());
         self.0.routers.get(route.router).unwrap_or(&self.0.elsewhere).clone().oneshot(request).await
     }
@@ -82,6 +106,12 @@ impl Gateway {
     fn route_for(&self, method: &Method, path: &str) -> Option<&Listed> {
         let parts: Vec<&str> = split(path).collect();
         self.0.listed.iter().find(|route| route.method == *method && matches(&route.parts, &parts))
+    }
+}
+
+impl Listed {
+    fn is_for_whoever_watches(&self) -> bool {
+        self.key.0 == ALWAYS
     }
 }
 
@@ -161,7 +191,8 @@ Resources:
         let two = Router::new().route("/v1/members/lookup", get(|| async { "two" }));
         let template = Template::parse(TEMPLATE).unwrap();
         let elsewhere = Router::new().fallback(|| async { StatusCode::MISDIRECTED_REQUEST });
-        Gateway::new(&template, vec![("Two".to_owned(), two), ("One".to_owned(), one)], elsewhere).unwrap()
+        let routers = vec![("Two".to_owned(), two), ("One".to_owned(), one)];
+        Gateway::new(&template, routers, elsewhere, (1, Router::new())).unwrap()
     }
 
     async fn ask(method: &str, path: &str) -> (u16, String) {
@@ -197,10 +228,60 @@ Resources:
         }
     }
 
+    #[tokio::test]
+    async fn a_call_beyond_the_ceiling_is_turned_away_unread_until_one_of_those_under_way_has_ended() {
+        const BUSY: &str = r"
+Resources:
+  One:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildProperties: { Binary: one } }
+    Properties:
+      Events:
+        A: { Type: HttpApi, Properties: { Method: POST, Path: /v1/orders } }
+        B: { Type: HttpApi, Properties: { Method: GET, Path: /health } }
+";
+        let (ends, end) = (Arc::new(Semaphore::new(0)), tokio::sync::mpsc::unbounded_channel());
+        let (begun, mut begins) = end;
+        let one = {
+            let ends = Arc::clone(&ends);
+            let slow = move || {
+                let (ends, begun) = (Arc::clone(&ends), begun.clone());
+                async move {
+                    begun.send(()).unwrap();
+                    ends.acquire().await.unwrap().forget();
+                }
+            };
+            Router::new().route("/v1/orders", post(slow)).route("/health", get(|| async {}))
+        };
+        let overloaded = Router::new().fallback(|| async { StatusCode::SERVICE_UNAVAILABLE });
+        let template = Template::parse(BUSY).unwrap();
+        let gateway = Gateway::new(&template, vec![("One".to_owned(), one)], Router::new(), (2, overloaded)).unwrap();
+        let ask = |method: &str, path: &str| {
+            // Of a body that is read the reader would wait for ever.
+            let body = axum::body::Body::from_stream(futures_util::stream::pending::<Result<&str, Infallible>>());
+            let request = Request::builder().method(method).uri(path).body(body).unwrap();
+            let answer = gateway.clone().answer(request);
+            async move { answer.await.unwrap().status().as_u16() }
+        };
+        let under_way = [tokio::spawn(ask("POST", "/v1/orders")), tokio::spawn(ask("POST", "/v1/orders"))];
+        begins.recv().await.unwrap();
+        begins.recv().await.unwrap();
+        for _ in 0..20 {
+            assert_eq!(ask("POST", "/v1/orders").await, 503);
+        }
+        assert_eq!(ask("GET", "/health").await, 200, "whoever watches is answered");
+        ends.add_permits(2);
+        for call in under_way {
+            assert_eq!(call.await.unwrap(), 200, "what was begun is ended");
+        }
+        ends.add_permits(1);
+        assert_eq!(ask("POST", "/v1/orders").await, 200, "and there is room again");
+    }
+
     #[test]
     fn a_function_with_routes_needs_a_router() {
         let template = Template::parse(TEMPLATE).unwrap();
-        let refusal = Gateway::new(&template, Vec::new(), Router::new()).unwrap_err().to_string();
+        let refusal = Gateway::new(&template, Vec::new(), Router::new(), (1, Router::new())).unwrap_err().to_string();
         assert!(refusal.contains("has no router"), "{refusal}");
     }
 }

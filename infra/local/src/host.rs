@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use crate::clock::DevClock;
 use crate::cloud::{self, Cloud};
 use crate::data_dir::{DataDir, DataError, random_secret, secret};
-use crate::gateway::Gateway;
+use crate::gateway::{self, Gateway};
 use crate::in_process::Service as _;
 use crate::issuer::{self, Issuer};
 use crate::lambda::{self, Binaries, Lambda};
@@ -57,6 +57,8 @@ pub struct Options {
     pub clock: Option<Moment>,
     /// The functions' own binaries, to be run in processes of their own; without them the functions run in this one.
     pub binaries: Option<Binaries>,
+    /// How many requests may be under way at once, as many as is usual for `None`; all others are turned away.
+    pub concurrency: Option<usize>,
 }
 
 /// Where data is kept.
@@ -169,9 +171,11 @@ impl Host {
             Arc::clone(&product.app.parts().master),
             wire::secrets_text(&surroundings.secret).map_err(StartError)?,
         );
+        let usual = if options.binaries.is_some() { lambda::USUAL_CONCURRENCY } else { gateway::USUAL_CONCURRENCY };
+        let concurrency = options.concurrency.unwrap_or(usual);
         let mut lambda = None;
         if let Some(binaries) = &options.binaries {
-            let started = Lambda::start(binaries, &surroundings, &cloud).await.map_err(StartError)?;
+            let started = Lambda::start(binaries, concurrency, &surroundings, &cloud).await.map_err(StartError)?;
             (product.routers, product.handlers) = (started.routers(), started.handlers());
             lambda = Some(started);
         }
@@ -191,16 +195,23 @@ impl Host {
             lambda,
             _data: data,
         };
-        host.set_going(listener, product, &cloud)?;
+        host.set_going(listener, product, &cloud, concurrency)?;
         Ok(host)
     }
 
-    fn set_going(&mut self, listener: TcpListener, product: Product, cloud: &Cloud) -> Result<(), StartError> {
+    fn set_going(
+        &mut self,
+        listener: TcpListener,
+        product: Product,
+        cloud: &Cloud,
+        concurrency: usize,
+    ) -> Result<(), StartError> {
         let template = &self.surroundings.template;
         let scheduler = Arc::clone(&self.scheduler);
         let pump = Pump::new(template, &product.handlers, &self.queues)?;
         let streaming = Streaming::new(template, &product.handlers, &self.table, &self.queues)?;
-        let gateway = Gateway::new(template, product.routers, product.elsewhere)?;
+        let ceiling = (concurrency, product.overloaded);
+        let gateway = Gateway::new(template, product.routers, product.elsewhere, ceiling)?;
         let bench = Workbench {
             clock: Arc::clone(&self.clock),
             scheduler: Arc::clone(&scheduler),
@@ -334,7 +345,7 @@ mod tests {
     use crate::demo::client::Connection;
 
     fn in_memory() -> Options {
-        Options { port: 0, store: Store::Memory, clock: None, binaries: None }
+        Options { port: 0, store: Store::Memory, clock: None, binaries: None, concurrency: None }
     }
 
     async fn ask(host: &Host, method: &str, path: &str, body: Value) -> (u16, Value) {

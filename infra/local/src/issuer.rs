@@ -17,6 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderValue, StatusCode, Uri, header};
 use huitou::clock::{Clock as _, SystemClock};
+use huitou::transport::percent_encoded;
 use huitou::trust::oidc::{RoleOf, Settings};
 use huitou::trust::token::Role;
 use huitou::values::{Actor, Moment};
@@ -34,7 +35,7 @@ const ROLES: [Role; 4] = [Role::Guide, Role::Agent, Role::Operator, Role::Manage
 const CODE_LIFE: Duration = Duration::from_mins(1);
 /// How long a token counts.
 const TOKEN_LIFE: Duration = Duration::from_hours(1);
-/// Codes that wait for their token; a loop that asks for more pushes the oldest out.
+/// Codes that wait for their token; a loop that asks for more makes all of them void.
 const MOST_CODES: usize = 1_000;
 
 /// The settings of a host whose issuer stands under this address.
@@ -197,8 +198,12 @@ async fn authorize(State(issuer): State<Issuer>, Query(wish): Query<Wish>) -> Re
     let answered = |with: &[(&str, &str)]| {
         let sign = if wish.redirect_uri.contains('?') { '&' } else { '?' };
         let state = wish.state.iter().map(|state| ("state", state.as_str()));
-        let query: Vec<String> =
-            with.iter().copied().chain(state).map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        let query: Vec<String> = with
+            .iter()
+            .copied()
+            .chain(state)
+            .map(|(name, value)| format!("{name}={}", percent_encoded(value)))
+            .collect();
         Redirect::to(&format!("{}{sign}{}", wish.redirect_uri, query.join("&"))).into_response()
     };
     let challenge = wish.code_challenge.clone().filter(|_| wish.code_challenge_method.as_deref() == Some("S256"));
@@ -295,12 +300,6 @@ impl Issuer {
 /// An error as RFC 6749 writes it.
 fn refused(status: StatusCode, error: &str, why: &str) -> Response {
     (status, Json(json!({ "error": error, "error_description": why }))).into_response()
-}
-
-fn encoded(value: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let one = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    value.bytes().map(one).collect()
 }
 
 /// Asks who logs in: four links that come back here with a `login_hint`.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -53,6 +54,8 @@ pub struct LocalObjects {
     url: String,
     signs: CursorKey,
     kept: Kept,
+    /// Files that were begun to be written.
+    growing: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,7 +70,7 @@ impl LocalObjects {
     #[must_use]
     pub fn new(folder: Option<PathBuf>, url: &str, secret: [u8; 32]) -> Self {
         let kept = folder.map_or_else(|| Kept::Memory(Arc::default()), Kept::Folder);
-        Self { url: url.to_owned(), signs: CursorKey::new(secret), kept }
+        Self { url: url.to_owned(), signs: CursorKey::new(secret), kept, growing: Arc::default() }
     }
 
     /// The routes that links lead to.
@@ -109,7 +112,10 @@ impl LocalObjects {
             }
             Kept::Folder(folder) => {
                 // Complete or not there: a file takes its name when it is whole, and a name is taken once.
-                let (path, growing) = (folder.join(key), folder.join(format!("{key}.part")));
+                // By a name of its own, so that two who write the same file don't write into each other's.
+                let number = self.growing.fetch_add(1, Ordering::Relaxed);
+                let growing = folder.join(format!("{key}.{}-{number}.part", std::process::id()));
+                let path = folder.join(key);
                 path.parent().map_or(Ok(()), fs::create_dir_all)?;
                 fs::write(&growing, body)?;
                 let linked = fs::hard_link(&growing, path);
@@ -135,9 +141,7 @@ impl LocalObjects {
             },
         }
     }
-}
 
-impl LocalObjects {
     /// False when there is nothing to copy.
     fn copy_file(&self, from: &str, to: &str) -> io::Result<bool> {
         match self.read(from)? {
@@ -350,6 +354,28 @@ mod tests {
         assert_eq!(objects.read("uploads/m/lost").unwrap(), None);
         assert_eq!(objects.read("m/kept").unwrap(), Some(Bytes::from_static(b"file")));
         assert!(!objects.copy_file("uploads/m/lost", "m/lost").unwrap());
+    }
+
+    #[test]
+    fn of_many_who_write_one_file_at_once_one_does_and_it_is_whole() {
+        let folder = std::env::temp_dir().join(format!("huitou-objects-race-{}", std::process::id()));
+        let objects = LocalObjects::new(Some(folder.clone()), "http://127.0.0.1:9", [7; 32]);
+        for round in 0..20 {
+            let key = format!("uploads/m/{round}");
+            let written: Vec<(u8, io::Result<bool>)> = std::thread::scope(|scope| {
+                let write = |writer: u8| {
+                    let (objects, key) = (&objects, &key);
+                    scope.spawn(move || (writer, objects.write(key, Bytes::from(vec![writer; 100_000]))))
+                };
+                let writers: Vec<_> = (0..4).map(write).collect();
+                writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+            });
+            let winners: Vec<u8> =
+                written.iter().filter(|(_, done)| *done.as_ref().unwrap()).map(|(w, _)| *w).collect();
+            let [winner] = winners.as_slice() else { panic!("{written:?}") };
+            assert_eq!(objects.read(&key).unwrap().unwrap(), vec![*winner; 100_000]);
+        }
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

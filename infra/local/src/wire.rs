@@ -81,6 +81,8 @@ pub struct Product {
     pub routers: Vec<(String, Router)>,
     /// Says of what no function is listed for that it is not there, with a request id and a line in the log.
     pub elsewhere: Router,
+    /// Turns away what comes while there is too much to do, in the same way.
+    pub overloaded: Router,
     /// The handlers of functions that a queue or a schedule calls.
     pub handlers: Handlers,
 }
@@ -182,34 +184,21 @@ pub fn document() -> OpenApi {
     description::document(routes())
 }
 
+/// A function's handler of what comes from queues, streams and schedules.
+fn handler<R>(app: &App, handle: fn(App, Value) -> R) -> Handler
+where
+    R: Future<Output = Result<Value, String>> + Send + 'static,
+{
+    let app = app.clone();
+    Arc::new(move |event| Box::pin(handle(app.clone(), event)))
+}
+
 /// Puts the product together.
 pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
     let app = App::new(parts(surroundings)?);
-    let recompute: Handler = {
-        let app = app.clone();
-        Arc::new(move |event| Box::pin(segment_recompute::handle(app.clone(), event)))
-    };
-    let playbooks: Handler = {
-        let app = app.clone();
-        Arc::new(move |event| Box::pin(playbooks::handle(app.clone(), event)))
-    };
-    let requests: Handler = {
-        let app = app.clone();
-        Arc::new(move |event| Box::pin(privacy::handle(app.clone(), event)))
-    };
-    let clocks = {
-        let app = app.clone();
-        let handler: Handler = Arc::new(move |event| Box::pin(tickets::handle(app.clone(), event)));
-        handler
-    };
-    let dispatch: Handler = {
-        let app = app.clone();
-        Arc::new(move |event| Box::pin(campaigns::handle(app.clone(), event)))
-    };
-    let sender: Handler = {
-        let app = app.clone();
-        Arc::new(move |event| Box::pin(campaign_send::handle(app.clone(), event)))
-    };
+    let (recompute, playbooks) = (handler(&app, segment_recompute::handle), handler(&app, playbooks::handle));
+    let (requests, clocks) = (handler(&app, privacy::handle), handler(&app, tickets::handle));
+    let (dispatch, sender) = (handler(&app, campaigns::handle), handler(&app, campaign_send::handle));
     let routers = routes().into_iter().map(|(name, routes)| (name.to_owned(), edge::service(&app, routes)));
     // Settings are read once before the first request, so that damaged ones are told at the start.
     app.programs().current().await.map_err(|error| format!("The programme's settings can't be read: {error:?}."))?;
@@ -219,6 +208,7 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
     Ok(Product {
         routers: routers.collect(),
         elsewhere: edge::service(&app, Routes::new()),
+        overloaded: edge::overloaded(&app),
         handlers: Handlers::from([
             ("SegmentRecompute".to_owned(), recompute),
             ("Playbooks".to_owned(), playbooks),

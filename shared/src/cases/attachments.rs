@@ -9,6 +9,7 @@ use futures_util::future::try_join_all;
 use crate::app::App;
 use crate::cases::{Error, Who};
 use crate::domain::attachment::{Attachment, MOST_ATTACHMENTS, Media};
+use crate::domain::attempts;
 use crate::domain::refusal::Refusal;
 use crate::objects::Link;
 use crate::table::Freshness;
@@ -40,12 +41,13 @@ impl App {
 }
 
 impl Attachments<'_> {
-    /// A link for one file of this type and size. One call, by which the session is checked.
+    /// A link for one file of this type and size. Two calls: the session is checked, and the upload counted.
     pub async fn announce(&self, who: &Who, media: Media, bytes: u32) -> Result<Upload, Error> {
         let hot = self.0.ledger().open(who, Freshness::Recent).await?;
         let random: [u8; 16] = crate::entropy::bytes(self.0.entropy());
         let attachment = Attachment::new(RowKey::from_bytes(random), media, bytes)?;
         let owner = hot.account.member;
+        self.0.attempts().before(&attempts::UPLOADS, &owner.to_string()).await?;
         let sealed = self.0.parts().cursors.seal(UPLOADS, &owner.to_string(), &attachment);
         let name = sealed.map_err(|e| Error::Defect(e.to_string()))?;
         let link = self.0.parts().objects.upload(&uploaded(owner, &attachment), media, bytes, self.0.wall())?;

@@ -4,7 +4,6 @@
 //! back is judged for some members, the first of every shard: their ids say nothing about them, so they stand for all.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,7 +16,7 @@ use crate::cases::segments::Viewer;
 use crate::domain::anonymity::SmallestGroup;
 use crate::domain::campaign::assign::{Assigned, assign};
 use crate::domain::campaign::content::Values;
-use crate::domain::campaign::gates::{Conditions, Facing, Room, Verdict, judge};
+use crate::domain::campaign::gates::{Conditions, Facing, Verdict, judge};
 use crate::domain::traits::Channel;
 use crate::table::{Hot, SEGMENT_SHARDS, SegmentPosition};
 use crate::values::{CampaignId, Code, Fen, InviteCode, MemberId, Points, share};
@@ -47,6 +46,9 @@ pub struct Sample {
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = CampaignPreview)]
 pub struct Preview {
+    /// For whoever sees groups only: every count is rounded down to a multiple of this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rounded_to: Option<u64>,
     /// Members in the audience, before segments are left out; absent when a rule could not be asked of everybody in time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<u64>,
@@ -70,6 +72,7 @@ pub struct Preview {
 impl Preview {
     /// The same as whoever sees groups only is told.
     fn coarsened(mut self, k: SmallestGroup) -> Self {
+        self.rounded_to = Some(k.number());
         self.looked_at = k.coarse(self.looked_at);
         self.holdout = k.coarse(self.holdout);
         for figures in [&mut self.goes, &mut self.waits, &mut self.refused] {
@@ -90,7 +93,8 @@ impl Campaigns<'_> {
     /// What a campaign would do if it were launched now. For a segment at most 21 calls, for a rule those of a pass.
     pub async fn preview(&self, id: CampaignId, by: &Viewer) -> Result<Preview, Error> {
         let stored = self.read(id).await?;
-        let live = self.unlaunched(stored.campaign).await?;
+        // With a budget that nobody has used.
+        let live = self.live_of(stored.campaign).await?;
         let (audience, members) = match &live.campaign.definition.audience.segment {
             Some(segment) => {
                 let counts = self.0.segments().counts_for(by).await?;
@@ -101,6 +105,7 @@ impl Campaigns<'_> {
         let hots = if members.is_empty() { Vec::new() } else { self.0.table().members(&members).await? };
         let profiles = if members.is_empty() { Vec::new() } else { self.0.table().profiles(&members).await? };
         let mut preview = Preview {
+            rounded_to: None,
             audience,
             looked_at: 0,
             goes: BTreeMap::new(),
@@ -167,15 +172,6 @@ impl Campaigns<'_> {
         Ok(Fen::ZERO)
     }
 
-    /// A campaign as senders would see it, with a budget that nobody has used.
-    async fn unlaunched(self, campaign: crate::domain::campaign::Campaign) -> Result<Live, Error> {
-        let rule = match &campaign.definition.audience.rule {
-            Some(rule) => Some(self.0.segments().rules().await?.parse(rule).map_err(|e| Error::Defect(e.to_string()))?),
-            None => None,
-        };
-        Ok(Live { campaign, rule, notice: None, room: Mutex::new(Vec::<(u8, Room)>::new()) })
-    }
-
     /// The first members of every shard of a segment. A call for each shard.
     async fn some_of(self, segment: &Code) -> Result<Vec<MemberId>, Error> {
         let shards = (0..SEGMENT_SHARDS).map(|shard| async move {
@@ -206,7 +202,7 @@ impl Campaigns<'_> {
 /// What placeholders stand for in a sample: staff who plan campaigns see nothing of anybody.
 fn somebodys(live: &Live) -> Values {
     let definition = &live.campaign.definition;
-    let day = definition.window.until.day();
+    let day = definition.window.until.last_day();
     let link = || Some("https://example.com/r/0000".to_owned());
     Values {
         name: Some("王女士".to_owned()),

@@ -32,6 +32,7 @@ impl CampaignReports<'_> {
         let until = counts_until(campaign.definition.window.until, campaign.definition.attribution_days);
         let begun = campaign.state != State::Draft;
         let looks = if begun && now < until { table.look_at(id, now.day()).await? } else { table.looks_at(id).await? };
-        Ok(CampaignReport::of(&campaign, &counts, looks, until, now))
+        let rounded_to = viewer.groups_only.then(|| self.0.parts().smallest_group.number());
+        Ok(CampaignReport::of(&campaign, &counts, rounded_to, looks, until, now))
     }
 }

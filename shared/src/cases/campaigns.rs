@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
+
 use crate::app::App;
 use crate::cases::Error;
 use crate::cases::dispatch::Task;
+use crate::cases::ledger::Patience;
 use crate::cases::segments::Viewer;
 use crate::domain::account::Account;
 use crate::domain::campaign::circuit::Circuit;
@@ -38,20 +41,13 @@ pub struct Live {
     pub rule: Option<Rule>,
     /// The notice about tickets that it is, where it is none of staff's.
     pub notice: Option<Notice>,
-    /// What was left of its budget, by shard.
-    pub(super) room: Mutex<Vec<(u8, Room)>>,
+    /// What was left of its budget, by shard, once somebody has asked.
+    rooms: OnceCell<Vec<(u8, Room)>>,
 }
 
 impl Live {
-    /// What is left of the budget, as far as is known.
-    #[must_use]
-    pub fn room(&self) -> Room {
-        let Some(budget) = self.campaign.definition.budget else { return Room::ENDLESS };
-        let rooms = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        Room {
-            sends: budget.sends.map(|_| rooms.iter().filter_map(|(_, room)| room.sends).sum()),
-            fen: budget.fen.map(|_| rooms.iter().filter_map(|(_, room)| room.fen).sum()),
-        }
+    pub(super) const fn new(campaign: Campaign, rule: Option<Rule>, notice: Option<Notice>) -> Self {
+        Self { campaign, rule, notice, rooms: OnceCell::const_new() }
     }
 
     /// What the budget limits.
@@ -61,14 +57,6 @@ impl Live {
             Some(budget) => Room { sends: budget.sends, fen: budget.fen },
             None => Room::ENDLESS,
         }
-    }
-
-    /// A shard from which a message at this cost may be taken, looked for from one on.
-    #[must_use]
-    pub fn shard(&self, first: u8, cost: Fen) -> Option<u8> {
-        let rooms = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |shard: u8| rooms.iter().any(|(number, room)| *number == shard && room.fits(cost));
-        (0..BUDGET_SHARDS).map(|n| first.wrapping_add(n) % BUDGET_SHARDS).find(|shard| fits(*shard))
     }
 }
 
@@ -138,11 +126,16 @@ impl Campaigns<'_> {
         let id = CampaignId::of("campaign", &[by.as_str(), key.as_str()]);
         let asked = RowKey::of("campaign-definition", &[&text(&definition)?]);
         let new = StoredCampaign::new(Campaign::draft(id, definition, asked, by, self.0.now()));
-        match self.0.table().transaction().campaign(&new)?.commit().await? {
-            Outcome::Done => Ok(StoredCampaign { version: 1, ..new }),
-            Outcome::Lost(_) => {
-                let known = self.read(id).await?;
-                if known.campaign.asked == asked { Ok(known) } else { Err(Error::ReusedKey) }
+        let mut patience = Patience::new(self.0);
+        loop {
+            if let Outcome::Done = self.0.table().transaction().campaign(&new)?.commit().await? {
+                return Ok(StoredCampaign { version: 1, ..new });
+            }
+            match self.read(id).await {
+                Ok(known) => return if known.campaign.asked == asked { Ok(known) } else { Err(Error::ReusedKey) },
+                // Another transaction was in the way, which may have failed.
+                Err(Error::NotFound) => patience.wait().await?,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -167,7 +160,7 @@ impl Campaigns<'_> {
 
     /// A campaign as time has left it. One call.
     pub async fn read(&self, id: CampaignId) -> Result<StoredCampaign, Error> {
-        let (stored, _) = self.0.table().campaign(id).await?.ok_or(Error::NotFound)?;
+        let stored = self.0.table().campaign(id).await?.ok_or(Error::NotFound)?;
         Ok(StoredCampaign { campaign: stored.campaign.aged(self.0.now()), ..stored })
     }
 
@@ -211,11 +204,12 @@ impl Campaigns<'_> {
 
     /// Launches, pauses, resumes or stops a campaign. Doing again what is done changes nothing. At most five calls.
     pub async fn act(&self, id: CampaignId, act: Act) -> Result<StoredCampaign, Error> {
-        let mut patience = crate::cases::ledger::Patience::new(self.0);
+        let mut patience = Patience::new(self.0);
         loop {
             let stored = self.read(id).await?;
             if act == Act::Launch && stored.campaign.state == State::Draft {
                 self.check(&stored.campaign.definition).await?;
+                self.is_provided(&stored.campaign.definition)?;
             }
             let mut next = stored.campaign.act(act, self.0.now())?;
             let mut rooms = Vec::new();
@@ -322,6 +316,12 @@ impl Campaigns<'_> {
         if flaws.is_empty() { Ok(()) } else { Err(Error::Flawed(flaws)) }
     }
 
+    /// Asked at launch alone, so that a draft may be written while a provider is still being set up.
+    fn is_provided(self, definition: &Definition) -> Result<(), Error> {
+        let flaws = definition.unprovided(|channel| self.0.parts().senders.of(channel).is_some());
+        if flaws.is_empty() { Ok(()) } else { Err(Error::Flawed(flaws)) }
+    }
+
     /// About how many members an audience has; not told of a rule, for which everybody would have to be looked at.
     async fn expected(self, definition: &Definition) -> Result<u64, Error> {
         let Some(segment) = &definition.audience.segment else { return Ok(0) };
@@ -338,20 +338,51 @@ impl Campaigns<'_> {
             self.0.kept_campaigns().put(id, self.0.wall(), &live);
             return Ok(live);
         }
-        let (stored, room) = self.0.table().campaign(id).await?.ok_or(Error::NotFound)?;
-        let rule = match &stored.campaign.definition.audience.rule {
+        let stored = self.0.table().campaign(id).await?.ok_or(Error::NotFound)?;
+        let live = Arc::new(self.live_of(stored.campaign).await?);
+        self.0.kept_campaigns().put(id, self.0.wall(), &live);
+        Ok(live)
+    }
+
+    /// A campaign of staff's as senders need it. No call while the rules are fresh.
+    pub(crate) async fn live_of(self, campaign: Campaign) -> Result<Live, Error> {
+        let rule = match &campaign.definition.audience.rule {
             Some(rule) => Some(self.0.segments().rules().await?.parse(rule).map_err(|e| Error::Defect(e.to_string()))?),
             None => None,
         };
-        let live = Arc::new(Live { campaign: stored.campaign, rule, notice: None, room: Mutex::new(room) });
-        self.0.kept_campaigns().put(id, self.0.wall(), &live);
-        Ok(live)
+        Ok(Live::new(campaign, rule, None))
+    }
+
+    /// What was left of a campaign's budget at most two seconds ago. One call, or none.
+    pub(crate) async fn room(&self, live: &Live) -> Result<Room, Error> {
+        let Some(budget) = live.campaign.definition.budget else { return Ok(Room::ENDLESS) };
+        let rooms = self.rooms(live).await?;
+        Ok(Room {
+            sends: budget.sends.map(|_| rooms.iter().filter_map(|(_, room)| room.sends).sum()),
+            fen: budget.fen.map(|_| rooms.iter().filter_map(|(_, room)| room.fen).sum()),
+        })
+    }
+
+    /// A shard of a campaign's budget from which a message at this cost may be taken, looked for from one on. One call, or
+    /// none.
+    pub(crate) async fn shard(&self, live: &Live, first: u8, cost: Fen) -> Result<Option<u8>, Error> {
+        if live.campaign.definition.budget.is_none() {
+            return Ok(None);
+        }
+        let rooms = self.rooms(live).await?;
+        let fits = |shard: u8| rooms.iter().any(|(number, room)| *number == shard && room.fits(cost));
+        Ok((0..BUDGET_SHARDS).map(|n| first.wrapping_add(n) % BUDGET_SHARDS).find(|shard| fits(*shard)))
+    }
+
+    async fn rooms(self, live: &Live) -> Result<&[(u8, Room)], Error> {
+        let read = || async { Ok::<_, Error>(self.0.table().rooms(live.campaign.id).await?) };
+        Ok(live.rooms.get_or_try_init(read).await?)
     }
 
     /// Brings what is left of a budget together in one shard, when no shard has enough for a message and all of them
     /// together have. Two calls.
     pub(crate) async fn gather(&self, id: CampaignId) -> Result<(), Error> {
-        let (stored, rooms) = self.0.table().campaign(id).await?.ok_or(Error::NotFound)?;
+        let rooms = self.0.table().rooms(id).await?;
         let mut transaction = self.0.table().transaction();
         let mut whole = Room { sends: None, fen: None };
         for (_, room) in &rooms {
@@ -361,7 +392,7 @@ impl Campaigns<'_> {
         let nothing = Room { sends: whole.sends.map(|_| 0), fen: whole.fen.map(|_| Fen::ZERO) };
         for (n, (shard, seen)) in rooms.iter().enumerate() {
             let next = if n == 0 { whole } else { nothing };
-            transaction = transaction.reshare(stored.campaign.id, *shard, *seen, next)?;
+            transaction = transaction.reshare(id, *shard, *seen, next)?;
         }
         // Whoever took something meanwhile has made this a picture of the past: look again.
         transaction.commit().await?;

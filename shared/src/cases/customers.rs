@@ -12,6 +12,7 @@ use crate::cases::profiles::Basics;
 use crate::cases::remarks::{WrittenNote, tags};
 use crate::cases::{Error, Who};
 use crate::domain::account::Membership;
+use crate::domain::attempts;
 use crate::domain::days::{Purchases, Window};
 use crate::table::{Freshness, Hot, Page, Part, about};
 use crate::values::{Actor, MemberId, Moment, Name, RowKey};
@@ -86,9 +87,19 @@ impl App {
 }
 
 impl Customers<'_> {
-    /// The member who has this handle. One call, and those of [`Customers::portrait`].
-    pub async fn find(&self, handle: &Handle, sight: &Sight) -> Result<Portrait, Error> {
+    /// The member who has this handle, for somebody of staff, whose look-ups are counted whether they find anybody or
+    /// not. Two calls, and those of [`Customers::portrait`]; one more for a guide.
+    ///
+    /// Phones and cards can be guessed, so nothing tells a guide whether nobody has one or somebody else's customer has:
+    /// both take the same calls.
+    pub async fn find(&self, handle: &Handle, sight: &Sight, by: &Actor) -> Result<Portrait, Error> {
+        self.0.attempts().before(&attempts::LOOK_UPS, by.as_str()).await?;
         let owner = self.0.people().owners(std::slice::from_ref(handle)).await?.into_iter().next().flatten();
+        if *sight != Sight::All {
+            let whose = owner.unwrap_or_else(|| MemberId::from_random([0; 16]));
+            let part = self.0.table().part(whose, &Part::Profile).await?.ok_or(Error::NotFound)?;
+            sight.check(&Profile::read(&part)?)?;
+        }
         self.portrait(owner.ok_or(Error::NotFound)?, sight).await
     }
 

@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -26,6 +27,9 @@ use crate::values::{CampaignId, Code, MemberId};
 
 /// Members of a page, unless the campaign's rate asks for fewer.
 const PAGE: u32 = 100;
+
+/// Calls of the queue that are made side by side for a page.
+const SIDE_BY_SIDE: usize = 4;
 
 /// Members of whom a rule is asked at once.
 const SCANNED: u32 = 500;
@@ -125,8 +129,10 @@ impl Dispatch<'_> {
 
     /// Works on one part until it is done or the time is over, and hands over to the next message.
     async fn page(self, id: CampaignId, part: u16, budget: Duration) -> Result<(), Error> {
-        let until = Instant::now() + budget;
+        let begun = Instant::now();
+        let until = begun + budget;
         let mut at = self.checkpoint(id, part).await?;
+        let mut went = 0;
         while !at.checkpoint.finished {
             let live = self.0.campaigns().live(id).await?;
             if live.campaign.standing(self.0.now()) != State::Running {
@@ -138,18 +144,19 @@ impl Dispatch<'_> {
                 .iter()
                 .map(|member| SendKey { campaign: id, member: *member, occasion: None, paged: true })
                 .collect();
-            self.enqueue_sends(&keys).await?;
+            let side_by_side = keys.chunks(keys.len().div_ceil(SIDE_BY_SIDE).max(1));
+            try_join_all(side_by_side.map(|keys| self.enqueue_sends(keys))).await?;
+            went += keys.len();
             let Some(next) = self.turn_page(&live, at).await? else { return Ok(()) };
             at = next;
-            if let (Some(pace), false) = (live.campaign.definition.pace(), at.checkpoint.page.is_empty()) {
-                let delay = pace.wait(at.checkpoint.page.len());
+            let pace = live.campaign.definition.pace();
+            let burst_is_over = pace.is_some_and(|pace| !pace.has_room(went, at.checkpoint.page.len()));
+            if !at.checkpoint.finished && (burst_is_over || Instant::now() >= until) {
+                let delay = pace.map_or(Duration::ZERO, |pace| pace.wait(went, begun.elapsed()));
                 return self.enqueue_parts(&live.campaign, delay, [part]).await;
             }
-            if Instant::now() >= until && !at.checkpoint.finished {
-                return self.enqueue_parts(&live.campaign, Duration::ZERO, [part]).await;
-            }
         }
-        self.conclude(id, part).await
+        self.conclude(id, part, (went, begun.elapsed())).await
     }
 
     async fn checkpoint(self, id: CampaignId, part: u16) -> Result<StoredCheckpoint, Error> {
@@ -242,11 +249,12 @@ impl Dispatch<'_> {
         Ok(found)
     }
 
-    /// A part is done: at a rate the next one follows, and after the last the campaign knows.
-    async fn conclude(self, id: CampaignId, part: u16) -> Result<(), Error> {
+    /// A part is done, after so many members in such a time: at a rate the next one follows in its turn, and after the last
+    /// the campaign knows.
+    async fn conclude(self, id: CampaignId, part: u16, (went, took): (usize, Duration)) -> Result<(), Error> {
         let live = self.0.campaigns().live(id).await?;
-        if live.campaign.definition.per_minute.is_some() && part + 1 < parts(&live.campaign) {
-            return self.enqueue_parts(&live.campaign, Duration::ZERO, [part + 1]).await;
+        if let (Some(pace), true) = (live.campaign.definition.pace(), part + 1 < parts(&live.campaign)) {
+            return self.enqueue_parts(&live.campaign, pace.wait(went, took), [part + 1]).await;
         }
         let done = self.0.table().checkpoints(id).await?.iter().filter(|at| at.checkpoint.finished).count();
         if done >= usize::from(parts(&live.campaign)) { self.0.campaigns().dispatched(id).await } else { Ok(()) }

@@ -28,8 +28,8 @@ use crate::domain::rights_request::{Kind, RightsRequest, Standing};
 use crate::domain::ticket::{Record, Ticket};
 use crate::domain::traits::Channel;
 use crate::table::{
-    Freshness, Hot, Identity, OpenRequests, Outcome, Part, StoredPart, StoredRequest, StoredSend, StoredTicket,
-    TicketItem, TicketList, Transaction,
+    Freshness, Hot, Identity, MOST_WRITES, OpenRequests, Outcome, Part, StoredPart, StoredRequest, StoredSend,
+    StoredTicket, TicketItem, TicketList, Transaction,
 };
 use crate::telemetry::{self, Due};
 use crate::values::{Actor, MemberId, MessageId, Reason, RequestId, SendId, TicketId};
@@ -39,7 +39,11 @@ const RECEIPTS: &str = "erasure-receipts";
 /// Receipts are nobody's: they name no one.
 const NOBODYS: &str = "";
 
-/// Ids that are given up in the transaction that erases; more are given up before it.
+/// What the transaction that erases writes beside ids that are given up and segments that are left: the row, the account,
+/// the tombstone, the key, the request, the counts of segments, and two items of the audit trail.
+const OTHER_WRITES: usize = 8;
+
+/// Ids that are given up at once when they don't fit into the transaction that erases.
 const MOST_IDS: usize = 50;
 
 /// Tickets on a page.
@@ -185,12 +189,16 @@ impl Erasures<'_> {
     ) -> Result<Option<StoredRequest>, Error> {
         let hot = self.0.table().member(who.member, Freshness::Latest).await?.ok_or(Error::NotFound)?;
         let now = self.0.now();
-        let request = stored.unwrap_or_else(|| {
+        let (version, waits) = stored.as_ref().map_or((0, false), |stored| (stored.version, stored.request.is_open()));
+        // Asked again after a refusal it is a request of its own, to be answered in its own time.
+        let known = stored.filter(|stored| !matches!(stored.request.standing, Standing::Refused { .. }));
+        let request = known.unwrap_or_else(|| {
             let asked = RightsRequest::new(request_id(who.member), who.member, Kind::Erasure, who.by.clone(), now);
-            StoredRequest::new(RightsRequest { reason: reason.cloned(), ..asked })
+            StoredRequest { request: RightsRequest { reason: reason.cloned(), ..asked }, version }
         });
         match (hot.account.membership, who.session) {
             (Membership::Erased, _) => return Err(Refusal::MemberErased.into()),
+            (Membership::OnHold { .. }, _) if waits => return Err(Refusal::LegalHold.into()),
             (Membership::OnHold { .. }, _) => return self.write_down(request).await,
             (Membership::MergedInto(_), None) => return Err(Refusal::MergedElsewhere.into()),
             (Membership::MergedInto(_), Some(_)) => return Err(Error::SessionEnded),
@@ -207,7 +215,8 @@ impl Erasures<'_> {
             Err(error) => return Err(error),
         };
         let receipt = self.inventory(&request.request, &hot, ids.len(), &accounts).await?;
-        let (few, rest) = ids.split_at(ids.len().min(MOST_IDS));
+        let room = MOST_WRITES.saturating_sub(OTHER_WRITES + hot.account.segments.len());
+        let (few, rest) = ids.split_at(ids.len().min(room));
         self.give_up(who.member, rest).await?;
         let mut transaction = self.farewell(self.0.table().transaction(), &hot, part.version, &who.by).await?;
         for id in few {
@@ -226,9 +235,6 @@ impl Erasures<'_> {
 
     /// Under a legal hold a request waits to be decided about.
     async fn write_down(self, request: StoredRequest) -> Result<Option<StoredRequest>, Error> {
-        if request.version > 0 && request.request.standing == Standing::Open {
-            return Err(Refusal::LegalHold.into());
-        }
         let open = RightsRequest { standing: Standing::Open, ..request.request };
         let open = StoredRequest { request: open, version: request.version };
         match self.0.table().transaction().request(&open)?.commit().await? {

@@ -18,7 +18,7 @@ use crate::domain::campaign::send::Send;
 use crate::domain::refusal::Refusal;
 use crate::domain::rights_request::Kind;
 use crate::domain::ticket::What;
-use crate::table::{Belonging, Freshness, Hot, Side, StoredTicket, TicketList, TicketPosition};
+use crate::table::{Belonging, Freshness, Hot, RequestPosition, Side, StoredTicket, TicketList, TicketPosition};
 use crate::values::{Actor, MemberId, Moment, RowKey, SendId};
 
 /// How the document is laid out.
@@ -31,6 +31,8 @@ const ENOUGH: usize = 3 * 1024 * 1024;
 const ROWS: usize = 64;
 /// Tickets that are read at once.
 const TICKETS: i32 = 10;
+/// Requests under the law that are read at once.
+const REQUESTS: i32 = 100;
 
 /// The categories, in the order in which they are read.
 pub const CATEGORIES: [&str; 11] = [
@@ -63,7 +65,7 @@ pub enum Place {
     Journal {
         /// The account.
         of: usize,
-        /// The links to follow; none at the journal's end.
+        /// The links to follow; none to begin with the newest row.
         links: Option<Vec<RowKey>>,
     },
     /// Tickets with what was said.
@@ -80,8 +82,13 @@ pub enum Place {
         /// The message behind which it goes on.
         after: Option<(SendId, Moment)>,
     },
-    /// What was asked under the law.
-    Requests,
+    /// What was asked under the law, newest first.
+    Requests {
+        /// The account.
+        of: usize,
+        /// Where its list goes on.
+        within: Option<RequestPosition>,
+    },
 }
 
 /// Everything, or a part of it.
@@ -189,7 +196,9 @@ impl Exports<'_> {
                 Ok((pieces, Some(place)))
             }
             Place::Sends { of, after } => {
-                let Some(member) = account(of) else { return Ok((Vec::new(), Some(Place::Requests))) };
+                let Some(member) = account(of) else {
+                    return Ok((Vec::new(), Some(Place::Requests { of: 0, within: None })));
+                };
                 let (ids, next) = self.0.table().sends_of(member, after).await?;
                 let mut pieces = Vec::new();
                 for id in ids {
@@ -202,15 +211,20 @@ impl Exports<'_> {
                 };
                 Ok((pieces, Some(place)))
             }
-            Place::Requests => {
-                let stored = self.0.table().requests_of(who.member, 100).await?;
+            Place::Requests { of, within } => {
+                let Some(member) = account(of) else { return Ok((Vec::new(), None)) };
+                let (stored, next) = self.0.table().requests_of(member, within, REQUESTS).await?;
                 let pieces = stored.into_iter().map(|stored| {
                     let request = stored.request;
                     let asked = json!({ "id": request.id, "kind": request.kind, "about": request.about,
                         "received_at": request.received_at, "due_on": request.due_on });
                     ("requests", asked)
                 });
-                Ok((pieces.collect(), None))
+                let place = match next {
+                    Some(within) => Place::Requests { of, within: Some(within) },
+                    None => Place::Requests { of: of + 1, within: None },
+                };
+                Ok((pieces.collect(), Some(place)))
             }
         }
     }

@@ -64,9 +64,9 @@ impl Intake<'_> {
     /// A batch of orders, each accepted or refused by itself, answered in the order sent.
     ///
     /// Two reads for the whole batch (who has the handles, the hot items), then one transaction per order of four
-    /// write units, and two more for every campaign whose window is open for the customer. One customer's orders are booked one after the other, different customers' side by side. After
-    /// an order that failed for the world's sake, the same customer's later ones of the batch are left for the
-    /// retry, so that their sequence is kept.
+    /// write units, and two more for every campaign whose window is open for the customer. One customer's orders are
+    /// booked one after the other, different customers' side by side. After an order that failed for the world's sake,
+    /// the same customer's later ones of the batch are left for the retry, so that their sequence is kept.
     pub async fn orders(
         &self,
         orders: &[(Customer, Order)],

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(12);
 const FEWEST_ROUNDS: u32 = 3;
 
 /// How often a read follows an account that was merged into another one.
-const MOST_MERGES: usize = 8;
+pub(crate) const MOST_MERGES: usize = 8;
 
 /// The ledger.
 #[derive(Clone, Copy, Debug)]

@@ -26,8 +26,9 @@ use crate::values::{Actor, MemberId, Moment, Points, Reason, RowKey};
 /// The layout of a stored merge; older layouts stay readable.
 const SCHEMA: u8 = 1;
 
-/// The most ids that pass in one merge: a transaction has room for a hundred writes.
-const MOST_HANDLES: usize = 80;
+/// The most ids that pass and segments that are left in one merge: of a transaction's hundred writes eleven are the
+/// accounts', the profiles' and the records', and some are segments that the other one enters.
+const MOST_MOVED: usize = 80;
 
 /// Who is to be merged into whom.
 #[derive(Clone, Debug)]
@@ -56,7 +57,7 @@ pub enum Conflict {
     OpenHolds,
     /// The member to be taken over has signed up and the other one has not.
     OtherWay,
-    /// More ids than can pass at once.
+    /// More ids and segments than can move at once.
     TooManyIds,
     /// Both are known to WeCom, by different ids.
     Wecom,
@@ -187,7 +188,7 @@ fn conflicts(survivor: &Stand<'_>, absorbed: &Stand<'_>) -> Vec<Conflict> {
         (claimed && both("phone"), Conflict::Phone),
         (!absorbed.account.holdings.holds.is_empty(), Conflict::OpenHolds),
         (absorbed.claimed() && !survivor.claimed(), Conflict::OtherWay),
-        (absorbed.handles.len() > MOST_HANDLES, Conflict::TooManyIds),
+        (absorbed.handles.len() + absorbed.account.segments.len() > MOST_MOVED, Conflict::TooManyIds),
         (!absorbed.account.children.is_empty(), Conflict::Children),
     ]
     .into_iter()
@@ -477,7 +478,7 @@ fn packed(identity: &Identity) -> String {
 mod tests {
     use super::*;
     use crate::domain::book::Hold;
-    use crate::values::{Card, OpenId, Phone};
+    use crate::values::{Card, Code, OpenId, Phone};
 
     fn member(seed: u8, membership: Membership) -> Account {
         Account { membership, ..Account::new(MemberId::from_random([seed; 16])) }
@@ -529,7 +530,9 @@ mod tests {
         other.holdings.holds.push(Hold { id: RowKey::of("hold", &[]), until, lots: Vec::new() });
         assert_eq!(judged((&one, &[]), (&other, &[])), [Conflict::OpenHolds]);
         other.holdings.holds.clear();
-        let heap = vec![openid("a"); MOST_HANDLES + 1];
+        let heap = vec![openid("a"); MOST_MOVED];
+        assert_eq!(judged((&one, &[]), (&other, &heap)), []);
+        other.segments.push(Code::parse("dormant").unwrap());
         assert_eq!(judged((&one, &[]), (&other, &heap)), [Conflict::TooManyIds]);
     }
 }

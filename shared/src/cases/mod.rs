@@ -5,6 +5,7 @@
 //! half done.
 
 pub mod attachments;
+pub mod attempts;
 pub mod audit;
 pub mod campaign_preview;
 pub mod campaign_reports;

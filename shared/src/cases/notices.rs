@@ -3,7 +3,6 @@
 //! A ticket writes the copy in its own transaction; from then on it is a send like any other. Here is what sending and
 //! tracking ask of the desk: the campaign that a notice belongs to, whether it still makes sense, and where it leads.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::app::App;
@@ -39,7 +38,7 @@ impl Notices<'_> {
         let version = self.0.desks().current().await?;
         let campaign = version.desk.notices.campaign(notice, first, self.0.own_name());
         let campaign = campaign.map_err(|e| Error::Defect(e.to_string()))?;
-        Ok(Some(Live { campaign, rule: None, notice: Some(notice), room: Mutex::new(Vec::new()) }))
+        Ok(Some(Live::new(campaign, None, Some(notice))))
     }
 
     /// Where a notice comes to stand that does not go now, because of what has become of its ticket. One call for a

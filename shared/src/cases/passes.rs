@@ -18,7 +18,6 @@ use crate::app::App;
 use crate::cases::Error;
 use crate::cases::ledger::Resettled;
 use crate::cases::recompute::Task;
-use crate::domain::account::Membership;
 use crate::domain::clv::Sample;
 use crate::domain::posting::judged;
 use crate::domain::rule::Rule;
@@ -365,7 +364,8 @@ impl<'a> Worker<'a> {
             Found::Fit(packed) => {
                 let mut sample: Sample = unpack(&packed)?;
                 let today = self.app.now().day();
-                members.iter().filter(|hot| !is_merged(hot)).for_each(|hot| sample.add(&hot.account.days, today));
+                let in_use = members.iter().filter(|hot| hot.account.membership.is_in_use());
+                in_use.for_each(|hot| sample.add(&hot.account.days, today));
                 Found::Fit(pack(&sample)?)
             }
         })
@@ -374,7 +374,7 @@ impl<'a> Worker<'a> {
     fn count(&self, members: &[Hot], mut matches: Matches) -> Matches {
         let Some(wanted) = &self.wanted else { return matches };
         let today = self.app.now().day();
-        let judged = |hot: &&Hot| !is_merged(hot) && hot.account.may_be_judged(today);
+        let judged = |hot: &&Hot| hot.account.membership.is_in_use() && hot.account.may_be_judged(today);
         matches.apart.resize(self.beside.len(), 0);
         for hot in members.iter().filter(judged) {
             let facts = hot.account.facts(&self.rules);
@@ -452,11 +452,6 @@ impl<'a> Worker<'a> {
             (Look::Differs, _) => tally.changed += 1,
         }
     }
-}
-
-/// Whether this is the account of somebody who was merged into another member.
-fn is_merged(hot: &Hot) -> bool {
-    matches!(hot.account.membership, Membership::MergedInto(_))
 }
 
 fn subject(id: RowKey) -> String {

@@ -10,6 +10,7 @@ use crate::cases::{Error, Who};
 use crate::digest::{half, hex};
 use crate::domain::account::Account;
 use crate::domain::age::under_fourteen_until;
+use crate::domain::attempts;
 use crate::domain::consent::Purpose;
 use crate::domain::posting::{Settled, settlement};
 use crate::domain::refusal::Refusal;
@@ -102,11 +103,7 @@ impl Basics {
     }
 
     pub(crate) fn seal(&self, app: &App, opened: &mut Opened) -> Result<(), Error> {
-        opened.set(app, "name", self.name.as_ref().map(Name::as_str))?;
-        opened.set(app, "birthday", self.birthday.map(|day| day.to_string()).as_deref())?;
-        opened.set(app, "email", self.email.as_ref().map(Email::as_str))?;
-        opened.set(app, "city", self.city.as_ref().map(Name::as_str))?;
-        opened.set(app, "gender", self.gender.map(Gender::as_str))
+        self.texts().iter().try_for_each(|(name, text)| opened.set(app, name, text.as_deref()))
     }
 }
 
@@ -285,11 +282,13 @@ impl Profiles<'_> {
         }
     }
 
-    /// Binds the phone that WeChat's code tells, in place of an earlier one. Four calls and one to WeChat; seven
+    /// Binds the phone that WeChat's code tells, in place of an earlier one. Five calls and one to WeChat; seven
     /// more when orders had made a member of the phone, whose points and days come along.
     pub async fn bind_phone(&self, who: &Who, code: &str) -> Result<Mine, Error> {
         let opened = self.0.people().own(who, Freshness::Recent).await?;
         let wechat_id = opened.value("openid", OpenId::parse)?;
+        let person = wechat_id.as_ref().map_or_else(|| who.member.to_string(), |id| id.as_str().to_owned());
+        self.0.attempts().before(&attempts::PHONE_CODES, &person).await?;
         let asked = self.0.parts().wechat.phone_number(code, wechat_id.as_ref(), self.0.wall()).await;
         Box::pin(self.settle_phone(who.member, &asked.map_err(Error::PhoneCode)?, &who.by)).await
     }

@@ -86,7 +86,7 @@ impl RightsRequests<'_> {
         Ok(())
     }
 
-    /// What a member has asked for, newest first. Two calls.
+    /// The last fifty things that a member has asked for, newest first. Two calls.
     pub async fn mine(&self, who: &Who) -> Result<Vec<RightsRequest>, Error> {
         let hot = self.0.table().member(who.member, Freshness::Recent).await?.ok_or(Error::NotFound)?;
         match hot.account.membership {
@@ -95,7 +95,7 @@ impl RightsRequests<'_> {
             _ if who.session.is_some_and(|session| session < hot.sessions) => return Err(Error::SessionEnded),
             _ => {}
         }
-        let stored = self.0.table().requests_of(who.member, PAGE).await?;
+        let (stored, _) = self.0.table().requests_of(who.member, None, PAGE).await?;
         Ok(stored.into_iter().map(|stored| stored.request).collect())
     }
 

@@ -11,11 +11,12 @@ use crate::cases::customers::Sight;
 use crate::cases::ledger::Patience;
 use crate::cases::passes::{Earlier, Found, Matches, Pass, Work};
 use crate::cases::{Error, Who};
+use crate::domain::attempts::seconds_until;
 use crate::domain::clv::Prediction;
 use crate::domain::flaw::Flaw;
 use crate::domain::refusal::Refusal;
 use crate::domain::rule::Rule;
-use crate::domain::segmentation::{Draft, Explained, SegmentDraft, Segmentation, SetDraft};
+use crate::domain::segmentation::{Draft, Explained, Segment, SegmentDraft, Segmentation, SetDraft};
 use crate::domain::verdict::Verdict;
 use crate::table::{Freshness, Hot, InSegment, Outcome, SegmentPosition, StoredVersion};
 use crate::values::{Actor, Code, LocalDay, MemberId, Moment, RowKey};
@@ -237,19 +238,16 @@ impl Segments<'_> {
     pub async fn counts_for(&self, viewer: &Viewer) -> Result<BTreeMap<Code, Told>, Error> {
         let (rules, counts) = (self.rules().await?, self.counts().await?);
         let (k, shipped) = (self.0.parts().smallest_group, Segmentation::shipped()?);
-        let told = |id: &Code| {
-            let members = counts.get(id).copied().unwrap_or(0);
+        let told = |segment: &Segment| {
+            let members = counts.get(&segment.id).copied().unwrap_or(0);
             if !viewer.groups_only {
                 return Told { members, fewer_than: None };
             }
-            let rule = |of: &Segmentation| {
-                of.segments().find(|segment| segment.id == *id).map(|segment| segment.rule.to_string())
-            };
-            let ours = rule(&rules).is_some_and(|own| rule(&shipped) == Some(own));
-            let shown = if ours { k.exact(members) } else { k.coarse(members) };
+            let ships = shipped.segments().any(|ours| is_same(ours, segment));
+            let shown = if ships { k.exact(members) } else { k.coarse(members) };
             Told { members: shown, fewer_than: (shown == 0).then(|| k.number()) }
         };
-        Ok(rules.segments().map(|segment| (segment.id.clone(), told(&segment.id))).collect())
+        Ok(rules.segments().map(|segment| (segment.id.clone(), told(segment))).collect())
     }
 
     /// That a segment has as many members as make a group. One call.
@@ -295,7 +293,9 @@ impl Segments<'_> {
             let lately = |earlier: &Earlier| now.since(earlier.at) < COMPARED_FOR;
             let earlier: Vec<Earlier> = known.unwrap_or_default().into_iter().filter(lately).collect();
             if earlier.len() >= PREVIEWS_A_DAY {
-                return Err(Refusal::TooManyPreviews { most: PREVIEWS_A_DAY }.into());
+                let oldest = earlier.iter().map(|earlier| earlier.at).min().unwrap_or(now);
+                let wait = seconds_until(oldest.plus(COMPARED_FOR), now);
+                return Err(Refusal::TooManyPreviews { most: PREVIEWS_A_DAY, wait }.into());
             }
             let mut all = earlier.clone();
             all.push(Earlier { pass: id, rule: rule.to_owned(), at: now });
@@ -383,6 +383,11 @@ impl Segments<'_> {
             lifetime_value: if judged { self.0.lifetime_values().of(&account.days).await? } else { None },
         })
     }
+}
+
+/// Whether two segments are one, by their rules as they are printed.
+fn is_same(one: &Segment, other: &Segment) -> bool {
+    one.id == other.id && one.rule.to_string() == other.rule.to_string()
 }
 
 /// Puts a segment where one with its id is, or at the end. Whether it was there, and where it is.

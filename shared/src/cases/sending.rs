@@ -154,6 +154,7 @@ impl Sending<'_> {
         let limits = self.0.limits().current().await?;
         let circuits = self.0.campaigns().circuits().await?;
         let open: Vec<(Channel, Circuit)> = circuits.iter().map(|(channel, circuit, _)| (*channel, *circuit)).collect();
+        let room = self.0.campaigns().room(live).await?;
         let verdict = {
             let reachable = match &scene.member {
                 Some((_, opened)) => self.reachable(opened, &definition.plan)?,
@@ -169,7 +170,7 @@ impl Sending<'_> {
                 in_audience: stance.in_audience,
                 reachable: &reachable,
             });
-            let (limits, room, keeps_hours) = (&limits.limits, live.room(), live.notice.is_some());
+            let (limits, keeps_hours) = (&limits.limits, live.notice.is_some());
             let conditions = Conditions { definition, limits, room, circuits: &open, keeps_hours, now };
             judge(&scene.send, facing.as_ref(), &conditions)
         };
@@ -278,7 +279,7 @@ impl Sending<'_> {
             }
         };
         let cost = rendered.cost(&definition.prices);
-        let shard = live.shard(scene.send.id.shard(BUDGET_SHARDS), cost);
+        let shard = self.0.campaigns().shard(live, scene.send.id.shard(BUDGET_SHARDS), cost).await?;
         if shard.is_none() && definition.budget.is_some() {
             self.0.campaigns().gather(live.campaign.id).await?;
             return Ok(Step::Crossed);
@@ -327,7 +328,7 @@ impl Sending<'_> {
             tier: tier.map(|tier| tier.name.to_string()),
             expiring: statement.expiring.first().map(|(day, points)| (*points, *day)),
             coupon: live.campaign.definition.coupon.as_ref().map(ToString::to_string),
-            offer_until: Some(send.expires_at.day()),
+            offer_until: Some(send.expires_at.last_day()),
             link: links.click,
             unsubscribe: links.unsubscribe,
             invite: opened.value("invite", InviteCode::parse)?,
@@ -424,6 +425,10 @@ impl Sending<'_> {
             // Who is gone can't be asked about.
             _ => crate::channels::Known::Never,
         };
+        if known == crate::channels::Known::Delivered {
+            // Before where it stands is written down: a look that dies in between is taken again.
+            self.0.tracking().arrived(&before.send).await?;
+        }
         let Some(settled) = recall(&before.send, known, self.chance(), self.0.now()) else {
             return Ok(Step::Done(Went::Nothing));
         };

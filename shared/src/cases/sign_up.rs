@@ -17,6 +17,7 @@ use crate::cases::Error;
 use crate::cases::ledger::Patience;
 use crate::cases::people::{Acquisition, Handle, Opened};
 use crate::domain::account::Membership;
+use crate::domain::attempts;
 use crate::domain::earning::{self, Joining};
 use crate::domain::posting::Posted;
 use crate::domain::refusal::Refusal;
@@ -126,8 +127,8 @@ impl Arrival<'_> {
 impl SignUp<'_> {
     /// Logs somebody in, and signs them up when they are new.
     ///
-    /// Known: two calls, and one to WeChat. New: two calls (three with an invitation) and two to WeChat when the
-    /// phone comes along, one to the master key's service.
+    /// Known: two calls, and one to WeChat. New: two calls (three with an invitation), one to the master key's service.
+    /// A phone code costs one call more, by which it is counted, and one more to WeChat.
     pub async fn log_in(&self, asked: &LogIn) -> Result<LoggedIn, Error> {
         let arrival = self.arrival(asked).await?;
         let mut patience = Patience::new(self.0);
@@ -144,6 +145,7 @@ impl SignUp<'_> {
         let identity = wechat.code_session(&asked.code).await.map_err(Error::Login)?;
         let phone = match &asked.phone_code {
             Some(code) => {
+                self.0.attempts().before(&attempts::PHONE_CODES, identity.openid.as_str()).await?;
                 let phone = wechat.phone_number(code, Some(&identity.openid), self.0.wall()).await;
                 Some(phone.map_err(Error::PhoneCode)?)
             }

@@ -135,12 +135,16 @@ impl Tracking<'_> {
         self.change(member, Some(pushed.key), change).await
     }
 
-    /// Changes a member's reach; with a push's key once for it. Two calls, one when nothing changes.
+    /// Changes a member's reach, after a merge that of the one who goes on; with a push's key once for it. Two calls, one
+    /// when nothing changes; one more for each merge.
     async fn change(self, member: MemberId, push: Option<RowKey>, change: impl Fn(&mut Reach)) -> Result<bool, Error> {
         let mut patience = Patience::new(self.0);
         loop {
-            let hot = self.0.table().member(member, Freshness::Latest).await?;
-            let Some(hot) = hot.filter(|hot| hot.account.membership != Membership::Erased) else { return Ok(false) };
+            let hot = match self.0.ledger().books(member).await {
+                Ok(hot) if hot.account.membership != Membership::Erased => hot,
+                Ok(_) | Err(Error::NotFound) => return Ok(false),
+                Err(error) => return Err(error),
+            };
             let mut next = Hot { ..hot.clone() };
             change(&mut next.reach);
             if next.reach == hot.reach {
@@ -218,12 +222,16 @@ impl Tracking<'_> {
             (Fate::Unwanted(by, _), Some(call)) => {
                 self.opt_out(stored.send.member, call.channel, *by, Via::Provider).await?;
             }
-            (Fate::Delivered, Some(_)) if stored.send.answers == Answers::default() => {
-                self.answered(&stored.send, Reply::Ignored).await?;
-            }
+            (Fate::Delivered, Some(_)) => self.arrived(&stored.send).await?,
             _ => {}
         }
         Ok(true)
+    }
+
+    /// A message has reached its member, who has done nothing with it so far, unless they have: then nothing is written.
+    /// As many calls as an answer.
+    pub(crate) async fn arrived(&self, send: &Send) -> Result<(), Error> {
+        if send.answers == Answers::default() { self.answered(send, Reply::Ignored).await } else { Ok(()) }
     }
 
     /// What the member did with a message, for the rules of segments. One call when no rule could tell the difference,

@@ -1,10 +1,9 @@
 //! Aliyun: text messages by `SendSms` (2017-05-25) and e-mail by `SingleSendMail` (`DirectMail`, 2015-11-23), which is how
 //! mail leaves from the China partition, where SES has no region. One signed form for both.
 //!
-//! Mail goes over HTTPS and not by SMTP, which the same product offers, too: an answer of the API says in a code whether a
-//! message may be tried again, and gives it an id by which the console finds it; a line that breaks after SMTP's `DATA`
-//! says neither. SMTP would also bring a second way out, with a connection that is kept and a TLS session of its own, a
-//! writer of MIME, and some twenty crates, for a mail that is no other.
+//! The same product takes mail by SMTP, too, which [`super::smtp`] speaks. Over HTTPS is the better way where both are
+//! open: an answer of the API says in a code whether a message may be tried again, and gives it an id by which the console
+//! finds it; a line that breaks after SMTP's `DATA` says neither.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -10,6 +10,7 @@ mod recorder;
 mod ses;
 pub mod settings;
 mod signing;
+pub mod smtp;
 mod subscribe;
 mod tencent;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use aliyun::{AliyunMail, AliyunSms};
 pub use line::{Account, Line};
 pub use recorder::{Recorder, Went};
 pub use ses::Ses;
+pub use smtp::Smtp;
 pub use subscribe::SubscribeMessages;
 pub use tencent::TencentSms;
 pub use webhook::{Secret, Webhook};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use aws_smithy_runtime_api::client::identity::Identity;
 use serde::{Deserialize, Serialize};
 
+use super::smtp::SmtpServer;
 use super::{
-    Account, AliyunMail, AliyunSms, Line, Secret, Sender, Senders, Ses, SubscribeMessages, TencentSms, Webhook,
+    Account, AliyunMail, AliyunSms, Line, Secret, Sender, Senders, Ses, Smtp, SubscribeMessages, TencentSms, Webhook,
     WecomMessages,
 };
 use crate::domain::campaign::content::Link;
@@ -38,6 +39,8 @@ pub struct ProviderSettings {
     pub ses: Option<SesSettings>,
     /// E-mail by Aliyun.
     pub aliyun_mail: Option<Mail>,
+    /// E-mail by SMTP.
+    pub smtp: Option<SmtpServer>,
     /// The brand's webhook.
     pub webhook: Option<Hook>,
 }
@@ -212,8 +215,12 @@ impl ProviderSettings {
         if settings.aliyun_sms.is_some() && settings.tencent_sms.is_some() {
             return Err("PROVIDERS must name one provider of text messages: aliyun_sms or tencent_sms".to_owned());
         }
-        if settings.ses.is_some() && settings.aliyun_mail.is_some() {
-            return Err("PROVIDERS must name one provider of mail: ses or aliyun_mail".to_owned());
+        let mail = [settings.ses.is_some(), settings.aliyun_mail.is_some(), settings.smtp.is_some()];
+        if mail.into_iter().filter(|named| *named).count() > 1 {
+            return Err("PROVIDERS must name one provider of mail: ses, aliyun_mail or smtp".to_owned());
+        }
+        if let Some(flaw) = settings.smtp.as_ref().and_then(SmtpServer::flaw) {
+            return Err(format!("smtp in PROVIDERS can't be used: {flaw}"));
         }
         Ok(settings)
     }
@@ -254,6 +261,10 @@ impl ProviderSettings {
             let (base_url, from) = (base_url.clone(), from.clone());
             senders.push(Arc::new(AliyunMail { base_url, account: mail()?, from, line: line() }));
         }
+        if let Some(server) = &self.smtp {
+            let smtp = Smtp::new(server.clone(), mail()?, Arc::clone(&shop.line.clock));
+            senders.push(Arc::new(smtp.ok_or(Invalid("settings of smtp that can be used"))?));
+        }
         if let Some(Hook { url }) = &self.webhook {
             let secret = secrets.webhook.clone().map(Secret).ok_or(Invalid("a secret providers.webhook"))?;
             let line = Line { transport: Arc::clone(&shop.public), ..line() };
@@ -272,10 +283,19 @@ mod tests {
         assert_eq!(ProviderSettings::read("{}"), Ok(ProviderSettings::default()));
         let long = format!(r#"{{"own_url":"https://{}"}}"#, "x".repeat(40));
         let both = r#"{"aliyun_sms":{},"tencent_sms":{"app":"1","region":"ap-guangzhou"}}"#;
-        for bad in ["", "[]", r#"{"sms":{}}"#, &long, r#"{"own_url":"https://m.cn/"}"#, both] {
+        let mails = r#"{"aliyun_mail":{"from":"a@b.cn"},"smtp":{"host":"m.cn","from":"a@b.cn"}}"#;
+        let open = r#"{"smtp":{"host":"m.cn","from":"a@b.cn","encryption":"none"}}"#;
+        let nobody = r#"{"smtp":{"host":"m.cn","from":"somebody"}}"#;
+        for bad in ["", "[]", r#"{"sms":{}}"#, &long, r#"{"own_url":"https://m.cn/"}"#, both, mails, open, nobody] {
             assert!(ProviderSettings::read(bad).is_err(), "{bad}");
         }
         let settings = ProviderSettings::read(r#"{"aliyun_sms":{},"own_url":"https://m.example.cn"}"#).unwrap();
         assert_eq!(settings.aliyun_sms.unwrap().base_url, "https://dysmsapi.aliyuncs.com");
+        for good in [
+            r#"{"smtp":{"host":"m.cn","from":"回头客 <a@b.cn>"}}"#,
+            r#"{"smtp":{"host":"127.0.0.1","port":25,"from":"a@b.cn","encryption":"none"}}"#,
+        ] {
+            assert!(ProviderSettings::read(good).is_ok(), "{good}");
+        }
     }
 }

@@ -165,7 +165,7 @@ impl Account {
             .chain(holdings.holds.iter().flat_map(|hold| hold.lots.iter().map(|lot| lot.expires_on)))
             .flatten()
             .map(|day| day.plus(1));
-        let review = self.standing.as_ref().map(|s| s.review_on).filter(|day| *day < LocalDay::LAST);
+        let review = self.standing.as_ref().and_then(Standing::review);
         lapses.chain(review).min()
     }
 

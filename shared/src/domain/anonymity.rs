@@ -54,13 +54,16 @@ impl SmallestGroup {
         members - members % self.0
     }
 
-    /// The counts of a campaign rounded down, and what was earned from or spent on too few left out.
+    /// The counts of a campaign rounded down, and what was earned from or spent on too few left out. The audience is told
+    /// as the sum of its parts, so that nobody seems to be in hand who is not.
     #[must_use]
     pub fn coarsened(self, counts: &Counts) -> Counts {
+        let rounded = |by: i64| i64::try_from(self.coarse(u64::try_from(by).unwrap_or(0))).unwrap_or(0);
+        let standing = |counts: &Counts| Count::STANDINGS.iter().map(|what| counts.sum(what)).sum::<i64>();
         let mut coarse = Counts::default();
-        for (count, by) in counts.all() {
+        for (count, by) in counts.all().filter(|(count, _)| count.what != Count::AUDIENCE) {
             let told = match money_of(&count.what) {
-                None => i64::try_from(self.coarse(u64::try_from(by).unwrap_or(0))).unwrap_or(0),
+                None => rounded(by),
                 Some(members) => {
                     let alike = |other: &Count| {
                         other.variant == count.variant
@@ -74,6 +77,8 @@ impl SmallestGroup {
             };
             coarse.add(count, told);
         }
+        let in_hand = counts.sum(Count::AUDIENCE).saturating_sub(standing(counts));
+        coarse.add(&Count::of(Count::AUDIENCE), standing(&coarse).saturating_add(rounded(in_hand)));
         coarse
     }
 }
@@ -112,11 +117,26 @@ mod tests {
     #[test]
     fn money_of_too_few_is_left_out_and_that_of_many_is_exact() {
         let k = SmallestGroup::USUAL;
-        let many =
-            counts(&[("sent.accepted", 45), ("cost", 450), ("attributed.orders", 19), ("attributed.paid", 7_777)]);
-        assert_eq!(k.coarsened(&many), counts(&[("sent.accepted", 40), ("cost", 450)]));
+        let many = counts(&[
+            ("audience", 45),
+            ("sent.accepted", 45),
+            ("cost", 450),
+            ("attributed.orders", 19),
+            ("attributed.paid", 7_777),
+        ]);
+        assert_eq!(k.coarsened(&many), counts(&[("audience", 40), ("sent.accepted", 40), ("cost", 450)]));
         let enough = counts(&[("attributed.orders", 20), ("attributed.paid", 7_777), ("attributed.refunded", 7)]);
         assert_eq!(k.coarsened(&enough), enough);
+    }
+
+    #[test]
+    fn the_parts_that_are_told_add_up_to_the_audience_that_is_told() {
+        let k = SmallestGroup::USUAL;
+        let parts = [("sent.accepted", 45), ("sent.unknown", 39), ("refused.consent", 25), ("holdout", 9)];
+        let finished = k.coarsened(&counts(&[&[("audience", 118)], &parts[..]].concat()));
+        assert_eq!((finished.sum("audience"), finished.sum("sent"), finished.sum("refused")), (80, 60, 20));
+        let under_way = k.coarsened(&counts(&[&[("audience", 118 + 41)], &parts[..]].concat()));
+        assert_eq!(under_way.sum("audience"), 80 + 40);
     }
 
     proptest! {

@@ -270,7 +270,7 @@ pub enum What {
 }
 
 /// How much of a per-period limit is used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {
     /// The limit's code.
     pub limit: Code,
@@ -285,7 +285,7 @@ pub struct Counted {
 }
 
 /// What a movement changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// Points from book to book, those that time moved first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -9,6 +9,7 @@ pub mod age;
 pub mod anonymity;
 pub mod answering;
 pub mod attachment;
+pub mod attempts;
 pub mod audit;
 pub mod board;
 pub mod book;

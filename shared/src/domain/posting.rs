@@ -315,8 +315,8 @@ impl<'a, R: InForce> Posting<'a, R> {
         let matures = holdings.pending.first().map(|lot| (Moment::start_of(lot.matures_on), Tick::Matures(*lot)));
         let ends = holdings.holds.iter().min_by_key(|hold| hold.until);
         let ends = ends.and_then(|h| Some((h.until, Tick::HoldEnds(h.id, *h.lots.first()?))));
-        let review = self.account.standing.as_ref().filter(|s| s.review_on < LocalDay::LAST);
-        let review = review.map(|s| (Moment::start_of(s.review_on), Tick::Review));
+        let review = self.account.standing.as_ref().and_then(super::tier::Standing::review);
+        let review = review.map(|day| (Moment::start_of(day), Tick::Review));
         let ticks = [lapses, matures, ends, review];
         ticks.into_iter().flatten().filter(|(at, _)| *at <= self.now).min_by_key(|(at, _)| *at)
     }

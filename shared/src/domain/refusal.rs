@@ -84,7 +84,7 @@ pub enum Refusal {
     ConflictingIdentities,
     /// A member who has signed up would be taken over by one who has not.
     MergeTheOtherWay,
-    /// More ids than can pass to another member at once.
+    /// More ids and segments than can move at once.
     TooManyIds,
     /// The phone belongs to somebody else who has signed up, or who is known by another WeChat id.
     PhoneTaken,
@@ -155,6 +155,11 @@ pub enum Refusal {
         /// The most.
         most: u32,
     },
+    /// It was tried too often.
+    TooManyAttempts {
+        /// Seconds until it may be tried again.
+        wait: u32,
+    },
     /// The member has written as many messages today as one may.
     TooManyMessages {
         /// The most in a day.
@@ -201,6 +206,8 @@ pub enum Refusal {
     TooManyPreviews {
         /// The most.
         most: usize,
+        /// Seconds until the oldest of them no longer counts.
+        wait: u32,
     },
     /// The group is so small that it tells of persons.
     GroupTooSmall {

@@ -66,8 +66,8 @@ pub struct Ladder {
     pub tiers: Vec<Tier>,
 }
 
-/// Where a member stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+/// Where a member stands, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// The tier.
     pub tier: Code,
@@ -77,6 +77,14 @@ pub struct Standing {
     pub review_on: LocalDay,
     /// Whether the last review found too little, so that the next one decides.
     pub grace: bool,
+}
+
+impl Standing {
+    /// When it is reviewed; never for the lowest tier.
+    #[must_use]
+    pub fn review(&self) -> Option<LocalDay> {
+        Some(self.review_on).filter(|day| *day < LocalDay::LAST)
+    }
 }
 
 /// What is missing for the next tier.
@@ -165,10 +173,8 @@ impl Ladder {
     /// The tier that the next review would give if nothing more were bought.
     #[must_use]
     pub fn projected(&self, now: &Standing, days: &PurchaseDays) -> Code {
-        if now.review_on == LocalDay::LAST {
-            return now.tier.clone();
-        }
-        let reached = self.rung(&days.within(self.window, now.review_on)).min(self.rung_of(&now.tier));
+        let Some(review) = now.review() else { return now.tier.clone() };
+        let reached = self.rung(&days.within(self.window, review)).min(self.rung_of(&now.tier));
         self.tiers.get(reached).map_or_else(|| now.tier.clone(), |tier| tier.id.clone())
     }
 

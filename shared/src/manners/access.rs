@@ -29,7 +29,6 @@ use Role::{Agent, Guide, Manager, Member, Operator, System};
 const MEMBER: Allowed = Allowed::Roles(&[Member]);
 const SYSTEM: Allowed = Allowed::Roles(&[System]);
 const MANAGER: Allowed = Allowed::Roles(&[Manager]);
-const PLANNING: Allowed = Allowed::Roles(&[Operator, Manager]);
 const SERVICE: Allowed = Allowed::Roles(&[Guide, Agent, Manager]);
 const DESK: Allowed = Allowed::Roles(&[Agent, Manager]);
 const MARKETING: Allowed = Allowed::Roles(&[Operator, Manager]);
@@ -105,8 +104,8 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("POST", "/v1/segments/{id}/preview", MARKETING),
     ("GET", "/v1/segments/previews/{run}", MARKETING),
     ("GET", "/v1/segments/{id}/members", MARKETING),
-    ("GET", "/v1/playbooks", PLANNING),
-    ("GET", "/v1/segments/{id}/playbook", PLANNING),
+    ("GET", "/v1/playbooks", MARKETING),
+    ("GET", "/v1/segments/{id}/playbook", MARKETING),
     ("PUT", "/v1/segments/{id}/playbook", MANAGER),
     ("DELETE", "/v1/segments/{id}/playbook", MANAGER),
     ("POST", "/v1/segments/recompute", MANAGER),

@@ -80,6 +80,20 @@ struct Returned {
     poison: bool,
 }
 
+/// The records of an event, taken out of it.
+fn records_of(mut event: Value) -> Option<Vec<Value>> {
+    match event.get_mut("Records").map(Value::take) {
+        Some(Value::Array(records)) => Some(records),
+        _ => None,
+    }
+}
+
+/// What came of the work on one record. A panic is poison.
+async fn attempt(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let panicked = |_| Err(Failure::Poison("the work panicked".to_owned()));
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(panicked)
+}
+
 /// Works on every record of an SQS event within `budget` and names those to be delivered again.
 pub async fn process<F, R>(event: Value, budget: Duration, work: F) -> Result<Value, String>
 where
@@ -88,7 +102,7 @@ where
 {
     let started = Instant::now();
     let until = started + budget;
-    let records = event.get("Records").and_then(Value::as_array).cloned().unwrap_or_default();
+    let records = records_of(event).unwrap_or_default();
     let count = records.len();
     let readable: Vec<_> = records.into_iter().filter_map(Record::read).collect();
     let request_ids: BTreeSet<String> = readable.iter().map(Record::request_id).collect();
@@ -98,11 +112,7 @@ where
             if Instant::now() >= until {
                 return Some(Returned { id: record.message_id, poison: false });
             }
-            let failure = match AssertUnwindSafe(work(record.body)).catch_unwind().await {
-                Ok(Ok(())) => return None,
-                Ok(Err(failure)) => failure,
-                Err(_panic) => Failure::Poison("the work panicked".to_owned()),
-            };
+            let failure = attempt(work(record.body)).await.err()?;
             let (request_id, message_id) = (trace_id(), &record.message_id);
             let poison = matches!(failure, Failure::Poison(_));
             match failure {
@@ -152,9 +162,7 @@ where
 {
     let started = Instant::now();
     let until = started + budget;
-    let Some(Value::Array(records)) = event.get("Records").cloned() else {
-        return Err("the event has no records".to_owned());
-    };
+    let records = records_of(event).ok_or("the event has no records")?;
     let count = records.len();
     let (first_failure, cost) = Box::pin(metered(one_by_one(records, until, work))).await;
     let first_failure = first_failure?;
@@ -184,11 +192,7 @@ where
         if Instant::now() >= until {
             return Ok(Some(Returned { id: number, poison: false }));
         }
-        let failure = match AssertUnwindSafe(work(record)).catch_unwind().await {
-            Ok(Ok(())) => continue,
-            Ok(Err(failure)) => failure,
-            Err(_panic) => Failure::Poison("the work panicked".to_owned()),
-        };
+        let Err(failure) = attempt(work(record)).await else { continue };
         let poison = matches!(failure, Failure::Poison(_));
         match failure {
             Failure::Poison(why) => tracing::error!(sequence_number = number, why, "poison record"),

@@ -1,7 +1,7 @@
 //! The edge: what happens to every request before a handler sees it, and to every answer after.
 //!
 //! In this order: a request id, the body within its limit, who is calling, whether they may, the handler within its
-//! deadline and with panics caught, the audit trail, the cost header, one line in the log. The line holds ids and figures, never
+//! deadline and with panics caught, the audit trail, the count of guesses, the cost header, one line in the log. The line holds ids and figures, never
 //! personal data, tokens or bodies.
 
 use std::cell::RefCell;
@@ -18,18 +18,19 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use super::caller::Caller;
-use super::problem::Problem;
+use super::caller::{Caller, ClientAddress};
+use super::problem::{Problem, ProblemCode};
 use super::routes::Routes;
 use super::{access, fields};
 use crate::app::App;
 use crate::cases::Error;
+use crate::domain::attempts::{Limit, network};
 use crate::domain::audit::{Act, Draft};
 use crate::table::{Cost, Deed, metered};
 use crate::telemetry::{self, sound_id, trace_id, traced};
 use crate::transport::percent_decoded;
 use crate::trust::identity::IdentityError;
-use crate::trust::signature::{SignatureError, SignedRequest};
+use crate::trust::signature::{SignatureError, SignedRequest, SystemCaller};
 use crate::trust::token::{Role, TokenError};
 use crate::values::Reason;
 
@@ -83,6 +84,11 @@ pub fn service(app: &App, routes: Routes) -> Router {
         })
         .layer(from_fn_with_state(app.clone(), observe))
         .with_state(app.clone())
+}
+
+/// Turns away whatever comes, without looking into it: for more at once than can be done.
+pub fn overloaded(app: &App) -> Router {
+    Router::new().fallback(|| async { Problem::overloaded() }).layer(from_fn_with_state(app.clone(), observe))
 }
 
 /// Gives the request its id, and the answer its cost and its line in the log.
@@ -145,6 +151,8 @@ fn log(method: &str, response: &Response, cost: Cost, took: Duration) {
 /// Reads the body, finds out who is calling, and lets through who may.
 async fn guard(State(app): State<App>, path: MatchedPath, request: Request, next: Next) -> Response {
     let route = path.as_str().to_owned();
+    let method = request.method().clone();
+    let address = request.extensions().get::<ClientAddress>().copied();
     let mut role = None;
     let answer = match admit(&app, &route, request).await {
         Ok((caller, request)) => {
@@ -156,9 +164,27 @@ async fn guard(State(app): State<App>, path: MatchedPath, request: Request, next
         }
         Err(problem) => problem.into_response(),
     };
-    let mut answer = answer;
+    let mut answer = counted(&app, &method, &route, address, answer).await;
     answer.extensions_mut().insert(Answered { route, role });
     answer
+}
+
+/// Counts an answer that may be to a guess against the address from which it came; what is refused too often is
+/// answered with 429. What is right goes through, whatever others at the same address do.
+async fn counted(
+    app: &App,
+    method: &Method,
+    route: &str,
+    address: Option<ClientAddress>,
+    answer: Response,
+) -> Response {
+    let code = answer.extensions().get::<ProblemCode>().copied();
+    let limit = code.and_then(|ProblemCode(code)| Limit::on_refusal(method.as_str(), route, code));
+    let (Some(limit), Some(ClientAddress(address))) = (limit, address) else { return answer };
+    match app.attempts().after_refusal(limit, &network(address).to_string()).await {
+        Ok(()) => answer,
+        Err(refusal) => Problem::from(refusal).into_response(),
+    }
 }
 
 /// What the audit trail has to tell of a request; none where staff neither see anything of members nor change anything.
@@ -208,9 +234,13 @@ async fn admit(app: &App, route: &str, request: Request) -> Result<(Option<Calle
         None
     } else {
         let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-        let mut caller = identify(app, &parts.method, target, &parts.headers, &body).await?;
+        let (mut caller, once) = identify(app, &parts.method, target, &parts.headers, &body).await?;
         if !allowed.admits(caller.role) {
             return Err(Problem::forbidden(format!("The role {} may not call this route.", caller.role)));
+        }
+        // Only now: functions that no system may call have no right to note signatures, and no need.
+        if let Some(signature) = once {
+            use_up(app, &signature).await?;
         }
         caller.reason = reason(&parts.headers)?;
         if caller.reason.is_none() && fields::asks_why(parts.method.as_str(), route) {
@@ -238,15 +268,21 @@ fn reason(headers: &HeaderMap) -> Result<Option<Reason>, Problem> {
     reason.map(Some).ok_or_else(|| Problem::malformed("reason_invalid", detail))
 }
 
+/// Who is calling, and the signature by which a system is known: that counts once.
 async fn identify(
     app: &App,
     method: &Method,
     target: &str,
     headers: &HeaderMap,
     body: &[u8],
-) -> Result<Caller, Problem> {
+) -> Result<(Caller, Option<SystemCaller>), Problem> {
     match SignedRequest::read(headers, method, target, body) {
-        Ok(signed) => return system(app, &signed).await,
+        Ok(signed) => {
+            let signature = app.parts().systems.check(&signed, app.wall()).map_err(unsigned)?;
+            let actor = signature.actor.clone();
+            let caller = Caller { role: Role::System, actor, member: None, session: None, reason: None };
+            return Ok((caller, Some(signature)));
+        }
         Err(SignatureError::Missing) => {}
         Err(error) => return Err(unsigned(error)),
     }
@@ -267,9 +303,10 @@ async fn identify(
     if claims.role == Role::System && !app.parts().bearer_systems {
         return Err(Problem::unauthorized("signature_missing", "A system signs each request; it has no token."));
     }
-    Caller::of(&claims).ok_or_else(|| {
+    let caller = Caller::of(&claims).ok_or_else(|| {
         Problem::unauthorized("token_invalid", "The token names nobody that can be known. Log in again.")
-    })
+    })?;
+    Ok((caller, None))
 }
 
 fn uncounted(error: &dyn std::error::Error) -> Problem {
@@ -287,14 +324,13 @@ fn unrecognised(error: IdentityError) -> Problem {
 }
 
 /// A signature counts once: the same bytes again could repeat what is not named inside them.
-async fn system(app: &App, signed: &SignedRequest<'_>) -> Result<Caller, Problem> {
-    let caller = app.parts().systems.check(signed, app.wall()).map_err(unsigned)?;
-    let first = app.table().use_signature_once(&caller.signature_digest, caller.valid_until).await;
+async fn use_up(app: &App, signature: &SystemCaller) -> Result<(), Problem> {
+    let first = app.table().use_signature_once(&signature.signature_digest, signature.valid_until).await;
     if !first.map_err(Error::from)? {
         let detail = "This signature was used before. Sign again with the present time; repeating the content is safe.";
         return Err(Problem::unauthorized("signature_replayed", detail));
     }
-    Ok(Caller { role: Role::System, actor: caller.actor, member: None, session: None, reason: None })
+    Ok(())
 }
 
 fn unsigned(error: SignatureError) -> Problem {

@@ -13,5 +13,6 @@ mod objects;
 pub mod problem;
 mod refusals;
 pub mod routes;
+pub mod standing;
 pub mod start;
 pub mod tagged;

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use super::standing::ShownStanding;
 use crate::domain::book::Leg;
 use crate::domain::entry::{Balance, Entry, What};
-use crate::domain::tier::Standing;
 use crate::values::{Code, Moment, RowKey};
 
 /// One movement: what happened, what it moved, and the balances afterwards.
@@ -23,7 +23,7 @@ pub struct Movement {
     pub legs: Vec<Leg>,
     /// The tier that began here.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub standing: Option<Standing>,
+    pub standing: Option<ShownStanding>,
     /// Segments entered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub entered: Vec<Code>,
@@ -42,7 +42,7 @@ impl From<Entry> for Movement {
             at: entry.at,
             what: entry.what,
             legs: entry.change.legs,
-            standing: entry.change.standing,
+            standing: entry.change.standing.map(ShownStanding::from),
             entered: entry.change.entered,
             left: entry.change.left,
             balance: entry.balance,

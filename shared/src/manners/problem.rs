@@ -116,6 +116,14 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "try_again", detail, "系统繁忙，请稍后再试").retry_after(1)
     }
 
+    /// More is asked at once than can be done; nothing of it was looked at.
+    #[must_use]
+    pub fn overloaded() -> Self {
+        let detail = "More is asked at once than can be done. Nothing of this request was done or read: send the same \
+                      again after Retry-After seconds.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail, "系统繁忙，请稍后再试").retry_after(1)
+    }
+
     /// A defect of ours; the log knows which.
     #[must_use]
     pub fn defect() -> Self {
@@ -145,10 +153,15 @@ impl Problem {
     }
 }
 
+/// The code of the problem that an answer is, for whoever looks at the answer and not into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ProblemCode(pub(super) &'static str);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(&self)).into_response();
+        response.extensions_mut().insert(ProblemCode(self.code));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after {

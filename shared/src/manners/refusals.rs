@@ -85,13 +85,13 @@ impl From<Refusal> for Problem {
                 "points must not be zero, and at most 1000000000 either way.",
                 "调整积分有误",
             ),
-            Refusal::TooManyPreviews { most } => Self::new(
+            Refusal::TooManyPreviews { most, wait } => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many_previews",
                 format!("An operator may preview {most} rules within a day; a manager may preview more."),
                 "今日预览次数已达上限",
             )
-            .retry_after(3_600),
+            .retry_after(wait),
             Refusal::GroupTooSmall { least } => Self::rule(
                 "group_too_small",
                 format!("Operators see groups of at least {least} members; ask a manager."),
@@ -127,7 +127,7 @@ impl From<Refusal> for Problem {
             ),
             Refusal::TooManyIds => Self::rule(
                 "too_many_ids",
-                "The member to be taken over has more than 80 cards and other ids; that is no one person's.",
+                "The member to be taken over has more than 80 ids and segments together, and so many can't move at once.",
                 "会员身份信息过多",
             ),
             Refusal::PhoneTaken => Self::conflict(
@@ -230,6 +230,13 @@ impl From<Refusal> for Problem {
                 format!("A member may have at most {most} open tickets; write in one of them, or close one."),
                 "您未解决的工单过多，请在已有工单中继续",
             ),
+            Refusal::TooManyAttempts { wait } => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_attempts",
+                "This was tried too often. Try again after Retry-After seconds.",
+                "操作过于频繁，请稍后再试",
+            )
+            .retry_after(wait),
             Refusal::TooManyMessages { most, wait } => Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too_many_messages",

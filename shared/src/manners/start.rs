@@ -49,7 +49,7 @@ pub async fn gateway(routes: Routes) -> Result<(), Error> {
     lambda_runtime::run(service_fn(handle)).await
 }
 
-/// Runs a function that takes other events: a queue's, a schedule's, and API Gateway's, all as JSON.
+/// Runs a function that takes events of whatever kind, as JSON.
 pub async fn mixed<F, R>(handle: impl FnOnce(App) -> F) -> Result<(), Error>
 where
     F: Fn(Value) -> R,
@@ -61,6 +61,28 @@ where
         let answer = handle(event.payload);
         async move { answer.await.map_err(Error::from) }
     }))
+    .await
+}
+
+/// Runs a function that answers API Gateway by `routes`, and has every other event taken by `handle`.
+pub async fn both<R>(routes: Routes, handle: fn(App, Value) -> R) -> Result<(), Error>
+where
+    R: Future<Output = Result<Value, String>>,
+{
+    mixed(|app| {
+        let router = edge::service(&app, routes);
+        move |event: Value| {
+            let (app, router) = (app.clone(), router.clone());
+            async move {
+                if event.get("rawPath").is_none() {
+                    return handle(app, event).await;
+                }
+                let event = serde_json::from_value(event).map_err(|error| error.to_string())?;
+                let answer = events::answer(router, event).await.map_err(|error| error.to_string())?;
+                serde_json::to_value(answer).map_err(|error| error.to_string())
+            }
+        }
+    })
     .await
 }
 

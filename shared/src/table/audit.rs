@@ -1,7 +1,8 @@
 //! The audit trail's table: chains of entries, written together with what they are about.
 //!
-//! A day's chains lie in sixteen partitions; in each, entries stand in the order of their time, and heads behind them. What a staff member's request changes is told by the first transaction that it commits, so that a change
-//! and its entry happen together or not at all; everything else is told by [`Deed::finish`] before the answer leaves.
+//! A day's chains lie in sixteen partitions; in each, entries stand in the order of their time, and heads behind them.
+//! What a staff member's request changes is told by the first transaction that it commits, so that a change and its
+//! entry happen together or not at all; everything else is told by [`Deed::finish`] before the answer leaves.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -11,7 +12,8 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 
 use super::{
-    Item, Outcome, Table, Trouble, ask, ask_all, binary, get_binary, get_number, get_text, in_transaction, number, text,
+    Item, Lost, Outcome, Table, Trouble, ask, ask_all, binary, get_binary, get_number, get_text, in_transaction,
+    number, text,
 };
 use crate::clock::Clock;
 use crate::domain::audit::{Act, Draft, Head, Key, Link, Seal};
@@ -20,6 +22,9 @@ use crate::values::{LocalDay, MemberId, Moment, RowKey};
 
 /// Partitions of a day.
 pub const AUDIT_SHARDS: u8 = 16;
+
+/// Chains that are tried for one entry before the client is asked to come again.
+const MOST_CHAINS: usize = 3;
 
 /// How the sort keys of heads begin.
 const HEAD: &str = "head#";
@@ -138,8 +143,9 @@ impl Inscription {
     pub(super) fn settle(self, outcome: &Result<Outcome, Trouble>) {
         let (state, chain) = match outcome {
             Ok(Outcome::Done) => (State::Written, Some(self.after)),
+            // Crossed, perhaps, because the chain does not end there any more: then nobody could ever go on with it.
+            Ok(Outcome::Lost(Lost::Crossed)) | Err(_) => (State::Due, None),
             Ok(Outcome::Lost(_)) => (State::Due, Some(self.before)),
-            Err(_) => (State::Due, None),
         };
         lock(&self.deed.progress).entry = state;
         if let Some(chain) = chain {
@@ -160,19 +166,22 @@ impl Deed {
         DEED.scope(Arc::clone(self), work)
     }
 
-    /// Writes the entry, unless a transaction has. One call, four write units per KB; none when it was written.
+    /// Writes the entry, unless a transaction has. One call, four write units per KB; none when it was written, and one
+    /// more for each chain whose end has moved.
     pub async fn finish(self: Arc<Self>, table: &Table) -> Result<(), Trouble> {
         if lock(&self.progress).entry == State::Written {
             return Ok(());
         }
-        let mut inscription = Inscription::new(table, self)?;
-        let writes = std::mem::take(&mut inscription.writes);
-        let outcome = Box::pin(table.transaction().carry_out(writes)).await;
-        inscription.settle(&outcome);
-        match outcome? {
-            Outcome::Done => Ok(()),
-            Outcome::Lost(_) => Err(Trouble::Unavailable("the audit trail's chain has moved".into())),
+        for _ in 0..MOST_CHAINS {
+            let mut inscription = Inscription::new(table, Arc::clone(&self))?;
+            let writes = std::mem::take(&mut inscription.writes);
+            let outcome = Box::pin(table.transaction().carry_out(writes)).await;
+            inscription.settle(&outcome);
+            if let Outcome::Done = outcome? {
+                return Ok(());
+            }
         }
+        Err(Trouble::Unavailable("the audit trail's chains have moved".into()))
     }
 }
 

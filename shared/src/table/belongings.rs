@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
 use super::meter::{Kind, count};
-use super::{Item, Table, Trouble, ask, get_text, number, text};
+use super::{Item, Table, Trouble, ask, ask_all, get_text, number, text};
 use crate::domain::traits::Channel;
 use crate::values::{MemberId, MessageId, Moment, SendId, TicketId};
 
@@ -71,28 +71,19 @@ impl Table {
     }
 
     async fn ticket_items(&self, partition: &str) -> Result<Vec<TicketItem>, Trouble> {
-        let (mut found, mut start) = (Vec::new(), None);
-        loop {
-            let query = self
-                .client
-                .query()
-                .table_name(&self.names.tickets)
-                .key_condition_expression("#t = :t")
-                .expression_attribute_names("#t", "ticket")
-                .expression_attribute_values(":t", text(partition))
-                .set_exclusive_start_key(start)
-                .consistent_read(true);
-            let answer = ask(query).await?;
-            let read = |item: &Item| {
-                let part = get_text(item, "part").filter(|part| *part != "ticket")?.to_owned();
-                Some(TicketItem { part, record: get_text(item, "content").map(str::to_owned) })
-            };
-            found.extend(answer.items().iter().filter_map(read));
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(found);
-            }
-        }
+        let query = self
+            .client
+            .query()
+            .table_name(&self.names.tickets)
+            .key_condition_expression("#t = :t")
+            .expression_attribute_names("#t", "ticket")
+            .expression_attribute_values(":t", text(partition))
+            .consistent_read(true);
+        let read = |item: &Item| {
+            let part = get_text(item, "part").filter(|part| *part != "ticket")?.to_owned();
+            Some(TicketItem { part, record: get_text(item, "content").map(str::to_owned) })
+        };
+        Ok(ask_all(query).await?.iter().filter_map(read).collect())
     }
 
     /// Erases something that lies beside a ticket; nothing happens when it is not there. One call.

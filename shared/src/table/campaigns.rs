@@ -1,7 +1,8 @@
-//! Campaigns: each with its budget, its counts and how far its dispatch has come, all in one partition.
+//! Campaigns: each with how far its dispatch has come in one partition, and beside it its budget and its counts.
 //!
-//! What many writers change at once is spread over shards: the budget, of which every claim takes its message, and the
-//! counts, which every send changes. The budget's shards lie right before the campaign, so that one query reads both.
+//! What many writers change at once is spread over shards, each with a partition key of its own: the budget, of which
+//! every claim takes its message, and the counts, which every send changes. They are changed in the transaction that
+//! moves a send, so they are exact; they are read by key in one call, and are what their shards add up to.
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue, TransactWriteItem, Update};
@@ -19,11 +20,18 @@ use crate::domain::campaign::{Campaign, State};
 use crate::domain::traits::Channel;
 use crate::values::{CampaignId, Fen, LocalDay, MemberId, Moment, SendId};
 
-/// Shards of a campaign's budget.
-pub const BUDGET_SHARDS: u8 = 8;
+/// Shards of a campaign's budget: half as many as of its counts, because whoever sends reads them all every two seconds.
+pub const BUDGET_SHARDS: u8 = 32;
 
-/// Shards of a campaign's counts: enough that side by side few sends meet on one.
+/// Shards of a campaign's counts: enough that side by side few sends meet on one, and few enough to be read in one call
+/// of at most a hundred keys.
 const COUNT_SHARDS: u8 = 64;
+
+/// The part of a shard that holds its share of the budget.
+const BUDGET: &str = "budget";
+
+/// The part of a shard that holds its counts.
+const COUNTS: &str = "counts";
 
 /// The partition of the providers' circuits; no campaign's id looks like this.
 const CIRCUITS: &str = "circuits";
@@ -89,8 +97,9 @@ fn of_campaign(campaign: CampaignId, part: &str) -> Item {
     key(&campaign.to_string(), part)
 }
 
-fn budget_part(shard: u8) -> String {
-    format!("budget#{shard:02}")
+/// The partition of a campaign's shard.
+fn shard_of(campaign: CampaignId, shard: u8) -> String {
+    format!("{campaign}#{shard:02}")
 }
 
 impl StoredCampaign {
@@ -138,7 +147,8 @@ pub(super) fn write_room(
     shard: u8,
     room: Room,
 ) -> Result<TransactWriteItem, Trouble> {
-    let mut item = of_campaign(campaign, &budget_part(shard));
+    let mut item = key(&shard_of(campaign, shard), BUDGET);
+    item.insert("shard".into(), number(shard));
     item.extend(room.sends.map(|sends| ("sends".to_owned(), number(sends))));
     item.extend(room.fen.map(|fen| ("fen".to_owned(), number(fen))));
     in_transaction(put_over(&table.names.campaigns, item, "campaign", 0))
@@ -155,7 +165,7 @@ pub(super) fn write_taken(
 ) -> Result<TransactWriteItem, Trouble> {
     let (mut sets, mut room) = (Vec::new(), Vec::new());
     let sign = if takes { '-' } else { '+' };
-    let mut update = update(table, &campaign.to_string(), &budget_part(shard));
+    let mut update = update(table, &shard_of(campaign, shard), BUDGET);
     if limited.sends.is_some() {
         sets.push(format!("#sends = #sends {sign} :one"));
         room.push("#sends >= :one");
@@ -181,7 +191,7 @@ pub(super) fn write_reshare(
     seen: Room,
     next: Room,
 ) -> Result<TransactWriteItem, Trouble> {
-    let mut update = update(table, &campaign.to_string(), &budget_part(shard));
+    let mut update = update(table, &shard_of(campaign, shard), BUDGET);
     let (mut sets, mut same) = (Vec::new(), Vec::new());
     let fen = |room: Room| room.fen.map(Fen::number);
     for (name, seen, next) in [("sends", seen.sends, next.sends), ("fen", fen(seen), fen(next))] {
@@ -205,8 +215,7 @@ pub(super) fn write_counts(
     shard: u8,
     counts: &Counts,
 ) -> Result<TransactWriteItem, Trouble> {
-    let part = format!("counts#{:02}", shard % COUNT_SHARDS);
-    let mut update = update(table, &campaign.to_string(), &part);
+    let mut update = update(table, &shard_of(campaign, shard % COUNT_SHARDS), COUNTS);
     let mut sums = Vec::new();
     for (n, (count, by)) in counts.all().enumerate() {
         update = update
@@ -245,21 +254,28 @@ fn days_looked_at(item: &Item) -> u32 {
 }
 
 impl Table {
-    /// A campaign, and what is left of its budget by shard. One call.
-    pub async fn campaign(&self, id: CampaignId) -> Result<Option<(StoredCampaign, Vec<(u8, Room)>)>, Trouble> {
-        let items = self.campaign_parts(&id.to_string(), "budget#", CAMPAIGN).await?;
-        let Some((last, shards)) = items.split_last() else { return Ok(None) };
-        let shard = |item: &Item| {
-            let number = get_text(item, "part")?.strip_prefix("budget#")?.parse().ok()?;
-            Some((number, room_of(item)))
-        };
-        Ok(Some((StoredCampaign::read(last)?, shards.iter().filter_map(shard).collect())))
+    /// A campaign. One call.
+    pub async fn campaign(&self, id: CampaignId) -> Result<Option<StoredCampaign>, Trouble> {
+        let item = self.get(&self.names.campaigns, of_campaign(id, CAMPAIGN), Freshness::Latest).await?;
+        item.as_ref().map(StoredCampaign::read).transpose()
     }
 
-    /// The counts of a campaign. One call.
+    /// What is left of a campaign's budget, by shard; nothing for a campaign without one. One call, one read unit for each
+    /// shard.
+    pub async fn rooms(&self, id: CampaignId) -> Result<Vec<(u8, Room)>, Trouble> {
+        let keys = (0..BUDGET_SHARDS).map(|shard| key(&shard_of(id, shard), BUDGET)).collect();
+        let items = self.batch_get(&self.names.campaigns, keys, true).await?;
+        let mut rooms: Vec<(u8, Room)> =
+            items.iter().filter_map(|item| Some((get_number(item, "shard")?, room_of(item)))).collect();
+        rooms.sort_unstable_by_key(|(shard, _)| *shard);
+        Ok(rooms)
+    }
+
+    /// The counts of a campaign, as they were a moment ago. One call, half a read unit for each shard.
     pub async fn counts(&self, id: CampaignId) -> Result<Counts, Trouble> {
         let mut counts = Counts::default();
-        for item in self.campaign_parts(&id.to_string(), "counts#", "counts#~").await? {
+        let keys = (0..COUNT_SHARDS).map(|shard| key(&shard_of(id, shard), COUNTS)).collect();
+        for item in self.batch_get(&self.names.campaigns, keys, false).await? {
             for name in item.keys() {
                 if let (Some(count), Some(by)) = (Count::parse(name), get_number(&item, name)) {
                     counts.add(&count, by);

@@ -62,7 +62,7 @@ pub const INVENTORY: &[Stored] = &[
     of("MemberKeys", "key", KEYS, Left::Nothing),
     of("Settings", "settings", BRANDS, Left::All),
     of("Memberships", "membership", Shown::Not("the account shows the segments"), Left::Nothing),
-    of("Memberships", "counts", COUNTED, Left::All),
+    of("SegmentCounts", "counts", COUNTED, Left::All),
     of("TicketTable", "ticket", Shown::As("tickets"), Left::Pseudonym),
     of("TicketTable", "said", Shown::As("tickets"), Left::Nothing),
     of("TicketTable", "desk", Shown::Not("notes and decisions of the desk's own"), Left::Nothing),
@@ -85,4 +85,10 @@ pub const INVENTORY: &[Stored] = &[
     of("AuditTrail", "entry", Shown::Not("what staff did; what came of it is shown"), Left::Pseudonym),
     of("AuditTrail", "head", BRANDS, Left::All),
     of("Requests", "request", Shown::As("requests"), Left::Pseudonym),
+    of(
+        "Attempts",
+        "attempts",
+        Shown::Not("how often something was tried, of nobody who can be told, gone within a day"),
+        Left::All,
+    ),
 ];

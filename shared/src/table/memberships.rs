@@ -1,8 +1,9 @@
 //! Memberships: who is in which segment, and how many are.
 //!
-//! One item per segment and member, spread over shards so that no segment is a hot partition; beside them the counts,
-//! sharded by member. Both are written in the transaction that moves the member, so the counts are exact. The table's
-//! stream tells of every item that comes (a member entered) or goes (left).
+//! One item per segment and member, spread over shards so that no segment is a hot partition. The counts lie in a table of
+//! their own, one item for each of more shards of members: the stream of memberships tells of every item that comes (a member
+//! entered) or goes (left), and would tell of counts too. Both are written in the transaction that moves the member, so
+//! the counts are exact.
 
 use std::collections::BTreeMap;
 
@@ -16,11 +17,14 @@ use crate::domain::playbook::{self, Way};
 use crate::domain::posting::Posted;
 use crate::values::{Code, MemberId, Moment, RowKey};
 
-/// Partitions of every segment, and of the counts.
+/// Partitions of every segment.
 pub const SEGMENT_SHARDS: u8 = 16;
 
-/// The partition of the counts; no segment's id may begin like this.
-const COUNTS: &str = "#counts";
+/// Shards of the counts: enough that side by side few moves meet on one, and few enough that one call reads them all.
+const COUNT_SHARDS: u8 = 64;
+
+/// The key of the counts. A count is called as its segment is, so this is no segment's id.
+const COUNTS_KEY: &str = "#shard";
 
 /// Segments entered and left by one movement.
 #[derive(Clone, Debug)]
@@ -65,8 +69,8 @@ pub struct SegmentPosition {
     pub after: Option<MemberId>,
 }
 
-fn shard(member: MemberId) -> u8 {
-    member.bytes().last().copied().unwrap_or(0) % SEGMENT_SHARDS
+fn shard(member: MemberId, of: u8) -> u8 {
+    member.bytes().last().copied().unwrap_or(0) % of
 }
 
 fn partition(segment: &Code, shard: u8) -> String {
@@ -77,6 +81,10 @@ fn key(partition: String, member: String) -> Item {
     Item::from([("segment_shard".into(), text(partition)), ("member".into(), text(member))])
 }
 
+fn counts_key(shard: u8) -> Item {
+    Item::from([(COUNTS_KEY.into(), text(format!("{shard:02}")))])
+}
+
 /// The writes of several moves; each shard of the counts is written once, because a transaction may not touch an item
 /// twice.
 pub(super) fn writes(table: &Table, moves: &[Move]) -> Result<Vec<TransactWriteItem>, Trouble> {
@@ -84,26 +92,26 @@ pub(super) fn writes(table: &Table, moves: &[Move]) -> Result<Vec<TransactWriteI
     let mut writes = Vec::new();
     let mut counts: BTreeMap<u8, BTreeMap<&Code, i64>> = BTreeMap::new();
     for one in moves {
-        let shard = shard(one.member);
+        let (shard, count_shard) = (shard(one.member, SEGMENT_SHARDS), shard(one.member, COUNT_SHARDS));
         for segment in &one.entered {
             let mut item = key(partition(segment, shard), one.member.to_string());
             item.insert("since".into(), number(one.at.millis()));
             item.insert("row".into(), binary(*one.row.bytes()));
             let put = Put::builder().table_name(name).set_item(Some(item)).build().map_err(Trouble::defect)?;
             writes.push(TransactWriteItem::builder().put(put).build());
-            *counts.entry(shard).or_default().entry(segment).or_default() += 1;
+            *counts.entry(count_shard).or_default().entry(segment).or_default() += 1;
         }
         for segment in &one.left {
             let key = key(partition(segment, shard), one.member.to_string());
             let delete = Delete::builder().table_name(name).set_key(Some(key)).build().map_err(Trouble::defect)?;
             writes.push(TransactWriteItem::builder().delete(delete).build());
-            *counts.entry(shard).or_default().entry(segment).or_default() -= 1;
+            *counts.entry(count_shard).or_default().entry(segment).or_default() -= 1;
         }
     }
     for (shard, by) in counts {
         let by: Vec<_> = by.into_iter().filter(|(_, by)| *by != 0).collect();
         if !by.is_empty() {
-            writes.push(recount(name, shard, &by)?);
+            writes.push(recount(&table.names.segment_counts, shard, &by)?);
         }
     }
     Ok(writes)
@@ -113,7 +121,7 @@ fn recount(table: &str, shard: u8, by: &[(&Code, i64)]) -> Result<TransactWriteI
     let terms: Vec<String> = (0..by.len()).map(|n| format!("#s{n} :n{n}")).collect();
     let mut update = Update::builder()
         .table_name(table)
-        .set_key(Some(key(COUNTS.to_owned(), format!("{shard:02}"))))
+        .set_key(Some(counts_key(shard)))
         .update_expression(format!("ADD {}", terms.join(", ")));
     for (n, (segment, by)) in by.iter().enumerate() {
         update = update
@@ -157,7 +165,7 @@ struct AsBinary {
     base64: String,
 }
 
-/// The move of which a record of the table's stream tells; none when it tells of counts.
+/// The move of which a record of the table's stream tells; none when it tells of something else.
 ///
 /// A membership is put and deleted, never changed, so a record has one image of it.
 pub fn read_move(record: &serde_json::Value) -> Result<Option<playbook::Move>, String> {
@@ -167,9 +175,6 @@ pub fn read_move(record: &serde_json::Value) -> Result<Option<playbook::Move>, S
         ("REMOVE", _, Some(item)) => (Way::Left, item),
         _ => return Ok(None),
     };
-    if item.segment_shard.text == COUNTS {
-        return Ok(None);
-    }
     let segment = item.segment_shard.text.rsplit_once('#').map(|(segment, _)| segment).unwrap_or_default();
     let row = item.row.and_then(|row| STANDARD.decode(row.base64).ok()).and_then(|row| <[u8; 16]>::try_from(row).ok());
     Ok(Some(playbook::Move {
@@ -181,20 +186,15 @@ pub fn read_move(record: &serde_json::Value) -> Result<Option<playbook::Move>, S
 }
 
 impl Table {
-    /// How many members are in each segment. One call.
+    /// How many members are in each segment. One call; one read unit for each of the 64 shards.
     pub async fn segment_counts(&self) -> Result<BTreeMap<Code, u64>, Trouble> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.names.memberships)
-            .key_condition_expression("segment_shard = :counts")
-            .expression_attribute_values(":counts", text(COUNTS))
-            .consistent_read(true);
-        let answer = ask(query).await?;
+        let shards = (0..COUNT_SHARDS).map(counts_key).collect();
         let mut counts = BTreeMap::<Code, i64>::new();
-        for (segment, item) in answer.items().iter().flat_map(|item| item.keys().map(move |name| (name, item))) {
-            if let (Ok(code), Some(members)) = (Code::parse(segment), get_number::<i64>(item, segment)) {
-                *counts.entry(code).or_default() += members;
+        for item in self.batch_get(&self.names.segment_counts, shards, true).await? {
+            for segment in item.keys() {
+                if let (Ok(code), Some(members)) = (Code::parse(segment), get_number::<i64>(&item, segment)) {
+                    *counts.entry(code).or_default() += members;
+                }
             }
         }
         Ok(counts.into_iter().map(|(segment, members)| (segment, u64::try_from(members).unwrap_or(0))).collect())

@@ -1,10 +1,11 @@
 //! The table port: the only way to what is kept.
 //!
 //! Tables are named for what they hold (see `template.yaml`): members' hot items, the journal, sealed profiles,
-//! identities with answered signatures, member keys, settings, who is in which segment, tickets, campaigns and what they
-//! send. Writes that belong together go into one [`Transaction`]; every write is conditional, so repeating one can't do
-//! harm.
+//! identities with answered signatures, member keys, settings, who is in which segment, tickets, campaigns and what
+//! they send, counters of attempts. Writes that belong together go into one [`Transaction`]; every write is
+//! conditional, so repeating one can't do harm.
 
+mod attempts;
 mod audit;
 mod belongings;
 mod budgets;
@@ -38,6 +39,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, Trans
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use attempts::CounterKey;
 pub use audit::{AUDIT_SHARDS, AuditPosition, Chains, Deed, Pen, about};
 pub use belongings::{Belonging, TicketItem};
 pub use call::Trouble;
@@ -55,7 +57,7 @@ pub use sends::{BeforeSending, DueSend, SEND_SHARDS, SendKey, StoredSend};
 pub(crate) use settings::Kept;
 pub use settings::StoredVersion;
 pub use tickets::{Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition};
-pub use transaction::{Lost, Outcome, Transaction};
+pub use transaction::{Lost, MOST_WRITES, Outcome, Transaction};
 
 use meter::{Kind, count};
 
@@ -78,8 +80,10 @@ pub struct Names {
     pub keys: String,
     /// Settings by version.
     pub settings: String,
-    /// Who is in which segment, and how many are.
+    /// Who is in which segment.
     pub memberships: String,
+    /// How many members are in each segment. A table of its own: the stream of the other tells of moves alone.
+    pub segment_counts: String,
     /// Tickets with their records, and what is counted about them. A table of their own: nothing else is read by
     /// queue, and nothing else has clocks that are looked at every minute.
     pub tickets: String,
@@ -92,6 +96,9 @@ pub struct Names {
     pub audit: String,
     /// Requests under the law. A table of their own: they outlive the members whom they are about.
     pub requests: String,
+    /// How often something was tried lately, by keyed hashes. A table of their own: whoever may call without being
+    /// known writes here, and nowhere near identities.
+    pub attempts: String,
 }
 
 impl Names {
@@ -106,11 +113,13 @@ impl Names {
             keys: name("MEMBER_KEYS_TABLE")?,
             settings: name("SETTINGS_TABLE")?,
             memberships: name("MEMBERSHIPS_TABLE")?,
+            segment_counts: name("SEGMENT_COUNTS_TABLE")?,
             tickets: name("TICKETS_TABLE")?,
             campaigns: name("CAMPAIGNS_TABLE")?,
             sends: name("SENDS_TABLE")?,
             audit: name("AUDIT_TABLE")?,
             requests: name("REQUESTS_TABLE")?,
+            attempts: name("ATTEMPTS_TABLE")?,
         })
     }
 }

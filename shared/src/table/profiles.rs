@@ -1,4 +1,5 @@
-//! Parts of members' profiles: the profile itself, notes, merges, records of consent, children. Each part has a version of its own.
+//! Parts of members' profiles: the profile itself, notes, merges, records of consent, children. Each part has a version
+//! of its own.
 
 use std::collections::BTreeMap;
 

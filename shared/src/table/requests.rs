@@ -43,11 +43,28 @@ impl OpenRequests {
     }
 }
 
-/// A place in the list of open requests.
+/// A place in a list of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequestPosition {
     request: RequestId,
-    due_at: Moment,
+    /// The index's sort key: when it is due, or when it came in.
+    at: Moment,
+}
+
+impl RequestPosition {
+    /// Where an index goes on that sorts by `sort`.
+    fn read(key: &Item, sort: &str) -> Option<Self> {
+        let request = get_text(key, "request").and_then(|id| RequestId::parse(id).ok())?;
+        Some(Self { request, at: get_number(key, sort).and_then(Moment::from_millis)? })
+    }
+
+    /// The key behind which an index goes on, in this one of its partitions.
+    fn key(self, (partition, value): (&str, String), sort: &str) -> Item {
+        let mut item = key(self.request);
+        item.insert(partition.into(), text(value));
+        item.insert(sort.into(), number(self.at.millis()));
+        item
+    }
 }
 
 fn key(request: RequestId) -> Item {
@@ -98,12 +115,7 @@ impl Table {
         from: Option<RequestPosition>,
         most: i32,
     ) -> Result<(Vec<StoredRequest>, Option<RequestPosition>), Trouble> {
-        let start = from.map(|position| {
-            let mut start = key(position.request);
-            start.insert("open".into(), text(list.word()));
-            start.insert("due_at".into(), number(position.due_at.millis()));
-            start
-        });
+        let start = from.map(|position| position.key(("open", list.word().to_owned()), "due_at"));
         let query = self
             .client
             .query()
@@ -115,16 +127,17 @@ impl Table {
             .set_exclusive_start_key(start)
             .limit(most);
         let answer = ask(query).await?;
-        let position = |key: &Item| {
-            let request = get_text(key, "request").and_then(|id| RequestId::parse(id).ok())?;
-            Some(RequestPosition { request, due_at: get_number(key, "due_at").and_then(Moment::from_millis)? })
-        };
         let page = answer.items().iter().map(StoredRequest::read).collect::<Result<_, _>>()?;
-        Ok((page, answer.last_evaluated_key().and_then(position)))
+        Ok((page, answer.last_evaluated_key().and_then(|key| RequestPosition::read(key, "due_at"))))
     }
 
-    /// A member's requests as they were a moment ago, newest first. One call.
-    pub async fn requests_of(&self, member: MemberId, most: i32) -> Result<Vec<StoredRequest>, Trouble> {
+    /// A page of a member's requests as they were a moment ago, newest first. One call.
+    pub async fn requests_of(
+        &self,
+        member: MemberId,
+        from: Option<RequestPosition>,
+        most: i32,
+    ) -> Result<(Vec<StoredRequest>, Option<RequestPosition>), Trouble> {
         let query = self
             .client
             .query()
@@ -133,9 +146,11 @@ impl Table {
             .key_condition_expression("#m = :m")
             .expression_attribute_names("#m", "member")
             .expression_attribute_values(":m", text(member.to_string()))
+            .set_exclusive_start_key(from.map(|from| from.key(("member", member.to_string()), "received_at")))
             .scan_index_forward(false)
             .limit(most);
         let answer = ask(query).await?;
-        answer.items().iter().map(StoredRequest::read).collect()
+        let page = answer.items().iter().map(StoredRequest::read).collect::<Result<_, _>>()?;
+        Ok((page, answer.last_evaluated_key().and_then(|key| RequestPosition::read(key, "received_at"))))
     }
 }

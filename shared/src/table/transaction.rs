@@ -33,6 +33,9 @@ use crate::values::{
     CampaignId, Category, Fen, ForeignId, LocalDay, MemberId, MessageId, Moment, RowKey, SendId, Source, TicketId,
 };
 
+/// The most writes of one transaction (DynamoDB, `TransactWriteItems`).
+pub const MOST_WRITES: usize = 100;
+
 /// What a write in a transaction is, so that a lost one can be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {

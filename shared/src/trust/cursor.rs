@@ -55,8 +55,34 @@ impl CursorKey {
         serde_json::from_slice(position).map_err(|_| BadCursor)
     }
 
+    /// The cursors of one list as one owner sees it; the names mean what they mean to [`CursorKey::seal`].
+    #[must_use]
+    pub const fn of<'a>(&'a self, list: &'a str, owner: &'a str) -> Cursors<'a> {
+        Cursors { key: self, list, owner }
+    }
+
     fn mac(&self, list: &str, owner: &str, position: &[u8]) -> [u8; MAC] {
         half(hmac_of_parts(&self.0, &[&[VERSION], list.as_bytes(), owner.as_bytes(), position]))
+    }
+}
+
+/// The cursors of one list as one owner sees it, where the first page needs none and the last one has none.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursors<'a> {
+    key: &'a CursorKey,
+    list: &'a str,
+    owner: &'a str,
+}
+
+impl Cursors<'_> {
+    /// Where a client wants to go on; at the beginning without a cursor.
+    pub fn open<T: DeserializeOwned>(&self, cursor: Option<&str>) -> Result<Option<T>, BadCursor> {
+        cursor.map(|text| self.key.open(self.list, self.owner, text)).transpose()
+    }
+
+    /// The cursor by which a client goes on; none at the end.
+    pub fn seal<T: Serialize>(&self, next: Option<&T>) -> Result<Option<String>, serde_json::Error> {
+        next.map(|position| self.key.seal(self.list, self.owner, position)).transpose()
     }
 }
 

@@ -42,6 +42,8 @@ struct Kept {
     keys: Arc<KeySet>,
     read: Option<Moment>,
     tries: Vec<Moment>,
+    /// Why the last try failed.
+    failure: Option<String>,
 }
 
 /// The provider of staff tokens.
@@ -103,14 +105,17 @@ impl Identity {
             let mut kept = self.kept();
             kept.tries.retain(|tried| now.since(*tried) < READS.1);
             if kept.tries.len() >= READS.0 {
-                // Keys that are there have been read often enough to know that this one is not among them.
-                return if kept.read.is_some() { Ok(()) } else { Err("asked too often within a minute".to_owned()) };
+                // Keys that were just read are known not to have this one; of those that could not be nobody knows.
+                return kept.failure.clone().map_or(Ok(()), Err);
             }
             kept.tries.push(now);
+            // Whoever gives up waiting never hears an answer.
+            kept.failure = Some("it has not answered in time".to_owned());
         }
-        let keys = self.read().await?;
+        let read = self.read().await;
         let mut kept = self.kept();
-        (kept.keys, kept.read) = (Arc::new(keys), Some(now));
+        kept.failure = read.as_ref().err().cloned();
+        (kept.keys, kept.read) = (Arc::new(read?), Some(now));
         Ok(())
     }
 
@@ -231,7 +236,24 @@ mod tests {
         assert!(identity.check(&token, at(60)).await.is_ok());
         *provider.down.lock().unwrap() = true;
         assert!(identity.check(&token, at(80_000)).await.is_ok());
-        assert!(matches!(identity.check(&token, at(86_460)).await, Err(IdentityError::Unavailable(_))));
+        // Also when it was asked too often to be asked again: that is no fault of the token's.
+        for _ in 0..6 {
+            assert!(matches!(identity.check(&token, at(86_460)).await, Err(IdentityError::Unavailable(_))));
+        }
+    }
+
+    #[tokio::test]
+    async fn while_the_provider_is_down_a_key_that_may_be_new_is_not_called_unknown() {
+        let (old, new) = (Signer::new("k1"), Signer::new("k2"));
+        let (provider, identity) = a_provider(&[&old]);
+        assert!(identity.check(&old.token(&json!({})), at(0)).await.is_ok());
+        *provider.keys.lock().unwrap() = vec![old.jwk(), new.jwk()];
+        *provider.down.lock().unwrap() = true;
+        for _ in 0..6 {
+            let checked = identity.check(&new.token(&json!({})), at(1)).await;
+            assert!(matches!(checked, Err(IdentityError::Unavailable(_))), "{checked:?}");
+            assert!(identity.check(&old.token(&json!({})), at(1)).await.is_ok());
+        }
     }
 
     #[tokio::test]

@@ -102,7 +102,7 @@ enum Public {
 struct Jwk {
     id: String,
     /// The only algorithm it is for, where it says so.
-    algorithm: Option<String>,
+    algorithm: Option<Algorithm>,
     public: Public,
 }
 
@@ -112,7 +112,8 @@ pub struct KeySet(Vec<Jwk>);
 
 #[derive(Deserialize)]
 struct Published {
-    keys: Vec<PublishedKey>,
+    /// Each read by itself: one that can't be read is no reason to lose the others (RFC 7517, 5).
+    keys: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -121,7 +122,7 @@ struct PublishedKey {
     kid: Option<String>,
     #[serde(rename = "use")]
     used_for: Option<String>,
-    alg: Option<String>,
+    alg: Option<Algorithm>,
     crv: Option<String>,
     n: Option<String>,
     e: Option<String>,
@@ -157,7 +158,8 @@ impl KeySet {
     /// Reads a JWK set (RFC 7517). Keys that are no use here are left out.
     pub fn read(json: &[u8]) -> Result<Self, Invalid> {
         let published: Published = serde_json::from_slice(json).map_err(|_| Invalid("a JWK set"))?;
-        Ok(Self(published.keys.into_iter().filter_map(PublishedKey::read).take(MOST_KEYS).collect()))
+        let keys = published.keys.iter().filter_map(|key| PublishedKey::deserialize(key).ok()?.read());
+        Ok(Self(keys.take(MOST_KEYS).collect()))
     }
 
     /// Whether a key with this id is published.
@@ -169,13 +171,7 @@ impl KeySet {
 
 impl Jwk {
     fn verifies(&self, algorithm: Algorithm, message: &[u8], mac: &[u8]) -> Result<(), StaffTokenError> {
-        let named = match algorithm {
-            Algorithm::RS256 => "RS256",
-            Algorithm::PS256 => "PS256",
-            Algorithm::ES256 => "ES256",
-            Algorithm::EdDSA => "EdDSA",
-        };
-        if self.algorithm.as_deref().is_some_and(|only| only != named) {
+        if self.algorithm.is_some_and(|only| only != algorithm) {
             return Err(StaffTokenError::Algorithm);
         }
         let verified = match (algorithm, &self.public) {

@@ -70,6 +70,12 @@ impl Moment {
         Self(self.0.saturating_sub(millis).max(Self::FIRST))
     }
 
+    /// The last day of what ends at this moment: the day before when that is midnight.
+    #[must_use]
+    pub fn last_day(self) -> LocalDay {
+        self.minus(Duration::from_millis(1)).day()
+    }
+
     /// How long ago `earlier` was; zero when it lies ahead.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
@@ -140,6 +146,14 @@ mod tests {
         assert_eq!(before.day().to_string(), "2026-02-28");
         assert_eq!(after.day().to_string(), "2026-03-01");
         assert_eq!(Moment::start_of(after.day()), after);
+    }
+
+    #[test]
+    fn what_ends_at_midnight_has_its_last_day_before() {
+        let last = |end: &str| Moment::parse(end).unwrap().last_day().to_string();
+        assert_eq!(last("2026-03-31T00:00:00+08:00"), "2026-03-30");
+        assert_eq!(last("2026-03-31T00:00:00.001+08:00"), "2026-03-31");
+        assert_eq!(last("2026-03-31T23:59:59+08:00"), "2026-03-31");
     }
 
     #[test]

@@ -191,3 +191,22 @@ async fn without_an_entry_staff_are_shown_nothing_and_members_go_on() {
     assert!(seen.status >= 500 && seen.count("138****8000") == 0, "{}", seen.status);
     assert_eq!(house.books(&anna).await, before, "a member's own read needs no entry");
 }
+
+#[tokio::test]
+async fn a_chain_whose_head_has_moved_is_left_alone_and_the_work_goes_on() {
+    let house = a_house().await;
+    let anna = house.signs_up("anna", &json!({ "source": { "guide": "li" } })).await;
+    looks(&house, "li", &anna).await;
+    let table = &house.host.surroundings.table;
+    let all = table.scan().table_name("AuditTrail").send().await.unwrap();
+    for head in all.items().iter().filter(|item| item.contains_key("number")) {
+        let mut moved = head.clone();
+        moved.insert("number".into(), AttributeValue::N("99".to_owned()));
+        let _ = table.put_item().table_name("AuditTrail").set_item(Some(moved)).send().await.unwrap();
+    }
+    looks(&house, "li", &anna).await;
+    let _ = house.gives(&anna, 100).await.expect(201);
+    let told: Vec<Value> = trail(&house, "").await.into_iter().map(|entry| entry["route"].clone()).collect();
+    assert_eq!(told, ["GET /v1/members/{id}", "GET /v1/members/{id}", "POST /v1/points/adjustments"]);
+    assert_eq!(proof(&house, "2026-03-02").await["holds"], false, "it shows that somebody has moved it");
+}

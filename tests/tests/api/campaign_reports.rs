@@ -176,7 +176,7 @@ async fn an_order_counts_within_the_window_and_neither_before_nor_after_it() {
     let campaign = launches(&house, &a_campaign(0)).await;
     until(&house, campaign, |c| c["sent"] == 3).await;
     let _ = house.bought(&members[0], "2026-03-02T09:59:00+08:00", 10_00).await;
-    house.it_is("2026-03-05T09:59:00+08:00").await;
+    house.it_is("2026-03-05T09:30:00+08:00").await;
     let late = house.buys(&members[1], 20_00).await;
     house.it_is("2026-03-05T10:30:00+08:00").await;
     let _ = house.buys(&members[2], 40_00).await;
@@ -304,9 +304,9 @@ async fn a_first_purchase_sets_a_campaign_off_once_and_an_hour_later() {
     let (member, stay) = (member_id(&anna), huitou::values::RowKey::parse(&row).unwrap());
     let told = Move { member, segment: Code::parse("stage.new").unwrap(), stay, way: Way::Entered };
     assert_eq!(house.host.app.triggers().follow(&told).await.unwrap(), 0);
-    house.it_is("2026-03-02T10:59:00+08:00").await;
+    house.it_is("2026-03-02T10:45:00+08:00").await;
     assert_eq!(went(&house), 0);
-    house.it_is("2026-03-02T11:02:00+08:00").await;
+    house.it_is("2026-03-02T11:30:00+08:00").await;
     until(&house, campaign, |c| c["sent"] == 1).await;
     assert_eq!(report(&house, campaign).await["audience"]["members"], 1);
     assert_eq!(went(&house), 1);

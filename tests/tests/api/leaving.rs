@@ -2,13 +2,13 @@
 //! `shared/src/domain/consent.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use huitou::cases::Who;
 use huitou::cases::exports::{CATEGORIES, Place};
 use huitou::table::{INVENTORY, Left, Shown};
 use huitou::values::{Actor, MemberId};
 use serde_json::{Value, json};
+use tests::marketing::by_webhook;
 use tests::{Answer, House, Member, a_house, a_house_at, order};
 
 const NAME: &str = "欧阳晓彤";
@@ -50,37 +50,6 @@ async fn agrees(house: &House, member: &Member, purpose: &str) {
     let body = json!({ "granted": true, "policy_version": 1, "source": { "page": "pages/privacy" } });
     let call = house.as_member(member, "PUT", &format!("/v1/me/consents/{purpose}")).json(&body);
     let _ = call.send().await.expect(200);
-}
-
-/// A campaign that goes at once by day, and at night waits for the morning.
-async fn a_campaign(house: &House) -> Value {
-    let campaign = json!({
-        "name": "老客唤醒", "scene": "dormant_wake_up", "purpose": "marketing",
-        "audience": { "segment": "stage.new" }, "plan": ["webhook"],
-        "variants": [{ "id": "a", "weight": 100, "content": { "webhook": { "topic": "wake-up", "fields": { "text": "回来看看" } } } }],
-        "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
-        "attribution_days": 7,
-    });
-    let campaign = posts(house, "operator", "/v1/campaigns", campaign).await;
-    let path = format!("/v1/campaigns/{}/launch", campaign["id"].as_str().unwrap());
-    house.as_manager("POST", &path).send().await.expect(200)
-}
-
-async fn counts(house: &House, campaign: &Value) -> Value {
-    let path = format!("/v1/campaigns/{}", campaign["id"].as_str().unwrap());
-    house.as_manager("GET", &path).send().await.expect(200)["counts"].clone()
-}
-
-/// Waits until a campaign's counts are as wanted.
-async fn until(house: &House, campaign: &Value, wanted: impl Fn(&Value) -> bool) -> Value {
-    for _ in 0..400 {
-        let counts = counts(house, campaign).await;
-        if wanted(&counts) {
-            return counts;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("{}", counts(house, campaign).await);
 }
 
 /// A ticket with a picture, an answer and a note of the desk.
@@ -132,11 +101,11 @@ async fn a_life(house: &House) -> (Member, Value) {
     let asked = json!({ "kind": "review", "about": "tier" });
     let call = house.as_member(&anna, "POST", "/v1/me/requests").key(&house.a_key()).json(&asked);
     let _ = call.send().await.expect(201);
-    let gone = a_campaign(house).await;
-    let _ = until(house, &gone, |counts| counts["sent"] == 1).await;
+    let gone = house.launches(&by_webhook()).await;
+    let _ = house.until(&gone, |counts| counts["sent"] == 1).await;
     house.it_is("2026-03-02T23:00:00+08:00").await;
-    let campaign = a_campaign(house).await;
-    let _ = until(house, &campaign, |counts| counts["held.quiet_hours"] == 1).await;
+    let campaign = house.launches(&by_webhook()).await;
+    let _ = house.until(&campaign, |counts| counts["held.quiet_hours"] == 1).await;
     (anna, campaign)
 }
 
@@ -180,7 +149,8 @@ fn kind<'a>(table: &str, item: &'a Value) -> Option<&'a str> {
         }),
         "MemberKeys" => has("wrapped").then_some("key"),
         "Settings" => has("subject").then_some("settings"),
-        "Memberships" => Some(if text("segment_shard") == Some("#counts") { "counts" } else { "membership" }),
+        "Memberships" => has("segment_shard").then_some("membership"),
+        "SegmentCounts" => has("#shard").then_some("counts"),
         "TicketTable" => match begin("ticket") {
             Some(counted @ ("tally" | "line")) => Some(counted),
             _ => begin("part"),
@@ -199,6 +169,7 @@ fn kind<'a>(table: &str, item: &'a Value) -> Option<&'a str> {
             _ => has("names").then_some("name"),
         },
         "Requests" => has("request").then_some("request"),
+        "Attempts" => has("times").then_some("attempts"),
         _ => None,
     }
 }
@@ -275,7 +246,7 @@ async fn r1_an_export_in_parts_is_the_same_as_one_in_one() {
         Place::Journal { of: 0, links: None },
         Place::Tickets { of: 0, within: None },
         Place::Sends { of: 0, after: None },
-        Place::Requests,
+        Place::Requests { of: 0, within: None },
     ] {
         let rest = export(Some(from.clone())).await;
         assert!(!rest.is_empty());
@@ -285,6 +256,26 @@ async fn r1_an_export_in_parts_is_the_same_as_one_in_one() {
     }
     let cursor = house.as_member(&anna, "POST", "/v1/me/export?cursor=made-up").send().await;
     cursor.refuses(400, "cursor_invalid");
+}
+
+#[tokio::test]
+async fn r1_an_export_holds_every_request_however_many_there_are_also_those_of_a_merged_account() {
+    let house = a_house().await;
+    let asks = async |member: &Member| {
+        let call = house.as_member(member, "POST", "/v1/me/requests").key(&house.a_key());
+        let _ = call.json(&json!({ "kind": "review", "about": "tier" })).send().await.expect(201);
+    };
+    let anna = house.signs_up("anna", &json!({})).await;
+    let card = house.a_member("00001").await;
+    asks(&card).await;
+    let merge = json!({ "other": card.id, "reason": "同一人" });
+    let _ = posts(&house, "manager", &format!("/v1/members/{}/merges", anna.id), merge).await;
+    for _ in 0..120 {
+        asks(&anna).await;
+    }
+    let export = exports(&house, &anna).await;
+    let asked = export["data"]["requests"].as_array().unwrap().iter().filter(|request| request["kind"] == "review");
+    assert_eq!(asked.count(), 121);
 }
 
 // --- Leaving ----------------------------------------------------------------------------------------------------------
@@ -348,7 +339,7 @@ async fn r3_leaving_takes_one_call_leaves_nothing_of_the_person_and_the_books_st
     for (segment, (counted, listed)) in segments(&house).await {
         assert_eq!(counted, u64::try_from(listed).unwrap(), "{segment}");
     }
-    let counts = counts(&house, &campaign).await;
+    let counts = house.counts(&campaign).await;
     assert_eq!((&counts["refused.erased"], &counts["audience"]), (&json!(1), &json!(1)));
     house.it_is("2026-03-03T10:00:00+08:00").await;
     assert_eq!(house.host.outbox.newest(Some(&anna.id), 10).len(), 1, "only what went before; what waited does not go");
@@ -474,7 +465,7 @@ async fn r4_under_a_legal_hold_nothing_is_done_with_the_data_but_keeping_it() {
     }
     deletes(&house, &anna).await.refuses(423, "legal_hold");
     house.it_is("2026-03-03T10:00:00+08:00").await;
-    let _ = until(&house, &campaign, |counts| counts["refused.legal_hold"] == 1).await;
+    let _ = house.until(&campaign, |counts| counts["refused.legal_hold"] == 1).await;
 
     let open = house.as_role("agent", "GET", "/v1/requests").send().await.expect(200);
     let kinds: BTreeSet<&str> = open["items"].as_array().unwrap().iter().map(|r| r["kind"].as_str().unwrap()).collect();
@@ -531,6 +522,24 @@ async fn r5_a_request_is_kept_with_its_due_date_and_refused_only_with_a_reason()
     let mine = house.as_member(&anna, "GET", "/v1/me/requests").send().await.expect(200);
     assert_eq!(mine["items"], json!([decided]), "the member is told why");
     assert_eq!(house.as_manager("GET", "/v1/requests").send().await.expect(200)["items"], json!([]));
+}
+
+#[tokio::test]
+async fn r5_whoever_asks_to_be_erased_again_after_a_refusal_is_answered_in_time_again() {
+    let house = a_house_at("2026-03-02T10:00:00+08:00").await;
+    let anna = house.signs_up("anna", &json!({})).await;
+    holds(&house, &anna, true).await;
+    deletes(&house, &anna).await.refuses(423, "legal_hold");
+    let open = async || house.as_manager("GET", "/v1/requests").send().await.expect(200)["items"].clone();
+    let first = open().await;
+    let path = format!("/v1/requests/{}", first[0]["id"].as_str().unwrap());
+    let refused = json!({ "status": "refused", "reason": "司法协查期间" });
+    let _ = house.as_manager("PUT", &path).json(&refused).send().await.expect(200);
+    house.it_is("2026-05-06T10:00:00+08:00").await;
+    deletes(&house, &anna).await.refuses(423, "legal_hold");
+    let again = open().await;
+    assert_eq!((&again[0]["id"], &again[0]["due_on"]), (&first[0]["id"], &json!("2026-05-27")), "{again}");
+    assert!(again[0]["received_at"].as_str().unwrap().starts_with("2026-05-06"), "{again}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 #![cfg(test)]
 #![allow(clippy::large_futures, reason = "a test holds few of them, and not for long")]
 
+mod abuse;
 mod access;
 mod anonymity;
 mod audit;
@@ -14,6 +15,7 @@ mod campaigns;
 mod children;
 mod consents;
 mod customers;
+mod enumeration;
 mod fields;
 mod leaving;
 mod ledger;
@@ -22,8 +24,10 @@ mod model_fit;
 mod openapi;
 mod providers;
 mod requirements;
+mod secrets;
 mod segments;
 mod sign_up;
+mod smtp;
 mod staff;
 mod tickets;
 mod tracking;

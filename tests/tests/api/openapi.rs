@@ -159,3 +159,65 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
         None => value,
     }
 }
+
+// --- Bodies take what they name ---------------------------------------------------------------------------------------
+
+/// Places in a schema where an object takes fields that it doesn't name.
+fn open_places(document: &Value, schema: &Value, place: &str, within: &[&str], found: &mut Vec<String>) {
+    if let Some(name) = schema["$ref"].as_str() {
+        if !within.contains(&name) {
+            let within = [within, &[name]].concat();
+            open_places(document, resolved(document, schema), place, &within, found);
+        }
+        return;
+    }
+    let mut inside = |schema: &Value, step: &str| {
+        open_places(document, schema, &format!("{place}{step}"), within, found);
+    };
+    for choice in ["oneOf", "anyOf", "allOf"] {
+        for item in schema[choice].as_array().into_iter().flatten() {
+            inside(item, "");
+        }
+    }
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        inside(field, &format!("/{name}"));
+    }
+    for list in ["items", "additionalProperties"] {
+        if schema[list].is_object() {
+            inside(&schema[list], "/*");
+        }
+    }
+    let kinds = &schema["type"];
+    let is_object = kinds == "object" || kinds.as_array().is_some_and(|kinds| kinds.contains(&Value::from("object")));
+    // A map names its values instead of its fields.
+    if is_object && schema["additionalProperties"] != false && !schema["additionalProperties"].is_object() {
+        found.push(place.to_owned());
+    }
+}
+
+#[test]
+fn every_body_refuses_fields_that_it_does_not_name_however_deep() {
+    let document = document();
+    let (mut found, mut bodies) = (Vec::new(), 0);
+    for (method, path, operation) in operations(&document) {
+        for content in operation["requestBody"]["content"].as_object().into_iter().flat_map(|all| all.values()) {
+            bodies += 1;
+            open_places(&document, &content["schema"], &format!("{method} {path} "), &[], &mut found);
+        }
+    }
+    assert!(bodies > 40, "{bodies}");
+    assert!(found.is_empty(), "these take whatever comes:\n{}", found.join("\n"));
+}
+
+#[test]
+fn an_object_that_takes_whatever_comes_is_found() {
+    let document = serde_json::json!({ "components": { "schemas": {
+        "Open": { "type": "object", "properties": { "a": { "type": "string" } } },
+        "Closed": { "type": "object", "additionalProperties": false,
+            "properties": { "inner": { "oneOf": [{ "type": "null" }, { "$ref": "#/components/schemas/Open" }] } } },
+    } } });
+    let mut found = Vec::new();
+    let schema = serde_json::json!({ "type": "array", "items": { "$ref": "#/components/schemas/Closed" } });
+    open_places(&document, &schema, "", &[], &mut found);
+    assert_eq!(found, ["/*/inner"]);
+}

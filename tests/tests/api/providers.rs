@@ -2,23 +2,8 @@
 //! stand-ins played by the host's own routes.
 
 use serde_json::{Value, json};
-use tests::marketing::is;
+use tests::marketing::{a_campaign, by_sms, is};
 use tests::{House, Member, a_house};
-
-fn a_campaign(plan: &str, content: &Value) -> Value {
-    json!({
-        "name": "老客唤醒", "scene": "dormant_wake_up", "purpose": "marketing",
-        "audience": { "segment": "stage.new" }, "plan": [plan],
-        "variants": [{ "id": "a", "weight": 100, "content": content }],
-        "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
-        "attribution_days": 7,
-    })
-}
-
-fn by_sms() -> Value {
-    let sms = json!({ "sign": "回头客", "template": "SMS_1", "text": "{name|会员}，好久不见，拒收请回复R" });
-    a_campaign("sms", &json!({ "sms": sms }))
-}
 
 /// Members who agree to text messages.
 async fn phones(house: &House, count: u32) -> Vec<Member> {
@@ -177,6 +162,10 @@ async fn a_push_counts_in_either_mode_and_a_forged_one_in_neither() {
 async fn a_message_by_wecom_is_delivered_when_staff_have_confirmed_it_and_not_before() {
     let house = a_house().await;
     let anna = house.a_member("00001").await;
+    for (id, rule) in [("ignoring", "answer = ignored"), ("untold", "not answer = ignored")] {
+        let path = format!("/v1/segments/{id}");
+        let _ = house.as_manager("PUT", &path).json(&json!({ "name": id, "rule": rule })).send().await.expect(200);
+    }
     let ids = house.as_manager("POST", &format!("/v1/members/{}/ids", anna.id)).json(&json!({ "wecom": "wm-anna" }));
     assert!(ids.send().await.status < 300);
     house.consents(&anna, "marketing.wecom").await;
@@ -193,6 +182,8 @@ async fn a_message_by_wecom_is_delivered_when_staff_have_confirmed_it_and_not_be
     }
     let _ = house.until(&campaign, |c| is(c, "sent.delivered", 1)).await;
     assert_eq!(house.outbox(Some("wm-anna")).await.len(), 1);
+    assert!(is_in(&house, &anna, "ignoring").await, "it came, and nothing was done with it so far");
+    assert!(!is_in(&house, &anna, "untold").await);
 }
 
 /// Whether somebody is in a segment.
@@ -254,7 +245,7 @@ async fn what_members_do_with_messages_moves_them_between_segments() {
 async fn the_routes_of_developers_say_what_they_take() {
     let house = a_house().await;
     let modes = house.call("GET", "/dev/providers").send().await.expect(200);
-    assert_eq!((&modes["aliyun"], modes.as_object().unwrap().len()), (&json!("well"), 7));
+    assert_eq!((&modes["aliyun"], modes.as_object().unwrap().len()), (&json!("well"), 8));
     for (path, body) in [
         ("/dev/providers", json!({ "provider": "nobody", "mode": "well" })),
         ("/dev/providers", json!({ "provider": "aliyun", "mode": "odd" })),

@@ -163,6 +163,24 @@ async fn a_saved_rule_is_judged_for_everybody_by_a_full_pass_and_a_deleted_one_i
 }
 
 #[tokio::test]
+async fn a_segment_may_be_called_as_anything_of_the_tables_is() {
+    let house = a_house().await;
+    let names = ["member", "segment_shard", "shard", "since", "row", "version"];
+    for name in names {
+        let rule = json!({ "name": "大额", "rule": "money(90 days) >= 3000 yuan" });
+        let _ = saves(&house, name, &rule).await.expect(200);
+    }
+    let anna = house.a_member("00001").await;
+    let order = house.buys(&anna, 3_000_00).await;
+    let counted = counts(&house).await;
+    let _ = house.refunds(&order, "R-1", 3_000_00).await.expect(201);
+    let after = counts(&house).await;
+    for name in names {
+        assert_eq!((counted.get(name), after.get(name)), (Some(&1), None), "{name}: {counted:?}, {after:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_second_full_pass_under_the_same_rules_finds_nothing_to_change() {
     let house = a_house().await;
     for member in house.members(20).await {

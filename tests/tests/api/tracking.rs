@@ -4,25 +4,11 @@ use huitou::channels::settings::ProviderSecrets;
 use huitou::wechat::push::PushKeys;
 use local::standin::{PUSH_KEY, PUSH_TOKEN, WECHAT_APP_ID};
 use serde_json::{Value, json};
+use tests::marketing::{a_campaign, by_sms};
 use tests::{Answer, House, Member, a_house};
 
 /// Late enough that no cap counts what went before.
 const A_WEEK_LATER: &str = "2026-03-20T12:00:00+08:00";
-
-fn a_campaign(plan: &str, content: &Value) -> Value {
-    json!({
-        "name": "老客唤醒", "scene": "dormant_wake_up", "purpose": "marketing",
-        "audience": { "segment": "stage.new" }, "plan": [plan],
-        "variants": [{ "id": "a", "weight": 100, "content": content }],
-        "window": { "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" },
-        "attribution_days": 7,
-    })
-}
-
-fn by_sms() -> Value {
-    let sms = json!({ "sign": "回头客", "template": "SMS_1", "text": "{name|会员}，好久不见，拒收请回复R" });
-    a_campaign("sms", &json!({ "sms": sms }))
-}
 
 fn by_subscription() -> Value {
     let message = json!({ "template": "wake-up", "data": { "thing1": "好久不见" } });
@@ -133,13 +119,16 @@ async fn a_forged_push_is_refused_and_a_strange_one_ignored() {
         let greeting = house.call("GET", &format!("/v1/wechat/push{query}")).send().await;
         greeting.refuses(400, "push_forged");
     }
+    for method in ["GET", "POST"] {
+        house.call(method, "/v1/wechat/push?nonce=a&nonce=b").send().await.refuses(400, "query_invalid");
+    }
     let call = house.call("POST", "/v1/wechat/push?encrypt_type=aes").text("application/json", "<xml>");
     call.send().await.refuses(400, "push_unreadable");
     for strange in [json!({}), json!([1]), popup("nobody-known", "accept", 1), popup("no openid", "accept", 1)] {
         takes(&house, &strange).await;
     }
     let keys = PushKeys::new(PUSH_TOKEN, PUSH_KEY, WECHAT_APP_ID, true).unwrap();
-    for (ago, status) in [(0, 200), (299, 200), (302, 400)] {
+    for (ago, status) in [(0, 200), (240, 200), (360, 400)] {
         let timestamp = (house.host.app.wall().seconds() - ago).to_string();
         let signature = keys.plain_signature(&timestamp, "n");
         let path = format!("/v1/wechat/push?signature={signature}&timestamp={timestamp}&nonce=n&echostr=hello");
@@ -252,4 +241,36 @@ async fn a_link_leads_to_the_campaigns_page_and_a_click_counts_once() {
         assert_eq!(click.send().await.status, 200);
         assert!(!house.agrees(&anna, "marketing.email").await);
     }
+}
+
+#[tokio::test]
+async fn what_a_member_did_not_want_holds_also_for_whoever_they_were_merged_into_meanwhile() {
+    let house = a_house().await;
+    let bo = house.a_member_by_phone("13800138000").await;
+    let _ = house.buys(&bo, 100_00).await;
+    let campaign = house.launches(&by_sms()).await;
+    house.until(&campaign, |counts| counts["sent"] == 1).await;
+    let cara = house.signs_up("cara", &json!({})).await;
+    let merge = json!({ "other": bo.id, "reason": "同一人" });
+    let path = format!("/v1/members/{}/merges", cara.id);
+    let _ = house.as_manager("POST", &path).json(&merge).send().await.expect(201);
+
+    let id = last_to(&house, "8613800138000")["OutId"].clone();
+    let black = json!([{ "phone_number": "13800138000", "success": false, "err_code": "MBBLACK", "out_id": id }]);
+    let _ = reports(&house, "aliyun", &black).await.expect(200);
+    let export = house.as_member(&cara, "POST", "/v1/me/export").send().await.expect(200);
+    let suppressed = &export["data"]["account"][0]["suppressed"];
+    assert_eq!((&suppressed[0]["channel"], &suppressed[0]["by"]), (&json!("sms"), &json!("blacklist")), "{suppressed}");
+}
+
+#[tokio::test]
+async fn an_offer_that_ends_at_midnight_is_good_until_the_day_before() {
+    let house = a_house().await;
+    anna(&house, &["marketing.sms"]).await;
+    let mut campaign = by_sms();
+    campaign["variants"][0]["content"]["sms"]["text"] = json!("好礼至{offer_until}，拒收请回复R");
+    let campaign = house.launches(&campaign).await;
+    house.until(&campaign, |counts| counts["sent"] == 1).await;
+    let told = last_to(&house, "8613800138000")["TemplateParam"].to_string();
+    assert!(told.contains("2026年3月30日"), "{told}");
 }

@@ -2,11 +2,13 @@
 #![cfg(test)]
 #![allow(clippy::large_futures, reason = "a test holds few of them, and not for long")]
 
+mod attempts;
 mod campaigns;
 mod crashes;
 mod erasure_crashes;
 mod full_pass;
 mod lost_answers;
+mod overload;
 mod playbooks;
 mod races;
 mod real_purchases;

@@ -220,6 +220,7 @@ async fn what_cannot_be_backed_up_or_restored_is_said_in_a_sentence_and_nothing_
         store: Store::Directory(new.clone()),
         clock: Moment::parse("2026-03-02T11:00:00+08:00").ok(),
         binaries: None,
+        concurrency: None,
     };
     Host::start(&options).await.unwrap().stop().await;
 }

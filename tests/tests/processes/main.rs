@@ -56,7 +56,7 @@ fn shipped() -> Template {
 /// A house whose functions are processes, which reach AWS there, if not at the host itself.
 async fn a_house_of_processes(template: Template, aws: Option<String>) -> House {
     let binaries = Some(Binaries { directory: binaries(), aws });
-    a_house_of(template, &Options { port: 0, store: Store::Memory, clock: None, binaries }).await
+    a_house_of(template, &Options { port: 0, store: Store::Memory, clock: None, binaries, concurrency: None }).await
 }
 
 /// Orders of the till, signed, as a deployed function wants them.

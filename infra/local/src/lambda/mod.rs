@@ -30,8 +30,12 @@ use crate::handler::{Handler, Handlers};
 use crate::template::{Function, LOCAL_REGION};
 use crate::wire::Surroundings;
 
-/// Processes of one function at most; further calls wait. On AWS there are a thousand, on a desk a few do.
-const MOST_PROCESSES: usize = 16;
+/// Requests that may be under way at once, if nothing else is said, and so processes of one function. On AWS there are
+/// a thousand, on a desk a few do.
+pub const USUAL_CONCURRENCY: usize = 16;
+
+/// Processes of a function beyond those of requests and of its queues: for a schedule, and for whoever watches.
+const BESIDES: usize = 2;
 
 /// Which binaries to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +81,15 @@ impl Drop for Lambda {
 
 impl Lambda {
     /// Opens the address for the processes; they are started when they are needed. An error is a sentence.
-    pub async fn start(binaries: &Binaries, surroundings: &Surroundings, cloud: &Cloud) -> Result<Self, String> {
+    ///
+    /// Each function has a process for every request that may be under way, and others for its queues and schedules:
+    /// neither waits for the other.
+    pub async fn start(
+        binaries: &Binaries,
+        concurrency: usize,
+        surroundings: &Surroundings,
+        cloud: &Cloud,
+    ) -> Result<Self, String> {
         let no_port = |error| format!("The functions' processes found no free port on 127.0.0.1: {error}.");
         // An address of their own, which still answers while the host's own door closes.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(no_port)?;
@@ -87,7 +99,9 @@ impl Lambda {
         let fleet = |function: &Function| {
             let environment = environment(function, surroundings, &aws, address)?;
             let binary = binary(&binaries.directory, function)?;
-            Ok((function.clone(), Arc::new(Fleet::new(function, binary, environment, exchange.clone()))))
+            let of_queues: usize = function.queues.iter().map(|feed| usize::from(feed.max_concurrency)).sum();
+            let most = concurrency.saturating_add(of_queues).saturating_add(BESIDES);
+            Ok((function.clone(), Arc::new(Fleet::new(function, binary, environment, exchange.clone(), most))))
         };
         let fleets = surroundings.template.functions.iter().map(fleet).collect::<Result<_, String>>()?;
         let router = exchange.router().merge(cloud.router()).merge(surroundings.objects.s3_router());
@@ -193,7 +207,13 @@ pub fn environment(
 }
 
 impl Fleet {
-    fn new(function: &Function, binary: PathBuf, environment: BTreeMap<String, String>, exchange: Exchange) -> Self {
+    fn new(
+        function: &Function,
+        binary: PathBuf,
+        environment: BTreeMap<String, String>,
+        exchange: Exchange,
+        most: usize,
+    ) -> Self {
         Self {
             function: function.logical.clone(),
             binary,
@@ -201,7 +221,7 @@ impl Fleet {
             memory: function.memory,
             timeout: function.timeout,
             exchange,
-            free: Semaphore::new(MOST_PROCESSES),
+            free: Semaphore::new(most.min(Semaphore::MAX_PERMITS)),
             idle: Mutex::default(),
             running: Running::default(),
             calls: AtomicU64::new(0),

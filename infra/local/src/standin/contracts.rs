@@ -5,9 +5,10 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::config::Credentials;
 use futures_util::future::join_all;
 use huitou::channels::settings::Keys;
+use huitou::channels::smtp::{Encryption, SmtpServer};
 use huitou::channels::{
     Account, Address, AliyunMail, AliyunSms, Busy, Known, Line, Message, Outcome, Scope, Secret, Sender, Sent, Ses,
-    SubscribeMessages, TencentSms, Webhook, WecomMessages,
+    Smtp, SubscribeMessages, TencentSms, Webhook, WecomMessages,
 };
 use huitou::domain::campaign::content::{Content, Values};
 use huitou::domain::traits::Channel;
@@ -68,6 +69,15 @@ impl Scene {
                 let base_url = format!("http://{}/aliyun", self.standins.address);
                 Box::new(AliyunMail { base_url, account, from: "dev@example.cn".to_owned(), line })
             }
+            "smtp" => {
+                let server = SmtpServer {
+                    host: self.standins.smtp.ip().to_string(),
+                    port: Some(self.standins.smtp.port()),
+                    encryption: Encryption::None,
+                    from: "回头客 <dev@example.cn>".to_owned(),
+                };
+                Box::new(Smtp::new(server, account, line.clock).unwrap())
+            }
             "tencent" => {
                 let (app, region) = ("1400000000".to_owned(), "ap-guangzhou".to_owned());
                 Box::new(TencentSms { base_url, account, app, region, line })
@@ -119,7 +129,7 @@ fn recipient(provider: &str, word: &str) -> String {
     let number = recipients::ending(word).unwrap_or("8000");
     match provider {
         "aliyun" | "tencent" => format!("861380013{number}"),
-        "ses" | "aliyun_mail" => format!("{word}@example.com"),
+        "ses" | "aliyun_mail" | "smtp" => format!("{word}@example.com"),
         _ => format!("{word}-1"),
     }
 }
@@ -137,7 +147,7 @@ fn word(outcome: &Outcome) -> String {
 }
 
 /// What each client makes of every answer of its provider.
-const CLASSES: [(&str, [&str; 7]); 7] = [
+const CLASSES: [(&str, [&str; 7]); 8] = [
     // Provider, and what comes of: anybody, gone, refuses, limited, busy, content, account.
     ("wechat", ["accepted", "recipient", "template", "provider", "provider", "content", "account"]),
     ("wecom", ["accepted", "recipient", "recipient", "enough", "provider", "content", "account"]),
@@ -146,6 +156,7 @@ const CLASSES: [(&str, [&str; 7]); 7] = [
     ("tencent", ["accepted", "recipient", "channel", "enough", "provider", "content", "account"]),
     ("ses", ["accepted", "recipient", "recipient", "provider", "provider", "content", "account"]),
     ("aliyun_mail", ["accepted", "recipient", "recipient", "provider", "provider", "content", "account"]),
+    ("smtp", ["accepted", "recipient", "recipient", "enough", "provider", "content", "account"]),
     ("webhook", ["accepted", "account", "account", "provider", "provider", "content", "account"]),
 ];
 
@@ -174,13 +185,13 @@ async fn what_nobody_heard_of_is_unknown_and_the_message_may_have_gone() {
         assert_eq!(word(&outcome), wanted, "{provider}");
     }
     // All but the webhook's have it.
-    assert_eq!(scene.standins.outbox.total(), 6);
+    assert_eq!(scene.standins.outbox.total(), 7);
 }
 
 #[tokio::test]
 async fn a_request_signed_with_another_secret_is_refused_and_goes_nowhere() {
     let scene = Scene::set().await;
-    for provider in ["aliyun", "aliyun_mail", "tencent", "ses", "webhook"] {
+    for provider in ["aliyun", "aliyun_mail", "tencent", "ses", "smtp", "webhook"] {
         let sender = scene.sender_with(provider, "another secret");
         let outcome = sender.send(&message(sender.channel(), &recipient(provider, "anybody"))).await;
         assert_eq!(word(&outcome), "account", "{provider}: {outcome:?}");
@@ -191,7 +202,7 @@ async fn a_request_signed_with_another_secret_is_refused_and_goes_nowhere() {
 #[tokio::test]
 async fn requests_have_the_documented_shape() {
     let scene = Scene::set().await;
-    let shapes: [(&str, &[(&str, Value)]); 7] = [
+    let shapes: [(&str, &[(&str, Value)]); 8] = [
         (
             "wechat",
             &[
@@ -249,6 +260,7 @@ async fn requests_have_the_documented_shape() {
                 ("/TextBody", json!("https://m.example.cn/u/1")),
             ],
         ),
+        ("smtp", &[("/from", json!("dev@example.cn")), ("/to", json!("anybody@example.com"))]),
         (
             "webhook",
             &[("/topic", json!("wake-up")), ("/member_id", json!("anybody-1")), ("/fields/name", json!("小明 & Co"))],

@@ -8,6 +8,7 @@ pub mod play;
 mod providers;
 mod recipients;
 mod signatures;
+mod smtp;
 mod tokens;
 mod wechat;
 
@@ -48,7 +49,7 @@ pub(crate) fn secrets(entropy: &dyn Entropy) -> ProviderSecrets {
 }
 
 /// The providers that are stood in for, as the outbox names them.
-pub const PROVIDERS: [&str; 7] = ["wechat", "wecom", "aliyun", "tencent", "ses", "aliyun_mail", "webhook"];
+pub const PROVIDERS: [&str; 8] = ["wechat", "wecom", "aliyun", "tencent", "ses", "aliyun_mail", "smtp", "webhook"];
 
 /// The token by which the stand-in WeChat signs its pushes.
 pub const PUSH_TOKEN: &str = "standin";
@@ -60,11 +61,13 @@ pub const PUSH_KEY: &str = "c3RhbmQtaW4gc3RhbmQtaW4gc3RhbmQtaW4gc3RhbmE";
 pub struct StandIns {
     /// Where they listen.
     pub address: SocketAddr,
+    /// Where the one for mail by SMTP listens.
+    pub smtp: SocketAddr,
     /// What they were asked to send.
     pub outbox: Outbox,
     /// How they treat everybody.
     pub modes: Modes,
-    task: JoinHandle<()>,
+    tasks: [JoinHandle<()>; 2],
 }
 
 impl StandIns {
@@ -72,17 +75,20 @@ impl StandIns {
     pub async fn start(stop: Stop) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
+        let mail = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let smtp = mail.local_addr()?;
         let (outbox, modes) = (Outbox::default(), Modes::default());
         let providers = providers::Providers { outbox: outbox.clone(), modes: modes.clone() };
+        let mail = tokio::spawn(smtp::serve(mail, providers.clone(), stop.clone()));
         let router = wechat::router(Arc::new(wechat::WeChat::new(outbox.clone(), modes.clone())))
             .merge(providers::router(providers));
-        let task = tokio::spawn(async move {
+        let http = tokio::spawn(async move {
             let serving = axum::serve(listener, router).with_graceful_shutdown(stop.asked());
             if let Err(error) = serving.await {
                 tracing::error!(%error, "the stand-ins ended");
             }
         });
-        Ok(Self { address, outbox, modes, task })
+        Ok(Self { address, smtp, outbox, modes, tasks: [http, mail] })
     }
 
     /// What stands for `https://api.weixin.qq.com`.
@@ -109,13 +115,14 @@ impl StandIns {
                 configuration_set: "receipts".to_owned(),
             }),
             aliyun_mail: None,
+            smtp: None,
             webhook: Some(Hook { url: at("webhook") }),
         }
     }
 
     /// Ends them without waiting for calls that hang on purpose.
     pub fn end(self) {
-        self.task.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 

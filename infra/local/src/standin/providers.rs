@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use huitou::transport::percent_decoded;
 use serde_json::{Value, json};
 
 use super::recipients::{Fate, Modes, hang};
@@ -46,24 +47,20 @@ fn text(value: &Value, name: &str) -> String {
 
 /// The parameters of a form.
 fn form(body: &str) -> BTreeMap<String, String> {
+    let decoded = |value: &str| String::from_utf8(percent_decoded(value.as_bytes())?).ok();
     let pairs = body.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, value)| (name.to_owned(), decoded(value))).collect()
+    pairs.filter_map(|(name, value)| Some((name.to_owned(), decoded(value)?))).collect()
 }
 
-fn decoded(value: &str) -> String {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = after.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
-        if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            bytes.push(byte);
-            rest = after.get(2..).unwrap_or_default();
-        } else {
-            bytes.push(*first);
-            rest = after;
+impl Providers {
+    /// Notes a message that a provider takes and answers its number; one that hangs takes it and says nothing.
+    async fn takes(&self, fate: Fate, provider: &'static str, to: &str, template: &str, request: Value) -> u64 {
+        let number = self.outbox.note(provider, to, template, request);
+        if fate == Fate::Hangs {
+            hang().await;
         }
+        number
     }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Aliyun's gateway: text messages, their records, and mail.
@@ -91,10 +88,7 @@ async fn aliyun(State(standin): State<Providers>, headers: HeaderMap, body: Stri
             if code != "OK" {
                 return refuse(StatusCode::OK, code);
             }
-            let number = standin.outbox.note("aliyun", &to, &template, json!(asked));
-            if fate == Fate::Hangs {
-                hang().await;
-            }
+            let number = standin.takes(fate, "aliyun", &to, &template, json!(asked)).await;
             Json(json!({ "Code": "OK", "Message": "OK", "BizId": format!("{number}^0"), "RequestId": "stand-in" }))
                 .into_response()
         }
@@ -119,10 +113,7 @@ async fn aliyun(State(standin): State<Providers>, headers: HeaderMap, body: Stri
                 Fate::Account => return refuse(StatusCode::FORBIDDEN, "Forbidden.RAM"),
                 Fate::Taken | Fate::Hangs => {}
             }
-            let number = standin.outbox.note("aliyun_mail", &to, &of("Subject"), json!(asked));
-            if fate == Fate::Hangs {
-                hang().await;
-            }
+            let number = standin.takes(fate, "aliyun_mail", &to, &of("Subject"), json!(asked)).await;
             Json(json!({ "EnvId": number.to_string(), "RequestId": "stand-in" })).into_response()
         }
         _ => refuse(StatusCode::NOT_FOUND, "InvalidAction.NotFound"),
@@ -152,12 +143,9 @@ async fn tencent(State(standin): State<Providers>, headers: HeaderMap, body: Str
                 Fate::Account => "FailedOperation.InsufficientBalanceInSmsPackage",
             };
             let number = match code {
-                "Ok" => standin.outbox.note("tencent", &to, &text(&asked, "TemplateId"), asked.clone()),
+                "Ok" => standin.takes(fate, "tencent", &to, &text(&asked, "TemplateId"), asked.clone()).await,
                 _ => 0,
             };
-            if fate == Fate::Hangs {
-                hang().await;
-            }
             let status = json!({ "SerialNo": serial(number), "PhoneNumber": to, "Fee": 1, "Code": code,
                 "SessionContext": text(&asked, "SessionContext"), "Message": "stand-in", "IsoCode": "CN" });
             Json(json!({ "Response": { "SendStatusSet": [status], "RequestId": "stand-in" } }))
@@ -202,10 +190,7 @@ async fn ses(State(standin): State<Providers>, uri: Uri, headers: HeaderMap, bod
         Fate::Taken | Fate::Hangs => {}
     }
     let subject = asked.pointer("/Content/Simple/Subject/Data").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let number = standin.outbox.note("ses", &to, &subject, asked);
-    if fate == Fate::Hangs {
-        hang().await;
-    }
+    let number = standin.takes(fate, "ses", &to, &subject, asked).await;
     Json(json!({ "MessageId": mail_id(number) })).into_response()
 }
 
@@ -241,10 +226,7 @@ async fn wecom_send(
         }
         Fate::Taken | Fate::Hangs => {}
     }
-    let number = standin.outbox.note("wecom", &to, "", asked);
-    if fate == Fate::Hangs {
-        hang().await;
-    }
+    let number = standin.takes(fate, "wecom", &to, "", asked).await;
     Json(json!({ "errcode": 0, "errmsg": "ok", "fail_list": [], "msgid": number.to_string() }))
 }
 
@@ -258,15 +240,15 @@ async fn wecom_staff(
         return wecom_error(40014);
     }
     let to = text(&asked, "touser");
-    match standin.modes.fate("wecom", &to).await {
+    let fate = standin.modes.fate("wecom", &to).await;
+    match fate {
         Fate::Busy | Fate::Limited => return wecom_error(-1),
         Fate::Content => return wecom_error(40058),
         Fate::Account => return wecom_error(60020),
         Fate::Gone | Fate::Refuses => return Json(json!({ "errcode": 0, "errmsg": "ok", "invaliduser": to })),
-        Fate::Hangs => hang().await,
-        Fate::Taken => {}
+        Fate::Taken | Fate::Hangs => {}
     }
-    let number = standin.outbox.note("wecom", &to, "staff", asked);
+    let number = standin.takes(fate, "wecom", &to, "staff", asked).await;
     Json(json!({ "errcode": 0, "errmsg": "ok", "invaliduser": "", "msgid": number.to_string() }))
 }
 
@@ -305,6 +287,7 @@ async fn webhook(State(standin): State<Providers>, headers: HeaderMap, body: Str
         Fate::Busy | Fate::Limited => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Fate::Content => return StatusCode::UNPROCESSABLE_ENTITY.into_response(),
         Fate::Account | Fate::Gone | Fate::Refuses => return StatusCode::GONE.into_response(),
+        // Nobody has it then: a webhook may be asked again.
         Fate::Hangs => hang().await,
         Fate::Taken => {}
     }

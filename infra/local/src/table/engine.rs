@@ -16,8 +16,10 @@ use crate::data_dir::DataError;
 /// What the engine answers.
 pub(super) type Result<T> = std::result::Result<T, DynoxideError>;
 
-/// What is kept to undo a part of a transaction stays in memory: it is never more than one request changes.
-const WRITER: &str = "PRAGMA temp_store = MEMORY;";
+/// What is kept to undo a part of a transaction stays in memory: it is never more than one request changes. So do the
+/// pages that every write needs again; and a page that many writes change goes from the log to its place once for all of
+/// them.
+const WRITER: &str = "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000;";
 
 /// A reader finds its pages in the operating system's memory, not in a cache of its own that every write empties.
 const READER: &str = "PRAGMA cache_size = -4096; PRAGMA mmap_size = 1073741824;";

@@ -160,6 +160,7 @@ fn tables_have_the_keys_and_indexes_that_the_product_counts_on() {
     assert_eq!(
         keys,
         [
+            "Attempts: counter B HASH; expires",
             "AuditTrail: day S HASH, part S RANGE",
             "CampaignTable: campaign S HASH, part S RANGE",
             "Identities: identity B HASH; expires",
@@ -169,6 +170,7 @@ fn tables_have_the_keys_and_indexes_that_the_product_counts_on() {
             "Memberships: segment_shard S HASH, member S RANGE; streams NEW_AND_OLD_IMAGES",
             "Profiles: member S HASH, part S RANGE; expires",
             "Requests: request S HASH",
+            "SegmentCounts: #shard S HASH",
             "Sends: send S HASH; expires",
             "Settings: subject S HASH, version N RANGE",
             "TicketTable: ticket S HASH, part S RANGE; expires",

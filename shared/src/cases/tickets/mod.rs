@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::cases::Error;
 use crate::cases::people::Opened;
 use crate::domain::attachment::Attachment;
+use crate::domain::attempts::seconds_until;
 use crate::domain::campaign::counts::Count;
 use crate::domain::campaign::send::Send;
 use crate::domain::desk::TicketLimits;
@@ -114,8 +115,7 @@ fn refused(lost: &Lost, limits: TicketLimits, now: Moment) -> Result<(), Refusal
     match lost {
         Lost::TooManyOpen => Err(Refusal::TooManyOpenTickets { most: limits.open }),
         Lost::SaidEnough => {
-            let wait = Moment::start_of(now.day().plus(1)).since(now).as_secs();
-            let wait = u32::try_from(wait).unwrap_or(u32::MAX).saturating_add(1);
+            let wait = seconds_until(Moment::start_of(now.day().plus(1)), now);
             Err(Refusal::TooManyMessages { most: limits.messages_a_day, wait })
         }
         _ => Ok(()),

@@ -2,15 +2,12 @@
 
 use super::{Said, Tickets, Whole, refused, whole, write};
 use crate::cases::customers::Sight;
-use crate::cases::ledger::Patience;
+use crate::cases::ledger::{MOST_MERGES, Patience};
 use crate::cases::people::Opened;
 use crate::cases::{Error, Who};
 use crate::domain::ticket::{Matter, Ticket};
 use crate::table::{Freshness, Outcome, Side, StoredTicket};
 use crate::values::TicketId;
-
-/// How often a member is followed who was merged into another one.
-const MOST_MERGES: usize = 8;
 
 impl Tickets<'_> {
     /// Opens a ticket for a member, once however often it is asked for with the same key. Two calls; three when asked

@@ -28,6 +28,8 @@ impl Count {
     pub const CLICKED: &'static str = "clicked";
     /// What messages cost, in fen.
     pub const COST: &'static str = "cost";
+    /// Where a member of an audience can stand, each by a word or by how it begins; whoever stands nowhere is in hand.
+    pub const STANDINGS: [&'static str; 7] = ["sent", "held", "refused", "failed", "expired", "holdout", "moved"];
 
     /// A count of the campaign as a whole.
     #[must_use]

@@ -26,7 +26,7 @@ const LARGEST_HOLDOUT: u32 = 90;
 /// The longest time from launch to end, in days.
 const LONGEST_DAYS: i32 = 366;
 
-/// The most sends a minute that a rate may say: above it a campaign goes as fast as it can.
+/// The most sends a minute that a rate may say: about what paging an audience reaches, so that no rate promises more.
 const FASTEST: u32 = 60_000;
 
 /// The longest rule, in characters.
@@ -136,7 +136,7 @@ pub struct Definition {
     pub holdout_percent: u32,
     /// From when until when.
     pub window: Window,
-    /// How many messages a minute at most, give or take ten seconds of them; as fast as it goes when left out.
+    /// How many messages a minute at most, give or take ten seconds of them, up to 60000; as fast as it goes when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_minute: Option<u32>,
     /// What may be used up; without end when left out.
@@ -191,6 +191,17 @@ impl Definition {
         self.variant_flaws(&mut flaws);
         self.limit_flaws(now, &mut flaws);
         self.trigger_flaws(&mut flaws);
+        flaws.0
+    }
+
+    /// The channels of its plan on which nobody would send: without a provider they would be passed over in silence.
+    #[must_use]
+    pub fn unprovided(&self, provided: impl Fn(Channel) -> bool) -> Vec<Flaw> {
+        let mut flaws = Flaws::default();
+        for (n, channel) in self.plan.iter().enumerate() {
+            let detail = "must be a channel with a provider: set one up, or take the channel out of the plan";
+            flaws.note(!provided(*channel), format!("/plan/{n}"), detail);
+        }
         flaws.0
     }
 

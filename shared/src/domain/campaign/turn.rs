@@ -17,11 +17,10 @@ pub enum Turn {
     Goes,
 }
 
-/// Parts of a minute in which a campaign with a rate pages its audience, so that a minute's messages don't come all at
-/// once.
-const PAGES_A_MINUTE: u32 = 6;
+/// Parts of a minute in which a campaign with a rate goes, so that a minute's messages don't come all at once.
+const BURSTS_A_MINUTE: u32 = 6;
 
-/// At which rate a campaign goes: its audience is paged into the queue, and each page waits for its turn.
+/// At which rate a campaign goes: its audience is paged into the queue in bursts, and each burst waits for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace(u32);
 
@@ -32,17 +31,30 @@ impl Pace {
         Self(if per_minute == 0 { 1 } else { per_minute })
     }
 
+    /// The most members of a burst: what goes in ten seconds.
+    const fn burst(self) -> u32 {
+        self.0.div_ceil(BURSTS_A_MINUTE)
+    }
+
     /// The most members of a page.
     #[must_use]
     pub fn page(self, most: u32) -> u32 {
-        self.0.div_ceil(PAGES_A_MINUTE).min(most)
+        self.burst().min(most)
     }
 
-    /// How long a page of so many members waits, in whole seconds, as the queue delays.
+    /// Whether a page of so many members belongs to the burst of which so many went.
     #[must_use]
-    pub fn wait(self, members: usize) -> Duration {
-        let members = u64::try_from(members).unwrap_or(u64::MAX);
-        Duration::from_secs(members.saturating_mul(60).div_ceil(u64::from(self.0)))
+    pub fn has_room(self, went: usize, page: usize) -> bool {
+        went.saturating_add(page) <= usize::try_from(self.burst()).unwrap_or(usize::MAX)
+    }
+
+    /// How long the next burst waits after one of so many members that took so long, in whole seconds, as the queue
+    /// delays.
+    #[must_use]
+    pub fn wait(self, went: usize, took: Duration) -> Duration {
+        let millis = u64::try_from(went).unwrap_or(u64::MAX).saturating_mul(60_000).div_ceil(u64::from(self.0));
+        let left = Duration::from_millis(millis).saturating_sub(took);
+        Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0))
     }
 }
 
@@ -92,33 +104,50 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// However an audience falls into pages, no minute sees more messages than the rate and one page.
+        /// However an audience falls into pages, and however long they take, no minute sees more messages than the rate
+        /// and one burst, and nobody waits for longer than the rate asks for and a second for each burst.
         #[test]
-        fn no_minute_sees_more_messages_than_the_rate_and_a_page(
-            rate in 1_u32..10_000, most in 1_u32..500, sizes in prop::collection::vec(0.0_f64..=1.0, 1..200),
+        fn a_rate_is_kept_and_reached(
+            rate in 1_u32..=60_000, most in 1_u32..500, takes in 0_u64..50,
+            sizes in prop::collection::vec(0.0_f64..=1.0, 1..400),
         ) {
             let pace = Pace::of(rate);
             let page = pace.page(most);
             prop_assert!((1..=most).contains(&page));
-            let mut now = Duration::ZERO;
-            let mut went = Vec::new();
+            let (mut now, mut begun, mut in_burst, mut bursts) = (Duration::ZERO, Duration::ZERO, 0, 1);
+            let mut went: Vec<(Duration, usize)> = Vec::new();
             for size in sizes {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a page")]
-                let members = (f64::from(page) * size).ceil() as u32;
-                now += pace.wait(usize::try_from(members).unwrap());
+                let members = (f64::from(page) * size).ceil() as usize;
+                if !pace.has_room(in_burst, members) {
+                    now += pace.wait(in_burst, now.saturating_sub(begun));
+                    (begun, in_burst, bursts) = (now, 0, bursts + 1);
+                }
                 went.push((now, members));
+                in_burst += members;
+                now += Duration::from_millis(takes);
             }
+            let at_most = usize::try_from(rate + pace.burst()).unwrap();
             for (from, _) in &went {
                 let minute = went.iter().filter(|(at, _)| (*from..*from + Duration::from_mins(1)).contains(at));
-                let sum: u32 = minute.map(|(_, members)| members).sum();
-                prop_assert!(sum <= rate + page, "{} at {} a minute", sum, rate);
+                let sum: usize = minute.map(|(_, members)| members).sum();
+                prop_assert!(sum <= at_most, "{} at {} a minute", sum, rate);
             }
+            let all: usize = went.iter().map(|(_, members)| members).sum();
+            let asked = Duration::from_secs_f64(60.0 * f64::from(u32::try_from(all).unwrap()) / f64::from(rate));
+            let paging = Duration::from_millis(takes * went.len() as u64);
+            prop_assert!(now <= asked + paging + Duration::from_secs(bursts), "{:?} for {} at {}", now, all, rate);
         }
     }
 
     #[test]
-    fn a_slow_campaign_goes_one_by_one() {
-        assert_eq!((Pace::of(6).page(100), Pace::of(6).wait(1)), (1, Duration::from_secs(10)));
-        assert_eq!((Pace::of(600).page(100), Pace::of(600).wait(100)), (100, Duration::from_secs(10)));
+    fn a_slow_campaign_goes_one_by_one_and_a_fast_one_page_after_page() {
+        let wait = |rate, went, took| Pace::of(rate).wait(went, Duration::from_millis(took));
+        assert_eq!((Pace::of(6).page(100), wait(6, 1, 0)), (1, Duration::from_secs(10)));
+        assert!(!Pace::of(6).has_room(1, 1));
+        assert_eq!((Pace::of(60_000).page(100), wait(60_000, 10_000, 0)), (100, Duration::from_secs(10)));
+        assert!(Pace::of(60_000).has_room(9_900, 100) && !Pace::of(60_000).has_room(9_901, 100));
+        assert_eq!(wait(60_000, 10_000, 7_500), Duration::from_secs(3), "what the burst took is waited for no more");
+        assert_eq!(wait(60_000, 10_000, 12_000), Duration::ZERO);
     }
 }

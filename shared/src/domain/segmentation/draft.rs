@@ -2,13 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MOST_SEGMENTS, Mode, Part, Segment, Segmentation, Set};
+use super::{MOST_AT_ONCE, MOST_SEGMENTS, Mode, Part, Segment, Segmentation, Set};
 use crate::domain::flaw::{Flaw, Flaws};
 use crate::domain::rule::{Rule, RuleError, SetWords, Vocabulary, is_taken};
 use crate::values::{Code, Name};
 
 /// The most that the parts of the health score may add up to.
 const MOST_SCORE: u64 = 100;
+
+/// The most bytes of all rules together: a version is one item of the table, which holds 400 KB, and what else stands in
+/// it is small.
+const MOST_RULES: usize = 256 * 1024;
 
 /// A segmentation with its rules as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -152,6 +156,13 @@ impl Draft {
         flaws.note(self.version == 0, "/version", "must be at least 1");
         let count = self.sets.iter().map(|set| set.entries.len()).sum::<usize>() + self.segments.len();
         flaws.note(count > MOST_SEGMENTS, "/segments", "must be at most 100 segments, entries of sets included");
+        let at_once = self.sets.len() + self.segments.len();
+        flaws.note(at_once > MOST_AT_ONCE, "/segments", "must be at most 80, a set counted as one");
+        let steps = self.health.iter().flat_map(|part| &part.steps).map(|step| step.rule.len());
+        let rules = self.places().map(|(_, _, segment)| segment.rule.len()).chain(steps).sum::<usize>();
+        let detail =
+            format!("must have rules of at most {MOST_RULES} bytes together, those of the health score included");
+        flaws.note(rules > MOST_RULES, "/segments", &detail);
         flaws.note(
             self.health.iter().map(|part| part.steps.len()).sum::<usize>() > 50,
             "/health",

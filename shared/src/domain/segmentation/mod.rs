@@ -42,6 +42,10 @@ use crate::values::{Code, LocalDay, Name};
 /// The most segments of a segmentation, entries of sets included.
 pub const MOST_SEGMENTS: usize = 100;
 
+/// The most segments in which one member can be at once: one of each set, and all single ones. Whoever leaves leaves all
+/// of them in one transaction, which has room for a hundred writes.
+pub const MOST_AT_ONCE: usize = 80;
+
 /// How a set's rules are meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

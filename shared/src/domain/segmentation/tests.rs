@@ -179,18 +179,36 @@ fn a_rule_refers_to_sets_before_it_only() {
 }
 
 #[test]
-fn there_are_at_most_a_hundred_segments() {
-    let with = |count: usize| {
+fn nobody_can_be_in_more_than_eighty_segments_at_once() {
+    let with = |at_once: usize| {
         flaws_of(|draft| {
             let more = draft.segments[0].clone();
-            let left = count - draft.segments.len() - draft.sets.iter().map(|set| set.entries.len()).sum::<usize>();
+            let left = at_once - draft.segments.len() - draft.sets.len();
             draft
                 .segments
                 .extend((0..left).map(|n| SegmentDraft { id: Code::parse(&format!("x{n}")).unwrap(), ..more.clone() }));
         })
     };
-    assert_eq!(with(100), []);
-    assert_eq!(with(101)[0].0, "/segments");
+    assert_eq!(with(80), []);
+    assert_eq!(with(81)[0].0, "/segments");
+}
+
+#[test]
+fn all_rules_together_fit_into_one_item_of_the_table() {
+    let with = |bytes: usize| {
+        flaws_of(|draft| {
+            let entries = draft.sets.iter_mut().flat_map(|set| &mut set.entries);
+            for segment in entries.chain(&mut draft.segments) {
+                segment.rule = format!("{:<bytes$}", segment.rule);
+            }
+            let more = draft.segments[0].clone();
+            draft
+                .segments
+                .extend((0..60).map(|n| SegmentDraft { id: Code::parse(&format!("x{n}")).unwrap(), ..more.clone() }));
+        })
+    };
+    assert_eq!(with(2_500), []);
+    assert_eq!(with(4_000)[0].0, "/segments");
 }
 
 /// A random history, without the rest of the facts.

@@ -205,10 +205,16 @@ fn keys_that_are_no_use_are_left_out() {
     let mut other = signer.jwk();
     (other["use"], other["kid"]) = (json!("enc"), json!("for-encryption"));
     let oct = json!({ "kty": "oct", "kid": "secret", "k": "c2VjcmV0" });
-    let keys = json!({ "keys": [oct, other, { "kty": "EC", "crv": "P-384", "kid": "other", "x": "AA", "y": "AA" }, signer.jwk()] });
+    let (mut unknown, mut damaged) = (signer.jwk(), signer.jwk());
+    (unknown["alg"], unknown["kid"]) = (json!("ES512"), json!("unknown-algorithm"));
+    (damaged["x"], damaged["kid"]) = (json!(7), json!("damaged"));
+    let of_another_curve = json!({ "kty": "EC", "crv": "P-384", "kid": "other", "x": "AA", "y": "AA" });
+    let keys = json!({ "keys": [oct, other, of_another_curve, unknown, damaged, {}, 7, signer.jwk()] });
     let keys = KeySet::read(keys.to_string().as_bytes()).unwrap();
     assert!(keys.has("good"));
-    assert!(["secret", "for-encryption", "other"].iter().all(|id| !keys.has(id)));
+    for id in ["secret", "for-encryption", "other", "unknown-algorithm", "damaged"] {
+        assert!(!keys.has(id), "{id}");
+    }
     assert!(KeySet::read(b"[]").is_err());
 }
 

@@ -26,7 +26,7 @@ async fn a_member_checks_in_once_a_day_and_a_repeated_request_is_no_second_one()
     let again = check_in("today-0001").await;
     assert_eq!((again.status, &again.text), (201, &first.text));
     check_in("today-0002").await.refuses(409, "checked_in_already");
-    house.it_is("2026-03-02T23:59:00+08:00").await;
+    house.it_is("2026-03-02T23:00:00+08:00").await;
     check_in("today-0003").await.refuses(409, "checked_in_already");
     assert_eq!(house.books(&anna).await, [2, 0, 0, 0]);
     house.it_is("2026-03-03T00:00:00+08:00").await;

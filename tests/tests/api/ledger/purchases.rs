@@ -13,7 +13,7 @@ async fn points_of_a_purchase_can_be_spent_when_the_return_window_has_closed() {
     assert_eq!((&points["available"], &points["pending"]), (&json!(0), &json!(199)));
     assert_eq!(points["maturing"], json!([{ "on": "2026-03-09", "points": 199 }]));
     assert_eq!(points["expiring"], json!([{ "on": "2027-03-31", "points": 199 }]));
-    house.it_is("2026-03-08T23:59:00+08:00").await;
+    house.it_is("2026-03-08T23:00:00+08:00").await;
     assert_eq!(house.books(&anna).await, [0, 199, 0, 0]);
     house.it_is("2026-03-09T00:00:00+08:00").await;
     assert_eq!(house.books(&anna).await, [199, 0, 0, 0]);

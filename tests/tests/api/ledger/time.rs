@@ -34,9 +34,9 @@ async fn a_tier_is_lost_only_at_its_review_and_after_the_grace() {
     let _ = house.refunds(&bought, "R-1", 1_000_00).await.expect(201);
     for (now, tier, grace) in [
         ("2026-03-02T12:00:00+08:00", "silver", false),
-        ("2026-03-31T23:59:00+08:00", "silver", false),
+        ("2026-03-31T23:00:00+08:00", "silver", false),
         ("2026-04-01T00:01:00+08:00", "silver", true),
-        ("2026-04-10T23:59:00+08:00", "silver", true),
+        ("2026-04-10T23:00:00+08:00", "silver", true),
         ("2026-04-11T00:01:00+08:00", "member", false),
     ] {
         house.it_is(now).await;
@@ -61,6 +61,8 @@ async fn a_purchase_in_the_grace_keeps_the_tier() {
     let house = a_house().await;
     short_reviews(&house).await;
     let anna = house.a_member("00001").await;
+    let lowest = house.points(&anna).await["standing"].clone();
+    assert_eq!(lowest, json!({ "tier": "member", "since": "2026-03-02", "grace": false }), "nobody can lose it");
     let _ = house.buys(&anna, 1_000_00).await;
     assert_eq!(house.points(&anna).await["projected_tier"], "member");
     house.it_is("2026-04-02T10:00:00+08:00").await;

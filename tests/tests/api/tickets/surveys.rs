@@ -113,7 +113,7 @@ async fn nobody_is_asked_twice_within_two_weeks_nor_about_spam() {
         async move { closes(house, anna, &ticket).await.expect(200)["survey"].is_object() }
     };
     assert!(!asked(opens(&house, &anna, "price", "贵").await).await);
-    house.it_is("2026-03-16T09:59:00+08:00").await;
+    house.it_is("2026-03-16T09:30:00+08:00").await;
     assert!(!asked(opens(&house, &anna, "price", "贵").await).await);
     house.it_is("2026-03-16T10:05:00+08:00").await;
     let spam = opens(&house, &anna, "other", "广告").await;

@@ -1,8 +1,10 @@
 //! How fast one consumer sends, and what a message costs at the table.
 //!
 //! ```text
-//! cargo test --release -p tests --test guarantees campaigns::bench -- --ignored --nocapture --test-threads 1
+//! cargo test --release -p tests --test guarantees campaigns::bench -- --ignored --nocapture
 //! ```
+//!
+//! It prints the rows of the table in `tests/README.md`; the machine should have nothing else to do.
 //!
 //! The provider answers at once and the table is the embedded one, so what is measured is our own work and the table's.
 //! The limits are loose: they hold a mistake, as a call too many or a loop that waits, not a slow machine.
@@ -114,7 +116,9 @@ async fn bench_of_one_consumer() {
     latencies.sort_unstable();
     let a_second = f64::from(u32::try_from(keys.len()).unwrap()) / took.as_secs_f64();
     let (middle, late) = (percentile(&latencies, 50), percentile(&latencies, 99));
-    println!("one consumer: {a_second:.0} messages a second; queue to provider {middle:.1?} (p50), {late:.1?} (p99)");
+    let build = if cfg!(debug_assertions) { "a debug build" } else { "a release build" };
+    println!("| messages a second | {a_second:.0} | {build}, {} messages |", keys.len());
+    println!("| from the queue to the provider | {middle:.1?} (p50), {late:.1?} (p99) | {build}, one by one |");
     assert_eq!(yard.recorder.went().len(), all.len());
     assert!(a_second > 20.0, "{a_second} messages a second");
     assert!(late < Duration::from_secs(1), "{late:?}");

@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use huitou::app::App;
+use huitou::app::{App, Parts};
+use huitou::cases::Error;
+use huitou::cases::dispatch::Task;
+use huitou::channels::Senders;
 use huitou::domain::campaign::counts::{Count, Counts};
 use huitou::domain::campaign::send::{Send, State, Wait};
+use huitou::domain::campaign::{Act, State as Stands};
 use huitou::domain::program::Period;
 use huitou::domain::reach::FrequencyCap;
-use huitou::table::{SEND_SHARDS, SendKey, StoredSend};
-use huitou::values::{CampaignId, MemberId, Moment};
+use huitou::domain::traits::Channel;
+use huitou::table::{SEGMENT_SHARDS, SEND_SHARDS, SendKey, StoredSend};
+use huitou::values::{CampaignId, IdempotencyKey, MemberId, Moment};
 use serde_json::{Value, json};
 
-use super::{Dice, ENOUGH, Turmoil, a_campaign, launches, limits, members};
+use super::{Dice, ENOUGH, Turmoil, a_campaign, launches, limits, members, operator};
 use crate::yard::Yard;
 
 /// By the brand's webhook alone, at so many fen a message and with so many in all.
@@ -32,11 +37,11 @@ fn turmoil(yard: &Yard, seed: u64, troubled: bool) -> Turmoil<'_> {
 
 /// What is left of a budget in money, over all shards.
 async fn left(app: &App, campaign: CampaignId) -> u64 {
-    let (_, rooms) = app.table().campaign(campaign).await.unwrap().unwrap();
+    let rooms = app.table().rooms(campaign).await.unwrap();
     rooms.iter().filter_map(|(_, room)| room.fen).map(huitou::values::Fen::number).sum()
 }
 
-/// A hundred fen lie in eight shares of twelve or thirteen: a message of fourteen fits into none until they are gathered.
+/// A hundred fen lie in thirty-two shares of three or four: a message of seven fits into none until they are gathered.
 #[tokio::test]
 async fn a_budget_in_money_is_spent_to_the_last_message_that_fits_however_its_shares_lie() {
     for (seed, troubled) in [(11, false), (12, true), (13, true)] {
@@ -52,6 +57,60 @@ async fn a_budget_in_money_is_spent_to_the_last_message_that_fits_however_its_sh
             assert_eq!(left(&app, campaign).await, 100 - u64::try_from(most).unwrap() * price);
             assert_eq!(yard.recorder.went().len(), usize::try_from(most).unwrap());
         }
+    }
+}
+
+#[tokio::test]
+async fn a_plan_with_a_channel_on_which_nobody_sends_is_not_launched() {
+    let yard = Yard::in_memory(14).await;
+    let app = yard.process();
+    let by_webhook_alone = Senders::new(vec![yard.recorder.on(Channel::Webhook)]);
+    let short = App::new(Parts { senders: by_webhook_alone, ..app.parts().clone() });
+    let key = IdempotencyKey::parse("campaign-1").unwrap();
+    let draft = short.campaigns().create(a_campaign(&[]), &key, operator()).await.unwrap().campaign.id;
+    let refused = short.campaigns().act(draft, Act::Launch).await;
+    let Err(Error::Flawed(flaws)) = refused else { panic!("{refused:?}") };
+    assert_eq!(flaws.iter().map(|flaw| flaw.pointer.as_str()).collect::<Vec<_>>(), ["/plan/0"]);
+    assert_eq!(app.campaigns().read(draft).await.unwrap().campaign.state, Stands::Draft);
+    assert_eq!(app.campaigns().act(draft, Act::Launch).await.unwrap().campaign.state, Stands::Running);
+}
+
+/// Works on a part until it is done: how often that took, and the most messages that went at once.
+async fn pages(yard: &Yard, campaign: CampaignId, part: u16, went: &mut Vec<String>) -> (u32, usize) {
+    let (mut times, mut most) = (0, 0);
+    loop {
+        let app = yard.process();
+        app.dispatch().work(Task::Page { campaign, part }, ENOUGH).await.unwrap();
+        let queued = yard.takes_all_of("SendQueue").await;
+        (times, most) = (times + 1, most.max(queued.len()));
+        went.extend(queued);
+        let checkpoints = app.table().checkpoints(campaign).await.unwrap();
+        if checkpoints.iter().any(|at| at.part == part && at.checkpoint.finished) {
+            return (times, most);
+        }
+        assert!(times < 100, "part {part} comes to no end");
+    }
+}
+
+#[tokio::test]
+async fn a_rate_says_how_many_go_at_once_and_everybody_goes_once() {
+    // Ten seconds of the rate: one message, or more than there are.
+    for (rate, at_once) in [(6, 1), (60_000, 20)] {
+        let yard = Yard::in_memory(15).await;
+        let app = yard.process();
+        let _ = members(&app, 20, 0).await;
+        let campaign = launches(&app, "campaign-1", a_campaign(&[("per_minute", json!(rate))])).await;
+        let mut went = Vec::new();
+        for part in 0..u16::from(SEGMENT_SHARDS) {
+            let before = went.len();
+            let (times, most) = pages(&yard, campaign, part, &mut went).await;
+            assert!(most <= at_once, "{most} at {rate} a minute");
+            let turns = if at_once == 1 { went.len() - before } else { 1 };
+            assert_eq!(usize::try_from(times).unwrap(), turns.max(1), "part {part} at {rate} a minute");
+        }
+        went.sort();
+        went.dedup();
+        assert_eq!(went.len(), 20, "{rate} a minute");
     }
 }
 

@@ -2,6 +2,7 @@
 //! that die: nobody gets a message twice, no limit is broken, and every message is counted where it stands.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,10 +13,11 @@ use huitou::domain::program::Period;
 use huitou::domain::reach::FrequencyCap;
 use huitou::domain::traits::Channel;
 use huitou::table::{Freshness, SendKey};
-use huitou::values::{CampaignId, MemberId, MessageId};
+use huitou::values::{CampaignId, IdempotencyKey, MemberId, MessageId};
+use local::in_process::Fault;
 use serde_json::json;
 
-use super::{Dice, Turmoil, a_campaign, launches, limits, may_have_gone, members, recount, surely_not_sent};
+use super::{Dice, Turmoil, a_campaign, launches, limits, may_have_gone, members, operator, recount, surely_not_sent};
 use crate::yard::Yard;
 
 /// What a provider answers, by chance: two in three are taken.
@@ -95,7 +97,7 @@ async fn lives_through(seed: u64, troubled: bool) {
             ["sent", "held", "refused", "failed", "expired", "holdout", "moved"].iter().map(|w| counts.sum(w)).sum();
         assert_eq!(ended, audience, "{n}: {counts:?}");
         let gone = by_campaign.get(campaign).copied().unwrap_or(0);
-        let (_, rooms) = app.table().campaign(*campaign).await.unwrap().unwrap();
+        let rooms = app.table().rooms(*campaign).await.unwrap();
         let left: u64 = rooms.iter().filter_map(|(_, room)| room.sends).sum();
         match n {
             1 => assert_eq!((left, counts.sum("sent")), (0, 13)),
@@ -148,4 +150,19 @@ async fn a_provider_that_fails_is_left_alone_and_nothing_burns_until_it_is_well_
     let failed = yard.recorder.went().iter().filter(|went| surely_not_sent(&went.outcome)).count();
     assert!(failed < 60, "{failed} calls to a provider that was down, for 40 messages in an hour");
     assert_eq!(app.campaigns().counts(campaign).await.unwrap().sum("sent"), 40);
+}
+
+#[tokio::test]
+async fn a_draft_is_made_once_although_another_transaction_is_in_the_way() {
+    let yard = Yard::in_memory(20_260_306).await;
+    let app = yard.process();
+    let key = IdempotencyKey::parse("campaign-1").unwrap();
+    let creates = async || app.campaigns().create(a_campaign(&[]), &key, operator()).await.unwrap();
+    let transactions = AtomicU32::new(0);
+    yard.faults.plan(move |_, operation| {
+        let first = operation == "TransactWriteItems" && transactions.fetch_add(1, Ordering::Relaxed) == 0;
+        first.then_some(Fault::TransactionConflict)
+    });
+    let made = creates().await;
+    assert_eq!(creates().await, made);
 }

@@ -153,9 +153,17 @@ impl ArmFigures {
 
 impl CampaignReport {
     /// The report of a campaign with these counts, which has been looked at on so many days before its end, today
-    /// included if it is not over. `counts_until` is when the last order may count.
+    /// included if it is not over. `counts_until` is when the last order may count; `rounded_to`, to what the counts are
+    /// rounded for whoever reads it.
     #[must_use]
-    pub fn of(campaign: &Campaign, counts: &Counts, looks: u32, counts_until: Moment, now: Moment) -> Self {
+    pub fn of(
+        campaign: &Campaign,
+        counts: &Counts,
+        rounded_to: Option<u64>,
+        looks: u32,
+        counts_until: Moment,
+        now: Moment,
+    ) -> Self {
         let (figures, definition) = (Figures(counts), &campaign.definition);
         let of_copy = |count: &Count| count.channel.is_some();
         let holdout = figures.arm(figures.all("holdout"), |count| count.channel.is_none());
@@ -185,6 +193,7 @@ impl CampaignReport {
             state: campaign.standing(now),
             as_of: now,
             counts_until,
+            rounded_to,
             audience: AudienceFigures::of(&figures),
             funnels: funnels(&figures),
             holdout,
@@ -197,11 +206,11 @@ impl CampaignReport {
             notes: Vec::new(),
             variants,
         };
-        report.notes = report.noted(over);
+        report.notes = report.noted(over, definition.holdout_percent > 0);
         report
     }
 
-    fn noted(&self, over: bool) -> Vec<Note> {
+    fn noted(&self, over: bool, holds_out: bool) -> Vec<Note> {
         let mut notes = Vec::new();
         let mut note = |applies: bool, code, english: String, chinese: String| {
             if applies {
@@ -228,8 +237,16 @@ impl CampaignReport {
                 self.caution.error
             ),
         );
+        if let Some(k) = self.rounded_to {
+            note(
+                true,
+                "rounded",
+                format!("Your role sees groups, not persons: every figure is rounded down to a multiple of {k}."),
+                format!("您的角色只能查看群体数据：所有数字均向下取整到{k}的倍数。"),
+            );
+        }
         note(
-            self.holdout.members == 0,
+            self.holdout.members == 0 && !(holds_out && self.rounded_to.is_some()),
             "no_holdout",
             "Nobody was held out: what members would have bought anyway is unknown, and with it the lift.".to_owned(),
             "没有对照组：无法知道会员本来会不会购买，因此没有提升值。".to_owned(),
@@ -263,8 +280,7 @@ impl AudienceFigures {
         let [members, sent, failed, holdout, moved] =
             [Count::AUDIENCE, "sent", "failed", "holdout", "moved"].map(|what| figures.all(what));
         let [held, refused, expired] = ["held", "refused", "expired"].map(|kind| figures.parts(kind));
-        let parts: u64 = held.iter().chain(&refused).chain(&expired).map(|part| part.members).sum();
-        let in_hand = members.saturating_sub(sent + failed + holdout + moved + parts);
+        let in_hand = members.saturating_sub(Count::STANDINGS.iter().map(|what| figures.all(what)).sum());
         Self { members, sent, held, refused, failed, expired, holdout, moved, in_hand }
     }
 }

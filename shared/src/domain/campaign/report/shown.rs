@@ -20,6 +20,9 @@ pub struct CampaignReport {
     pub as_of: Moment,
     /// Until when orders may still count for it.
     pub counts_until: Moment,
+    /// For whoever sees groups only: every count is rounded down to a multiple of this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rounded_to: Option<u64>,
     /// What became of its audience.
     pub audience: AudienceFigures,
     /// What members did, by variant and channel, in the campaign's order.
@@ -180,7 +183,7 @@ pub struct VariantTest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = ReportNote)]
 pub struct Note {
-    /// A stable code: `not_over`, `looked_at_often`, `too_few`, `no_holdout`, `outcomes_unknown`.
+    /// A stable code: `not_over`, `looked_at_often`, `too_few`, `rounded`, `no_holdout`, `outcomes_unknown`.
     pub code: &'static str,
     /// A sentence.
     pub english: String,

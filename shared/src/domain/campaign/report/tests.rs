@@ -33,7 +33,7 @@ fn report_of(counts: &[(Count, i64)], looks: u32, days: u32) -> CampaignReport {
         all.add(count, *by);
     }
     let counts_until = Moment::parse("2026-03-15T00:00:00+08:00").unwrap();
-    CampaignReport::of(&campaign(), &all, looks, counts_until, Moment::start_of(now().day().plus(days)))
+    CampaignReport::of(&campaign(), &all, None, looks, counts_until, Moment::start_of(now().day().plus(days)))
 }
 
 /// Four thousand members: two variants, a holdout, some who could not be reached.
