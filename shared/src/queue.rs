@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 
+use crate::later::Later;
 use crate::table::Trouble;
 use crate::telemetry::{sound_id, trace_id};
 
@@ -18,15 +19,15 @@ const MOST_DELAY: i32 = 900;
 /// The queue of the recompute function.
 #[derive(Clone, Debug)]
 pub struct Queue {
-    client: Client,
+    client: Later<Client>,
     url: String,
 }
 
 impl Queue {
     /// The queue at this address.
     #[must_use]
-    pub const fn new(client: Client, url: String) -> Self {
-        Self { client, url }
+    pub fn new(client: impl Into<Later<Client>>, url: String) -> Self {
+        Self { client: client.into(), url }
     }
 
     /// Puts messages into the queue, to be delivered at least once each, after a delay in whole seconds of at most
@@ -45,7 +46,8 @@ impl Queue {
                 entry.build().map_err(|e| Trouble::Defect(e.to_string()))
             });
             let entries = entries.collect::<Result<Vec<_>, _>>()?;
-            let sent = self.client.send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await;
+            let sent =
+                self.client.get().send_message_batch().queue_url(&self.url).set_entries(Some(entries)).send().await;
             let sent = sent.map_err(|e| failed(e.to_string()))?;
             if let Some(refused) = sent.failed().first() {
                 return Err(failed(refused.message().unwrap_or(refused.code()).to_owned()));

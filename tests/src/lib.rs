@@ -13,6 +13,7 @@ mod call;
 pub mod heard;
 mod house;
 pub mod marketing;
+pub mod members;
 mod waiting;
 
 pub use call::{Answer, Call, assert_problem};

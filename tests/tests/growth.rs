@@ -26,16 +26,15 @@ use aws_sdk_dynamodb::primitives::Blob;
 use bytes::Bytes;
 use huitou::cases::recompute::{Drained, all_shards};
 use huitou::domain::account::Account;
-use huitou::domain::order::Order;
-use huitou::domain::purchase::{Rules, purchase};
 use huitou::domain::rulebook::Rulebook;
 use huitou::table::{Cost, Hot, Names, ScanShard, Table, metered};
-use huitou::values::{Actor, Fen, ForeignId, MemberId, Moment, Source};
+use huitou::values::{Actor, MemberId, Moment};
 use local::in_process::{Answer, Faults, Service};
 use local::table::Embedded;
 use local::template::Right;
 use local::template::Template;
 use serde_json::json;
+use tests::members::{self, AT_ONCE, write};
 
 use yard::Yard;
 
@@ -43,9 +42,6 @@ const SEED: u64 = 20_260_306;
 
 /// Longer than any drain takes.
 const ENOUGH: Duration = Duration::from_mins(10);
-
-/// The most that one transaction writes.
-const AT_ONCE: u32 = 100;
 
 /// Members of the page that is read again and again, as many as a pass reads at once.
 const PAGE: i32 = 500;
@@ -57,30 +53,9 @@ fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(test);
 }
 
-/// A member who has bought at these times.
+/// The member of this number, who has bought at these times.
 fn a_member(number: u32, rules: &Rulebook, bought: &[Moment]) -> Hot {
-    let mut hot = Hot::new(MemberId::from_random(u128::from(number).to_be_bytes()));
-    for (n, at) in bought.iter().enumerate() {
-        let order = Order {
-            source: Source::parse("till").unwrap(),
-            id: ForeignId::parse(&format!("{number}-{n}")).unwrap(),
-            paid_at: *at,
-            amount: Fen::computed(u64::from(number % 97) * 1_000),
-            currency: None,
-            lines: Vec::new(),
-            store: None,
-            guide: None,
-        };
-        let rules = Rules { now: rules, then: &rules.version };
-        let posted = purchase(&hot.account, &order, &[], rules, *at, Actor::parse("till:1").unwrap()).unwrap();
-        hot = hot.after(&posted);
-    }
-    hot
-}
-
-async fn write(table: &Table, members: &[Hot]) {
-    let transaction = members.iter().fold(table.transaction(), |all, hot| all.member(hot).unwrap());
-    assert!(matches!(transaction.commit().await, Ok(huitou::table::Outcome::Done)));
+    members::a_member(MemberId::from_random(u128::from(number).to_be_bytes()), number, rules, bought)
 }
 
 /// A night in a house of so many members, ten of whom are due: what it did and cost.

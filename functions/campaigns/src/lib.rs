@@ -14,17 +14,17 @@ use std::time::Duration;
 use huitou::app::App;
 use huitou::cases::dispatch::Task;
 use huitou::manners::batch;
+use huitou::manners::routes::Routes;
+use huitou::routes;
 use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// How long one message may work; the queue's visibility is six times the function's timeout.
 const MESSAGE: Duration = Duration::from_secs(20);
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(definitions::list, definitions::create))
         .routes(routes!(definitions::read, definitions::save))
         .routes(routes!(acts::preview))

@@ -10,14 +10,13 @@ mod portrait;
 mod remarks;
 mod timeline;
 
-use huitou::app::App;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use huitou::manners::routes::Routes;
+use huitou::routes;
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(find::look_up))
         .routes(routes!(find::show))
         .routes(routes!(find::contact))

@@ -6,12 +6,11 @@ mod events;
 mod orders;
 mod refunds;
 
-use huitou::app::App;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use huitou::manners::routes::Routes;
+use huitou::routes;
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(orders::take)).routes(routes!(refunds::refund)).routes(routes!(events::take))
+pub fn routes() -> Routes {
+    Routes::new().routes(routes!(orders::take)).routes(routes!(refunds::refund)).routes(routes!(events::take))
 }

@@ -10,22 +10,18 @@ use std::time::Duration;
 use huitou::app::App;
 use huitou::cases::playbooks::Acted;
 use huitou::manners::batch;
+use huitou::manners::routes::Routes;
+use huitou::routes;
 use huitou::table::read_move;
 use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// How long one batch may work: the function's timeout less a call of the table with all its retries.
 const BATCH: Duration = Duration::from_secs(40);
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(settings::list)).routes(routes!(
-        settings::read,
-        settings::save,
-        settings::delete
-    ))
+pub fn routes() -> Routes {
+    Routes::new().routes(routes!(settings::list)).routes(routes!(settings::read, settings::save, settings::delete))
 }
 
 /// Takes a batch of the stream of memberships.

@@ -7,14 +7,13 @@ mod mine;
 mod program;
 mod proof;
 
-use huitou::app::App;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use huitou::manners::routes::Routes;
+use huitou::routes;
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(mine::balance))
         .routes(routes!(mine::entries))
         .routes(routes!(mine::check_in))

@@ -17,11 +17,11 @@ use huitou::manners::batch;
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::Json;
 use huitou::manners::problem::Problem;
+use huitou::manners::routes::Routes;
+use huitou::routes;
 use huitou::values::LocalDay;
 use serde::Deserialize;
 use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// How long one message may work; the queue's visibility is six times the function's timeout.
 const MESSAGE: Duration = Duration::from_secs(20);
@@ -30,8 +30,8 @@ const REQUEST: Duration = Duration::from_secs(15);
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(recompute, progress))
+pub fn routes() -> Routes {
+    Routes::new().routes(routes!(recompute, progress))
 }
 
 /// What to recompute.

@@ -8,14 +8,13 @@ mod definitions;
 mod members;
 mod preview;
 
-use huitou::app::App;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use huitou::manners::routes::Routes;
+use huitou::routes;
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(definitions::list))
         .routes(routes!(definitions::read, definitions::save, definitions::delete))
         .routes(routes!(check::check))

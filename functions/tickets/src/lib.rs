@@ -18,17 +18,17 @@ use std::time::Duration;
 
 use huitou::app::App;
 use huitou::manners::batch;
+use huitou::manners::routes::Routes;
+use huitou::routes;
 use serde_json::{Value, json};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// How long one look at the clocks may take; the next one comes a minute later.
 const LOOK: Duration = Duration::from_secs(40);
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+pub fn routes() -> Routes {
+    Routes::new()
         .routes(routes!(mine::open))
         .routes(routes!(mine::list))
         .routes(routes!(mine::show))

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use huitou::app::App;
 use huitou::manners::access::{self, Allowed};
 use huitou::manners::problem::{Problem, Wrong};
+use huitou::manners::routes::Routes;
 use huitou::trust::signature::{KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use huitou::trust::token::Role;
 use huitou::values::IdempotencyKey;
@@ -20,7 +20,6 @@ use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, HeaderBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Response,
     ResponseBuilder,
 };
-use utoipa_axum::router::OpenApiRouter;
 
 const ABOUT: &str = "Customer operations for retail brands: points, tiers, orders, members. \
     Money is in fen and points are whole, times are RFC 3339, days are days in China. \
@@ -47,11 +46,11 @@ const PROBLEMS: [(&str, &str, &str); 14] = [
 ];
 
 /// The document for these routes.
-pub(crate) fn document(routes: Vec<(&'static str, OpenApiRouter<App>)>) -> OpenApi {
+pub(crate) fn document(routes: Vec<(&'static str, Routes)>) -> OpenApi {
     let info = InfoBuilder::new().title("Huitou 回头客").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT));
     let mut document = OpenApiBuilder::new().info(info.build()).components(Some(shared())).build();
     for (_, routes) in routes {
-        document.merge(routes.into_openapi());
+        document.merge(routes.description());
     }
     for schema in document.components.iter_mut().flat_map(|components| components.schemas.values_mut()) {
         close(schema);

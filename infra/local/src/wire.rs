@@ -18,6 +18,7 @@ use huitou::domain::anonymity::SmallestGroup;
 use huitou::domain::program::Program;
 use huitou::entropy::{Entropy, SystemEntropy};
 use huitou::manners::edge;
+use huitou::manners::routes::Routes;
 use huitou::queue::Queue;
 use huitou::seal::{FileMasterKey, MasterKey};
 use huitou::secrets::Secrets;
@@ -30,7 +31,6 @@ use huitou::wechat::{WeChat, WeChatSettings};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
 
 use crate::clock::DevClock;
 use crate::description;
@@ -162,7 +162,7 @@ pub fn system_key(secret: &[u8; 32]) -> Result<String, String> {
 
 /// The routes of every function, by its name in the template.
 #[must_use]
-pub fn routes() -> Vec<(&'static str, OpenApiRouter<App>)> {
+pub fn routes() -> Vec<(&'static str, Routes)> {
     vec![
         ("SignUp", sign_up::routes()),
         ("Points", points::routes()),
@@ -207,7 +207,7 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
     policy.map_err(|error| format!("The privacy policy can't be read: {error:?}."))?;
     Ok(Product {
         routers: routers.collect(),
-        elsewhere: edge::service(&app, OpenApiRouter::new()),
+        elsewhere: edge::service(&app, Routes::new()),
         overloaded: edge::overloaded(&app),
         handlers: Handlers::from([
             ("SegmentRecompute".to_owned(), recompute),

@@ -167,10 +167,10 @@ impl DryRuns<'_> {
         let entries = rows.iter().map(|row| Entry::read(row.key, &row.text)).collect::<Result<Vec<_>, _>>();
         let entries = entries.map_err(|e| Error::Defect(e.to_string()))?;
         let replay = replay(hot.account.member, &entries, new).map_err(Error::from)?;
-        let current = self.0.rulebook().await?;
+        let current = self.0.programs().current().await?;
         let broken = |b: crate::domain::book::Broken| Error::Defect(b.to_string());
         let now = settled(&hot.account, &current, self.0.now()).map_err(broken)?;
-        let then = settled(&replay.account, new, self.0.now()).map_err(broken)?;
+        let then = settled(&replay.account, &new.version, self.0.now()).map_err(broken)?;
         result.members += 1;
         result.orders += replay.orders;
         result.points_now = result.points_now + replay.points_now;

@@ -90,9 +90,9 @@ impl Ledger<'_> {
 
     /// The same for a hot item that was read already. No call.
     pub(crate) async fn statement_of(&self, hot: &Hot) -> Result<Statement, Error> {
-        let rules = self.0.rulebook().await?;
-        let account = settled(&hot.account, &rules, self.0.now()).map_err(defect)?;
-        let ladder = &rules.program().ladder;
+        let version = self.0.programs().current().await?;
+        let account = settled(&hot.account, &version, self.0.now()).map_err(defect)?;
+        let ladder = &version.program.ladder;
         let standing = account.standing.clone();
         let holdings = &account.holdings;
         let lots = holdings.available.iter().map(|lot| (lot.expires_on, lot.points));
@@ -126,8 +126,8 @@ impl Ledger<'_> {
         if let Some(fault) = &proof.fault {
             telemetry::ledger_fault(hot.account.member, &format!("a proof failed: {fault:?}"));
         }
-        let rules = self.0.rulebook().await?;
-        let account = settled(&hot.account, &rules, self.0.now()).map_err(defect)?;
+        let version = self.0.programs().current().await?;
+        let account = settled(&hot.account, &version, self.0.now()).map_err(defect)?;
         Ok(Proven { proof, balance: balance(&account) })
     }
 

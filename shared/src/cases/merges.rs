@@ -330,9 +330,9 @@ impl Merges<'_> {
 
     /// What would be moved, and what stands against it.
     async fn judge(&self, survivor: &Side, absorbed: &Side) -> Result<(Moved, Vec<Conflict>), Error> {
-        let rules = self.0.rulebook().await?;
+        let version = self.0.programs().current().await?;
         // Time may have ended a hold, or let points lapse.
-        let account = settled(&absorbed.hot.account, &rules, self.0.now()).map_err(defect)?;
+        let account = settled(&absorbed.hot.account, &version, self.0.now()).map_err(defect)?;
         let stand = Stand { account: &account, ..absorbed.stand() };
         let (conflicts, points) = (conflicts(&survivor.stand(), &stand), balance(&account));
         let moved = Moved {

@@ -368,7 +368,7 @@ impl Segments<'_> {
 
     async fn why(self, hot: &Hot) -> Result<Why, Error> {
         let (rules, today) = (self.0.rulebook().await?, self.0.now().day());
-        let settled = crate::domain::posting::settled(&hot.account, &rules, self.0.now());
+        let settled = crate::domain::posting::settled(&hot.account, &rules.version, self.0.now());
         let account = settled.map_err(crate::cases::ledger::defect)?;
         let facts = account.facts(&rules);
         let judged = account.may_be_judged(today);

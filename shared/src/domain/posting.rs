@@ -55,13 +55,31 @@ pub enum Settled {
     Moved(Box<Posted>),
 }
 
-/// A movement being decided.
+/// By which settings time does what it has to do: all that is needed as long as no segment is judged.
+pub trait InForce {
+    /// The programme's version.
+    fn version(&self) -> &Version;
+}
+
+impl InForce for Version {
+    fn version(&self) -> &Version {
+        self
+    }
+}
+
+impl InForce for Rulebook {
+    fn version(&self) -> &Version {
+        &self.version
+    }
+}
+
+/// A movement being decided; it can be written down by a whole rulebook only.
 #[derive(Clone, Debug)]
-pub struct Posting<'a> {
+pub struct Posting<'a, R = Rulebook> {
     before: &'a Account,
     account: Account,
     change: Change,
-    rules: &'a Rulebook,
+    rules: &'a R,
     judged_by: u32,
     now: Moment,
 }
@@ -78,14 +96,14 @@ enum Tick {
     Review,
 }
 
-impl<'a> Posting<'a> {
+impl<'a, R: InForce> Posting<'a, R> {
     /// Begins a movement at `now` under the settings in force: settles what time has changed since the account's
     /// last one.
-    pub fn open(before: &'a Account, rules: &'a Rulebook, now: Moment) -> Result<Self, Broken> {
+    pub fn open(before: &'a Account, rules: &'a R, now: Moment) -> Result<Self, Broken> {
         let (account, change) = (before.clone(), Change::default());
-        let mut posting = Self { before, account, change, rules, judged_by: rules.version.version, now };
+        let mut posting = Self { before, account, change, rules, judged_by: rules.version().version, now };
         if posting.account.standing.is_none() {
-            let start = rules.program().ladder.start(now.day());
+            let start = rules.version().program.ladder.start(now.day());
             posting.account.standing.clone_from(&start);
             posting.change.standing = start;
         }
@@ -107,7 +125,7 @@ impl<'a> Posting<'a> {
     /// The settings in force.
     #[must_use]
     pub fn program(&self) -> &'a super::program::Program {
-        self.rules.program()
+        &self.rules.version().program
     }
 
     /// When the movement happens.
@@ -257,52 +275,6 @@ impl<'a> Posting<'a> {
         }
     }
 
-    /// Ends the movement: raises the tier if it was earned, and writes the row.
-    pub fn close(mut self, row: RowKey, by: Actor, what: What) -> Result<Posted, Broken> {
-        let legs = Change { legs: Vec::new(), ..self.change.clone() };
-        // Facts first: a purchase counts for the tier that it earns.
-        let mut facts = self.account.clone();
-        facts.apply_change(&what, &Change { standing: None, ..legs }, self.today())?;
-        // Only purchases raise: otherwise an account that is touched more often would stand higher.
-        let raises = matches!(what, What::Order { .. } | What::MergedIn { .. });
-        let as_of = as_of(&facts, self.now);
-        let risen =
-            facts.standing.as_ref().filter(|_| raises).and_then(|s| self.program().ladder.rise(s, &facts.days, as_of));
-        self.change.standing = risen.or(self.change.standing);
-        // What arrived late may have lapsed already.
-        self.settle()?;
-        self.write(row, by, what)
-    }
-
-    fn write(mut self, row: RowKey, by: Actor, what: What) -> Result<Posted, Broken> {
-        let mut account = self.before.clone();
-        account.apply_change(&what, &self.change, self.today())?;
-        let judged = judged(&account, self.rules, self.now);
-        (self.change.entered, self.change.left) = moves(&account.segments, &judged.segments);
-        account.segments = judged.segments;
-        let entry = Entry {
-            schema: SCHEMA,
-            row,
-            member: self.before.member,
-            sequence: self.before.chain.length + 1,
-            at: self.now,
-            by,
-            program: self.judged_by,
-            what,
-            change: self.change,
-            balance: balance(&self.account),
-            previous: self.before.chain.head,
-            links: self.before.chain.recent.clone(),
-        };
-        let text = entry.text().map_err(|_| Broken::Overflow)?;
-        account.link(&entry, Entry::hash(row, &text));
-        if !account.holdings.balanced() {
-            return Err(Broken::Overflow);
-        }
-        let due_on = account.due_on().into_iter().chain(judged.until).min();
-        Ok(Posted { account, entry, text, due_on })
-    }
-
     /// Lets time do what it has to do until now, one thing after the other in the order in which it happened.
     fn settle(&mut self) -> Result<(), Broken> {
         while let Some((_, tick)) = self.next_tick() {
@@ -347,6 +319,54 @@ impl<'a> Posting<'a> {
         let review = review.map(|day| (Moment::start_of(day), Tick::Review));
         let ticks = [lapses, matures, ends, review];
         ticks.into_iter().flatten().filter(|(at, _)| *at <= self.now).min_by_key(|(at, _)| *at)
+    }
+}
+
+impl Posting<'_> {
+    /// Ends the movement: raises the tier if it was earned, and writes the row.
+    pub fn close(mut self, row: RowKey, by: Actor, what: What) -> Result<Posted, Broken> {
+        let legs = Change { legs: Vec::new(), ..self.change.clone() };
+        // Facts first: a purchase counts for the tier that it earns.
+        let mut facts = self.account.clone();
+        facts.apply_change(&what, &Change { standing: None, ..legs }, self.today())?;
+        // Only purchases raise: otherwise an account that is touched more often would stand higher.
+        let raises = matches!(what, What::Order { .. } | What::MergedIn { .. });
+        let as_of = as_of(&facts, self.now);
+        let risen =
+            facts.standing.as_ref().filter(|_| raises).and_then(|s| self.program().ladder.rise(s, &facts.days, as_of));
+        self.change.standing = risen.or(self.change.standing);
+        // What arrived late may have lapsed already.
+        self.settle()?;
+        self.write(row, by, what)
+    }
+
+    fn write(mut self, row: RowKey, by: Actor, what: What) -> Result<Posted, Broken> {
+        let mut account = self.before.clone();
+        account.apply_change(&what, &self.change, self.today())?;
+        let judged = judged(&account, self.rules, self.now);
+        (self.change.entered, self.change.left) = moves(&account.segments, &judged.segments);
+        account.segments = judged.segments;
+        let entry = Entry {
+            schema: SCHEMA,
+            row,
+            member: self.before.member,
+            sequence: self.before.chain.length + 1,
+            at: self.now,
+            by,
+            program: self.judged_by,
+            what,
+            change: self.change,
+            balance: balance(&self.account),
+            previous: self.before.chain.head,
+            links: self.before.chain.recent.clone(),
+        };
+        let text = entry.text().map_err(|_| Broken::Overflow)?;
+        account.link(&entry, Entry::hash(row, &text));
+        if !account.holdings.balanced() {
+            return Err(Broken::Overflow);
+        }
+        let due_on = account.due_on().into_iter().chain(judged.until).min();
+        Ok(Posted { account, entry, text, due_on })
     }
 }
 
@@ -436,6 +456,6 @@ pub fn settlement(before: &Account, rules: &Rulebook, now: Moment, by: Actor) ->
 }
 
 /// The account as it stands at `now`, with all that time has changed, without writing anything.
-pub fn settled(account: &Account, rules: &Rulebook, now: Moment) -> Result<Account, Broken> {
-    Ok(Posting::open(account, rules, now)?.account)
+pub fn settled(account: &Account, version: &Version, now: Moment) -> Result<Account, Broken> {
+    Ok(Posting::open(account, version, now)?.account)
 }

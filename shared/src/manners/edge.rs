@@ -17,10 +17,10 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use utoipa_axum::router::OpenApiRouter;
 
 use super::caller::{Caller, ClientAddress};
 use super::problem::{Problem, ProblemCode};
+use super::routes::Routes;
 use super::{access, fields};
 use crate::app::App;
 use crate::cases::Error;
@@ -69,8 +69,8 @@ pub(super) fn note_cause(cause: &str) {
 }
 
 /// A function's routes behind the edge.
-pub fn service(app: &App, routes: OpenApiRouter<App>) -> Router {
-    let (router, _) = routes.split_for_parts();
+pub fn service(app: &App, routes: Routes) -> Router {
+    let router = routes.into_router();
     let router = if router.has_routes() { router.route_layer(from_fn_with_state(app.clone(), guard)) } else { router };
     router
         .fallback(|| async { Problem::not_found() })

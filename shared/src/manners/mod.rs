@@ -12,6 +12,7 @@ pub mod movement;
 mod objects;
 pub mod problem;
 mod refusals;
+pub mod routes;
 pub mod standing;
 pub mod start;
 pub mod tagged;

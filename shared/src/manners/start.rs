@@ -11,8 +11,8 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provi
 use aws_smithy_types::error::display::DisplayErrorContext;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
-use utoipa_axum::router::OpenApiRouter;
 
+use super::routes::Routes;
 use super::{edge, gateway as events};
 use crate::app::{App, Parts};
 use crate::cases::tracking::Doors;
@@ -21,6 +21,7 @@ use crate::channels::{Line, Secret};
 use crate::clock::SystemClock;
 use crate::domain::anonymity::SmallestGroup;
 use crate::entropy::SystemEntropy;
+use crate::later::Later;
 use crate::objects::S3;
 use crate::queue::Queue;
 use crate::seal::KmsMasterKey;
@@ -37,7 +38,7 @@ use crate::wechat::{WeChat, WeChatSettings};
 const SETTINGS_FRESH_FOR: Duration = Duration::from_secs(30);
 
 /// Runs a function that answers API Gateway.
-pub async fn gateway(routes: OpenApiRouter<App>) -> Result<(), Error> {
+pub async fn gateway(routes: Routes) -> Result<(), Error> {
     telemetry()?;
     let app = from_environment().await?;
     let router = edge::service(&app, routes);
@@ -64,7 +65,7 @@ where
 }
 
 /// Runs a function that answers API Gateway by `routes`, and has every other event taken by `handle`.
-pub async fn both<R>(routes: OpenApiRouter<App>, handle: fn(App, Value) -> R) -> Result<(), Error>
+pub async fn both<R>(routes: Routes, handle: fn(App, Value) -> R) -> Result<(), Error>
 where
     R: Future<Output = Result<Value, String>>,
 {
@@ -118,11 +119,12 @@ async fn from_environment() -> Result<App, Error> {
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let line = Line { transport: Arc::clone(&transport), clock: clock.clone(), entropy: entropy.clone() };
     let shop = Workshop::new(Arc::clone(&wechat), line, sdk.credentials.clone().into());
+    let sqs = sdk.sqs();
     Ok(App::new(Parts {
         table,
-        queue: Queue::new(sdk.sqs(), variable("RECOMPUTE_QUEUE")?),
-        dispatch_queue: Queue::new(sdk.sqs(), variable("DISPATCH_QUEUE")?),
-        send_queue: Queue::new(sdk.sqs(), variable("SEND_QUEUE")?),
+        queue: Queue::new(sqs.clone(), variable("RECOMPUTE_QUEUE")?),
+        dispatch_queue: Queue::new(sqs.clone(), variable("DISPATCH_QUEUE")?),
+        send_queue: Queue::new(sqs, variable("SEND_QUEUE")?),
         senders: providers.senders(&secrets.providers, &shop)?,
         doors,
         clock,
@@ -220,6 +222,7 @@ enum Unread {
 
 /// What all SDK clients share: one HTTP client with one TLS stack, and the role's credentials, which Lambda puts
 /// into the environment, so no chain of providers has to be tried.
+#[derive(Clone)]
 struct Sdk {
     http: SharedHttpClient,
     region: Region,
@@ -263,12 +266,14 @@ impl Sdk {
         client!(aws_sdk_dynamodb, self)
     }
 
-    fn sqs(&self) -> aws_sdk_sqs::Client {
-        client!(aws_sdk_sqs, self)
+    fn sqs(&self) -> Later<aws_sdk_sqs::Client> {
+        let shared = self.clone();
+        Later::new(move || client!(aws_sdk_sqs, shared))
     }
 
-    fn kms(&self) -> aws_sdk_kms::Client {
-        client!(aws_sdk_kms, self)
+    fn kms(&self) -> Later<aws_sdk_kms::Client> {
+        let shared = self.clone();
+        Later::new(move || client!(aws_sdk_kms, shared))
     }
 
     async fn secrets(&self) -> Result<Secrets, Unread> {

@@ -9,6 +9,7 @@ use aws_sdk_kms::primitives::Blob;
 use futures_util::future::BoxFuture;
 
 use super::{MasterKey, MemberKey, SealError};
+use crate::later::Later;
 use crate::values::MemberId;
 
 /// Wraps members' keys with a symmetric KMS key, bound to the member by the encryption context `member=ID`, which
@@ -18,7 +19,7 @@ use crate::values::MemberId;
 #[derive(Clone)]
 pub struct KmsMasterKey {
     /// The client, whose settings bring retries and timeouts.
-    pub client: Client,
+    pub client: Later<Client>,
     /// The key's id, ARN or alias.
     pub key_id: String,
 }
@@ -28,7 +29,8 @@ impl KmsMasterKey {
     const MEMBER: &str = "member";
 
     async fn encrypt(&self, member: MemberId, key: &MemberKey) -> Result<Vec<u8>, SealError> {
-        let call = self.client.encrypt().key_id(&self.key_id).encryption_context(Self::MEMBER, member.to_string());
+        let call =
+            self.client.get().encrypt().key_id(&self.key_id).encryption_context(Self::MEMBER, member.to_string());
         let answer = call.plaintext(Blob::new(key.bytes().as_slice())).send().await.map_err(|e| failed(&e))?;
         let wrapped = answer.ciphertext_blob.ok_or_else(|| SealError::Unavailable("an empty answer".to_owned()))?;
         Ok(wrapped.into_inner())
@@ -36,7 +38,8 @@ impl KmsMasterKey {
 
     async fn decrypt(&self, member: MemberId, wrapped: &[u8]) -> Result<MemberKey, SealError> {
         // Naming the key keeps anybody from slipping in bytes that a key of their own encrypted.
-        let call = self.client.decrypt().key_id(&self.key_id).encryption_context(Self::MEMBER, member.to_string());
+        let call =
+            self.client.get().decrypt().key_id(&self.key_id).encryption_context(Self::MEMBER, member.to_string());
         let answer = call.ciphertext_blob(Blob::new(wrapped)).send().await.map_err(|e| match e.as_service_error() {
             Some(DecryptError::InvalidCiphertextException(_) | DecryptError::IncorrectKeyException(_)) => {
                 SealError::Unsealable
@@ -126,7 +129,7 @@ mod tests {
             .retry_config(RetryConfig::disabled())
             .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(kms.clone())))
             .build();
-        (KmsMasterKey { client: Client::from_conf(config), key_id: "alias/huitou".to_owned() }, asked)
+        (KmsMasterKey { client: Client::from_conf(config).into(), key_id: "alias/huitou".to_owned() }, asked)
     }
 
     fn member() -> MemberId {

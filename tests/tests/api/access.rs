@@ -143,7 +143,7 @@ fn access_table_template_and_routers_name_the_same_routes() {
     let mut served = BTreeSet::new();
     for (function, routes) in local::wire::routes() {
         let of_function = template.functions.iter().find(|f| f.logical == function).unwrap();
-        for (path, item) in &routes.get_openapi().paths.paths {
+        for (path, item) in &routes.description().paths.paths {
             for method in methods(item) {
                 let listed = of_function.routes.iter().any(|r| r.method.as_str() == method && r.path == *path);
                 assert!(listed, "template.yaml does not list {method} {path} for {function}");

@@ -199,7 +199,7 @@ impl Replay {
         let now = hour(today, 23);
         for Member { account, due_on, bought } in members {
             assert_eq!(account.days, *bought, "{}", account.member);
-            let standing = settled(account, &self.rules, now).unwrap().standing;
+            let standing = settled(account, &self.rules.version, now).unwrap().standing;
             assert_eq!(account.standing, standing, "{} on {today}", account.member);
             let anew = Account { days: bought.clone(), standing, ..Account::new(account.member) };
             let traits = account.traits.clone();

@@ -9,8 +9,8 @@ use huitou::cases::recompute::all_shards;
 use huitou::domain::account::Membership;
 use huitou::domain::book::Book;
 use huitou::domain::posting::settled;
+use huitou::domain::program::Version;
 use huitou::domain::proof::prove;
-use huitou::domain::rulebook::Rulebook;
 use huitou::table::{Hot, ScanShard};
 use huitou::values::Code;
 use serde_json::{Value, json};
@@ -86,8 +86,8 @@ impl Totals {
         }
     }
 
-    fn add(&mut self, hot: &Hot, app: &App, rules: &Rulebook) -> Result<(), String> {
-        let account = settled(&hot.account, rules, app.now()).map_err(|e| e.to_string())?;
+    fn add(&mut self, hot: &Hot, app: &App, version: &Version) -> Result<(), String> {
+        let account = settled(&hot.account, version, app.now()).map_err(|e| e.to_string())?;
         let books = &account.holdings.books;
         self.issued -= books.of(Book::Issued);
         self.spent += books.of(Book::Spent) + books.of(Book::Donated);
@@ -135,7 +135,7 @@ pub async fn add_up(app: &App) -> Result<Totals, String> {
 }
 
 async fn add_up_part(app: &App, part: ScanShard) -> Result<Totals, String> {
-    let rules = app.rulebook().await.map_err(|e| format!("{e:?}"))?;
+    let version = app.programs().current().await.map_err(|e| format!("{e:?}"))?;
     let mut totals = Totals::default();
     let mut from = None;
     loop {
@@ -144,7 +144,7 @@ async fn add_up_part(app: &App, part: ScanShard) -> Result<Totals, String> {
             return Err(format!("{} members' items can't be read; the log says which.", page.unreadable));
         }
         for hot in &page.members {
-            totals.add(hot, app, &rules)?;
+            totals.add(hot, app, &version)?;
         }
         let accounts: Vec<_> = page.members.iter().map(|hot| &hot.account).collect();
         let journals = app.table().whole_journals(&accounts).await.map_err(|e| e.to_string())?;
