@@ -85,12 +85,12 @@ proptest! {
             for day in [some_day, last_quiet] {
                 let moment = Moment::start_of(day.plus(1)).millis() - 1;
                 let moment = Moment::from_millis(moment).unwrap().max(world.now);
-                let then = settled(&today, &rules, moment).unwrap();
+                let then = settled(&today, &rules.version, moment).unwrap();
                 prop_assert_eq!(due_facts(&then), due_facts(&today), "early, on {}", day);
             }
             let quiet = today.holdings.holds.is_empty() && today.holdings.debt().is_zero();
             if let Some(day) = due.filter(|_| quiet) {
-                let then = settled(&today, &rules, Moment::start_of(day)).unwrap();
+                let then = settled(&today, &rules.version, Moment::start_of(day)).unwrap();
                 prop_assert_ne!(due_facts(&then), due_facts(&today), "nothing on {}", day);
             }
         }

@@ -216,7 +216,7 @@ impl Till {
     }
 
     fn view(&self) -> Account {
-        settled(&self.account, &self.rules, self.now).unwrap()
+        settled(&self.account, &self.rules.version, self.now).unwrap()
     }
 
     fn points(&self, book: Book) -> u64 {

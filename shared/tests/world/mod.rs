@@ -196,7 +196,7 @@ impl World {
 
     /// The member's account as it stands now.
     pub(crate) fn view(&self, who: usize) -> Account {
-        settled(&self.members[who].account, &self.rules(), self.now).unwrap()
+        settled(&self.members[who].account, &self.rules().version, self.now).unwrap()
     }
 
     /// A key that no row has yet.
@@ -215,7 +215,7 @@ impl World {
     /// Puts a row unless its key is taken; says whether it did.
     fn write(&mut self, who: usize, posted: Posted) -> bool {
         let row = posted.entry.row;
-        let rested = settled(&posted.account, &self.rules(), self.now).unwrap();
+        let rested = settled(&posted.account, &self.rules().version, self.now).unwrap();
         assert_eq!(rested, posted.account, "a movement leaves nothing to time that time has done by then");
         if self.table.contains_key(&row) {
             return false;
@@ -254,7 +254,7 @@ impl World {
             self.now = self.now.plus(std::time::Duration::from_secs(step * 60));
             let rules = self.rules();
             for account in &mut looked {
-                *account = settled(account, &rules, self.now).unwrap();
+                *account = settled(account, &rules.version, self.now).unwrap();
             }
             if self.habit == Habit::Nightly {
                 (0..self.members.len()).for_each(|who| self.settle(who));

@@ -95,7 +95,9 @@ fn id(number: u32) -> MemberId {
 
 /// What a new house judges by.
 async fn rules() -> Rulebook {
-    let house = Host::start(&Options { port: 0, store: Store::Memory, clock: None, binaries: None }).await.unwrap();
+    let house = Host::start(&Options { port: 0, store: Store::Memory, clock: None, binaries: None, concurrency: None })
+        .await
+        .unwrap();
     let rules = house.app.rulebook().await.unwrap();
     house.stop().await;
     rules
