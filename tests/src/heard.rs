@@ -92,8 +92,9 @@ impl Heard {
         }
         let new = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned(), kind).is_none();
         if let (true, Some(directory)) = (new, directory()) {
-            let line = json!({ "text": text, "kind": format!("{kind:?}") });
-            writeln!(append(&directory.join(HEARD)), "{line}").unwrap();
+            let mut line = json!({ "text": text, "kind": format!("{kind:?}") }).to_string();
+            line.push('\n');
+            append(&directory.join(HEARD)).write_all(line.as_bytes()).unwrap();
         }
     }
 

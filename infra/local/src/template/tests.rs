@@ -169,7 +169,7 @@ fn tables_have_the_keys_and_indexes_that_the_product_counts_on() {
             "Members: member S HASH",
             "Memberships: segment_shard S HASH, member S RANGE; streams NEW_AND_OLD_IMAGES",
             "Profiles: member S HASH, part S RANGE; expires",
-            "Requests: request S HASH",
+            "Requests: request S HASH; expires",
             "SegmentCounts: #shard S HASH",
             "Sends: send S HASH; expires",
             "Settings: subject S HASH, version N RANGE",
