@@ -295,22 +295,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::channels::tests::Evening;
     use crate::channels::{Address, Busy};
     use crate::values::{CampaignId, SendId};
-
-    /// It is 14 November 2026, 20:00 in China.
-    #[derive(Debug)]
-    struct Evening;
-
-    impl Clock for Evening {
-        fn now(&self) -> Moment {
-            Moment::parse("2026-11-14T20:00:00+08:00").unwrap()
-        }
-
-        fn wall(&self) -> Moment {
-            self.now()
-        }
-    }
 
     fn smtp(from: &str) -> Smtp {
         let server = SmtpServer {

@@ -46,7 +46,7 @@ impl Fake {
 
 /// It is 14 November 2026, 20:00 in China.
 #[derive(Debug)]
-struct Evening;
+pub(super) struct Evening;
 
 impl Clock for Evening {
     fn now(&self) -> Moment {
