@@ -29,10 +29,8 @@ fi
 
 tools="$PWD/.tools"
 sam="$tools/python/bin/sam"
-if [ ! -x "$sam" ]; then
-  python3 -m venv "$tools/python"
-  "$tools/python/bin/pip" install --quiet --disable-pip-version-check --requirement .ci/requirements.txt
-fi
+source .ci/environment.sh
+install .ci/requirements.txt "$tools/python"
 export SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR="$tools/sam"
 export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1
 

@@ -10,43 +10,24 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-requirements=.ci/schemathesis-requirements.txt
+name=schemathesis
+source tests/judges/server.sh
+source .ci/environment.sh
+
 home="$PWD/.tools/schemathesis"
-
-say() { echo "schemathesis: $*" >&2; }
-
-if ! cmp -s "$requirements" "$home/installed.txt"; then
-  say "installing"
-  rm -rf "$home"
-  python3 -m venv "$home"
-  "$home/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
-  cp "$requirements" "$home/installed.txt" # last, so that a broken install starts over
-fi
-
+install .ci/schemathesis-requirements.txt "$home"
 cargo build --workspace --bins --locked
 
 work=$(mktemp -d)
-host=
-stop() {
-  if [ -n "$host" ]; then
-    kill "$host" 2>/dev/null || true
-    wait "$host" 2>/dev/null || true
-  fi
-  rm -rf "$work"
-}
-trap stop EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'stop; rm -rf "$log" "$work"' EXIT
 
 # By a clock that begins at the same time whenever it runs: a Monday morning.
-HUITOU_LOG=info target/debug/local --port 0 --memory --clock 2026-03-02T10:00:00+08:00 >"$work/greeting" 2>"$work/log" </dev/null &
-host=$!
-for _ in $(seq 150); do
-  grep -q '^What was sent' "$work/greeting" && break
-  kill -0 "$host" 2>/dev/null || break
-  sleep 0.2
-done
-grep -q '^What was sent' "$work/greeting" || { cat "$work/log" >&2; say "the local host did not start"; exit 1; }
+serve() {
+  HUITOU_LOG=info exec target/debug/local --port 0 --memory --clock 2026-03-02T10:00:00+08:00 >"$work/greeting" 2>"$work/log"
+}
+answers() { grep -q '^What was sent' "$work/greeting"; }
+
+start_on 0 || { cat "$work/log" >&2; give_up "the local host did not start"; }
 
 status=0
 "$home/bin/python" tests/judges/fuzz.py "$work" "$@" || status=$?

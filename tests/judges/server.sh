@@ -1,8 +1,8 @@
 # For judges that run a command beside a server of their own; read by them, not run.
 #
 # Whoever reads it has set `name`, and defines two functions: `serve PORT` becomes the server (it ends with exec), and
-# `answers PORT` tells whether the server speaks on this port. `start_server` then leaves the port in `port`; the server
-# ends with the script.
+# `answers PORT` tells whether the server speaks on this port. `start_server` then leaves a free port in `port`; a server
+# that chooses its own is started by `start_on 0`. The server ends with the script.
 
 say() { echo "$name: $*" >&2; }
 give_up() { say "$*"; exit 1; }

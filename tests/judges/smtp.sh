@@ -12,40 +12,24 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 judge="$root/tests/judges/smtp"
 home="$root/.tools/smtp"
 
-say() { echo "smtp: $*" >&2; }
-give_up() { say "$*"; exit 1; }
+name=smtp
+source "$root/tests/judges/server.sh"
+source "$root/.ci/environment.sh"
 
 [ $# -gt 0 ] || give_up "which command? for example: $0 cargo test --workspace --test api smtp:: -- --ignored"
 command -v python3 >/dev/null || give_up "needs Python 3.11"
 
-if ! cmp -s "$judge/requirements.txt" "$home/installed.txt"; then
-  say "installing"
-  rm -rf "$home"
-  python3 -m venv "$home"
-  "$home/bin/pip" install --quiet --disable-pip-version-check --requirement "$judge/requirements.txt" ||
-    give_up "could not be installed"
-  cp "$judge/requirements.txt" "$home/installed.txt" # last, so that a broken install starts over
-fi
+install "$judge/requirements.txt" "$home"
 
 directory=$(mktemp -d)
-"$home/bin/python" "$judge/server.py" "$directory" >"$directory/log" 2>&1 </dev/null &
-server=$!
-stop() {
-  kill "$server" 2>/dev/null || true
-  wait "$server" 2>/dev/null || true
-  rm -rf "$directory"
-}
-trap stop EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap 'stop; rm -rf "$log" "$directory"' EXIT
 
-deadline=$((SECONDS + 60))
-until [ -f "$directory/ports.json" ]; do
-  kill -0 "$server" 2>/dev/null && [ $SECONDS -lt $deadline ] || { cat "$directory/log" >&2; give_up "did not start"; }
-  sleep 0.2
-done
+# It chooses its ports itself, one for each kind of server, and tells them when all of them answer.
+serve() { exec "$home/bin/python" "$judge/server.py" "$directory"; }
+answers() { [ -f "$directory/ports.json" ]; }
 
+start_on 0 || { cat "$log" >&2; give_up "did not start"; }
 export SMTP_JUDGE="$directory" SSL_CERT_FILE="$directory/ca.pem"
 status=0
-"$@" || { status=$?; tail -n 40 "$directory/log" >&2; }
+"$@" || { status=$?; tail -n 40 "$log" >&2; }
 exit "$status"
