@@ -26,6 +26,7 @@ pub mod erasure;
 pub mod facts;
 pub mod faq;
 pub mod flaw;
+pub mod impact_assessment;
 pub mod merge;
 pub mod notice;
 pub mod occasion;
