@@ -15,6 +15,7 @@ pub mod board;
 pub mod book;
 pub mod calendar;
 pub mod campaign;
+pub mod census;
 pub mod child;
 pub mod clv;
 pub mod consent;

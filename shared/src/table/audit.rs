@@ -201,6 +201,22 @@ pub struct AuditPosition {
     pub after: String,
 }
 
+/// A place in one partition of a day, from which entries are read in no order among the partitions.
+#[derive(Clone, Debug)]
+pub struct AuditPlace {
+    day: LocalDay,
+    shard: u8,
+    /// Where the query goes on.
+    after: Option<Item>,
+}
+
+impl AuditPlace {
+    /// The beginnings of all partitions of a day.
+    pub fn all_of(day: LocalDay) -> impl Iterator<Item = Self> {
+        (0..AUDIT_SHARDS).map(move |shard| Self { day, shard, after: None })
+    }
+}
+
 fn partition(day: LocalDay, shard: u8) -> String {
     format!("{day}#{shard:02}")
 }
@@ -290,6 +306,21 @@ impl Table {
         whole &= entries.len() <= most;
         entries.truncate(most);
         Ok((entries, whole))
+    }
+
+    /// Entries of one partition between two moments, at most one MB, and where the rest of them is. One call.
+    pub async fn audited_at(
+        &self,
+        place: AuditPlace,
+        (from, until): (Moment, Moment),
+    ) -> Result<(Vec<Link>, Option<AuditPlace>), Trouble> {
+        let AuditPlace { day, shard, after } = place;
+        let at = |moment: Moment| format!("{ENTRY}{:015}", moment.millis());
+        let query = self.in_partition(partition(day, shard), (&at(from), &at(until)));
+        let answer = ask(query.set_exclusive_start_key(after)).await?;
+        let links = answer.items().iter().map(|item| read_link(get_text(item, "part").unwrap_or_default(), item));
+        let links = links.collect::<Result<_, _>>()?;
+        Ok((links, answer.last_evaluated_key.map(|after| AuditPlace { day, shard, after: Some(after) })))
     }
 
     /// Everything of a day: heads and entries. At least one call per partition, and one per MB.
