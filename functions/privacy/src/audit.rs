@@ -21,7 +21,9 @@ const LIST: &str = "audit";
 const PAGE: usize = 50;
 /// The most entries on a page.
 const MOST: usize = 500;
-/// The longest span, in days.
+/// The longest span of a list, in days: a year.
+const YEAR: i32 = 366;
+/// The longest span of a report, in days.
 const SPAN: i32 = 92;
 
 /// Which entries.
@@ -36,6 +38,9 @@ pub(crate) struct Which {
     by: Option<Actor>,
     /// About whom.
     member_id: Option<MemberId>,
+    /// Only what is about members under 14 or about children, of whom an audit is due every year.
+    #[serde(default)]
+    minors: bool,
     /// The cursor of the page before.
     cursor: Option<String>,
     /// Entries on the page: 1 to 500, 50 when left out.
@@ -53,10 +58,10 @@ struct Place {
 fn days(which: &Which, today: LocalDay) -> Result<(LocalDay, LocalDay), Problem> {
     let from = which.from.unwrap_or(today);
     let until = which.until.unwrap_or(from);
-    if (0..SPAN).contains(&until.days_since(from)) {
+    if (0..YEAR).contains(&until.days_since(from)) {
         return Ok((from, until));
     }
-    Err(Problem::malformed("span_invalid", "from must not lie after until, and both within 92 days."))
+    Err(Problem::malformed("span_invalid", "from must not lie after until, and both within 366 days."))
 }
 
 /// A request of a staff member.
@@ -74,6 +79,8 @@ pub(crate) struct AuditEntry {
     members: Vec<MemberId>,
     /// What of them was shown, masked or whole.
     fields: Vec<Field>,
+    /// Whether it was about somebody under 14, or about children.
+    minors: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
     /// The request, as the log names it.
@@ -89,6 +96,7 @@ impl From<Found> for AuditEntry {
     fn from(Found { entry, link }: Found) -> Self {
         let role = entry.by.as_str().split(':').next().unwrap_or_default().to_owned();
         Self {
+            minors: entry.is_about_minors(),
             at: entry.at,
             role,
             by: entry.by,
@@ -129,7 +137,8 @@ pub(crate) async fn list(
     if !(1..=MOST).contains(&most) {
         return Err(Problem::malformed("limit_invalid", "limit may be 1 to 500."));
     }
-    let name = format!("{LIST}/{:?}/{:?}/{:?}/{:?}", which.from, which.until, which.by, which.member_id);
+    let asked = (which.from, which.until, &which.by, which.member_id, which.minors);
+    let name = format!("{LIST}/{asked:?}");
     let cursors = app.parts().cursors.of(&name, caller.actor.as_str());
     let place: Option<Place> = cursors.open(which.cursor.as_deref())?;
     let (days, at) = match place {
@@ -137,7 +146,7 @@ pub(crate) async fn list(
         None => (days(&which, app.now().day())?, None),
     };
     let (from, until) = (Moment::start_of(days.0), Moment::start_of(days.1.plus(1)));
-    let filter = Filter { from, until, by: which.by, about: which.member_id };
+    let filter = Filter { from, until, by: which.by, about: which.member_id, minors: which.minors };
     let (found, next) = app.audit().page(&filter, at, most).await?;
     let next = next.map(|at| Place { days, at });
     let items = found.into_iter().map(AuditEntry::from).collect();
@@ -240,6 +249,6 @@ pub(crate) async fn breach(
     if from >= until || until.day().days_since(from.day()) > SPAN {
         return Err(Problem::malformed("span_invalid", "from must lie before until, and both within 92 days."));
     }
-    let exposed = app.audit().breach(&Filter { from, until, by, about: None }, Bounds::USUAL).await?;
+    let exposed = app.audit().breach(&Filter { from, until, by, about: None, minors: false }, Bounds::USUAL).await?;
     Ok(Answer(BreachReport { from, until, items: exposed.into_iter().map(AuditExposure::from).collect() }))
 }

@@ -41,12 +41,15 @@ pub struct Filter {
     pub by: Option<Actor>,
     /// About whom.
     pub about: Option<MemberId>,
+    /// Only what is about somebody under 14, or about children.
+    pub minors: bool,
 }
 
 impl Filter {
     fn takes(&self, entry: &Entry) -> bool {
         (self.from..self.until).contains(&entry.at)
             && self.by.as_ref().is_none_or(|by| *by == entry.by)
+            && (!self.minors || entry.is_about_minors())
             && self.about.as_ref().is_none_or(|member| entry.members.contains(member))
     }
 

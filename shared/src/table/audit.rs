@@ -82,6 +82,7 @@ pub struct Deed {
 #[derive(Debug, Default)]
 struct Progress {
     members: BTreeSet<MemberId>,
+    minors: bool,
     entry: State,
 }
 
@@ -111,6 +112,11 @@ pub fn about(member: MemberId) {
     let _ = DEED.try_with(|deed| lock(&deed.progress).members.insert(member));
 }
 
+/// Notes that somebody whom the request at hand is about is under 14.
+pub fn about_a_minor() {
+    let _ = DEED.try_with(|deed| lock(&deed.progress).minors = true);
+}
+
 /// The entry that a transaction of a change has to carry along; none where one was written, or where none is due.
 pub(super) fn due(table: &Table, touched: &[MemberId]) -> Result<Option<Inscription>, Trouble> {
     let Ok(deed) = DEED.try_with(Arc::clone) else { return Ok(None) };
@@ -128,12 +134,12 @@ impl Inscription {
     fn new(table: &Table, deed: Arc<Deed>) -> Result<Self, Trouble> {
         let now = deed.pen.clock.now();
         let before = deed.pen.chains.take(now.day(), deed.pen.entropy.as_ref());
-        let members = {
+        let (members, minors) = {
             let mut progress = lock(&deed.progress);
             progress.entry = State::InHand;
-            progress.members.iter().copied().collect()
+            (progress.members.iter().copied().collect(), progress.minors)
         };
-        let entry = deed.draft.entry(now, members);
+        let entry = deed.draft.entry(now, members, minors);
         let (link, after) = before.append(&deed.pen.key, &entry).map_err(Trouble::defect)?;
         let writes = vec![write_head(table, &before, &after)?, write_link(table, now, after.day, &link)?];
         Ok(Self { deed, before, after, writes })

@@ -288,6 +288,28 @@ async fn p1_whoever_switches_personalisation_off_keeps_points_and_tier_and_is_ma
 }
 
 #[tokio::test]
+async fn p1_members_take_off_the_labels_that_were_put_on_them_and_leave_the_segments_of_these() {
+    let house = a_house().await;
+    let anna = house.signs_up("anna", &json!({})).await;
+    let rule = json!({ "name": "素色", "rule": "tag = \"素色\"" });
+    let _ = house.as_manager("PUT", "/v1/segments/plain").json(&rule).send().await.expect(200);
+    let path = format!("/v1/members/{}/tags", anna.id);
+    let _ = house.as_manager("POST", &path).json(&json!({ "add": ["素色", "高跟"] })).send().await.expect(200);
+    let tags = async || house.as_member(&anna, "GET", "/v1/me/tags").send().await.expect(200)["tags"].clone();
+    assert_eq!(tags().await, json!(["素色", "高跟"]), "they see what was put on them");
+    let remove = async |tags: Value| {
+        let call = house.as_member(&anna, "POST", "/v1/me/tags/removals").json(&json!({ "tags": tags }));
+        call.send().await
+    };
+    assert_eq!(remove(json!(["素色", "别的"])).await.expect(200)["tags"], json!(["高跟"]));
+    assert_eq!(remove(json!(["素色"])).await.expect(200)["tags"], json!(["高跟"]), "asked again, nothing changes");
+    remove(json!([])).await.refuses(400, "tags_invalid");
+    let [newest, ..] = &house.journal(&anna).await.concat()[..] else { panic!("a row") };
+    assert_eq!(newest["left"], json!(["plain"]), "in the same call: {newest}");
+    assert_eq!((tags().await, house.proof(&anna).await["balanced"].clone()), (json!(["高跟"]), json!(true)));
+}
+
+#[tokio::test]
 async fn r6_a_member_is_told_every_judgement_with_its_rule_its_version_and_the_values_used() {
     let house = a_house().await;
     let anna = house.signs_up("anna", &json!({})).await;

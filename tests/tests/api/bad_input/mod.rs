@@ -247,6 +247,7 @@ async fn routes_of_privacy(house: &House, anna: &Member) -> Vec<Route> {
             &format!("/v1/members/{}/consents/withdrawals", anna.id),
             json!({ "purpose": "marketing.sms", "reason": "来电要求" }),
         ),
+        route("member", "POST", "/v1/me/tags/removals", json!({ "tags": ["素色"] })),
         Route { tag: Some("\"1\"".to_owned()), ..route("manager", "PUT", "/v1/privacy-policy", policy) },
         route("manager", "POST", &format!("/v1/members/{}/ids", anna.id), json!({ "wecom": "wmAbc-1" })),
         Route {
