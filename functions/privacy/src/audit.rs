@@ -237,7 +237,7 @@ pub(crate) struct BreachReport {
 
 /// Who is affected when somebody's access has leaked: whom each staff member was shown or changed between two moments.
 ///
-/// Say why in `X-Huitou-Reason`. 422 `span_too_wide` where the trail is too long for one report (from about a hundred
+/// Say why in `X-Huitou-Reason`. 422 `span_too_wide` where the trail is too long for one report (from about fifty
 /// thousand requests of all staff on): ask for less time at once, or for one staff member where too many are named.
 #[utoipa::path(get, path = "/v1/audit/breach", tag = "privacy", params(Between, ("X-Huitou-Reason" = String, Header)), responses((status = 200, body = BreachReport)))]
 pub(crate) async fn breach(

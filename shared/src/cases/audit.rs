@@ -26,8 +26,8 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// A hundred thousand looks at one member each are about as many bytes, and take some ten seconds.
-    pub const USUAL: Self = Self { bytes: 40 * 1024 * 1024, members: 100_000 };
+    /// So many bytes are about fifty thousand looks at one member each.
+    pub const USUAL: Self = Self { bytes: 20 * 1024 * 1024, members: 100_000 };
 }
 
 /// Which entries are wanted.

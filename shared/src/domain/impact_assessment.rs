@@ -136,7 +136,10 @@ pub(super) fn flaws(
     for purpose in Purpose::ALL.into_iter().filter(processed).filter(|purpose| !assessed.contains(purpose)) {
         if let Some(cause) = Cause::of(purpose) {
             let (word, cause) = (purpose.word(), cause.words());
-            let detail = format!("must name the assessment of {word}: {cause} are assessed before (PIPL 55)");
+            let detail = format!(
+                "must name the assessment of {word}: {cause} are assessed before they are processed (PIPL 55); send its \
+                 number, made_on and kept_until"
+            );
             flaws.note(true, "/impact_assessments", &detail);
         }
     }

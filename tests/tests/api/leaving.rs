@@ -605,6 +605,8 @@ async fn r5_an_erasure_that_staff_write_down_after_a_refused_one_is_a_new_one_an
     let told: Vec<&Value> = mine.as_array().unwrap().iter().map(|request| &request["status"]).collect();
     assert_eq!(told, ["open", "refused"], "{mine}");
     assert_eq!(mine[1]["refused_because"], "身份无法核实");
+    let export = exports(&house, &anna).await["data"]["requests"].clone();
+    assert!(export.to_string().contains("身份无法核实"), "it is taken along, too: {export}");
     let gone = deletes(&house, &anna).await.expect(200);
     assert_eq!(gone["receipt"]["request"], again["id"]);
 }
