@@ -6,13 +6,14 @@ use std::sync::Arc;
 use huitou::domain::account::Account;
 use huitou::domain::consent::{ASK_AGAIN_AFTER_DAYS, Bar, Purpose, Record, Via, Wish, decide};
 use huitou::domain::entry::{Entry, What};
-use huitou::domain::privacy_policy::{PrivacyPolicy, StatementDraft, Substance};
+use huitou::domain::impact_assessment::ImpactAssessment;
+use huitou::domain::privacy_policy::{PolicyDraft, PrivacyPolicy, StatementDraft, Substance};
 use huitou::domain::program::{Shipped, Version};
 use huitou::domain::proof::{StoredRow, prove};
 use huitou::domain::rulebook::Rulebook;
 use huitou::domain::segmentation::Segmentation;
 use huitou::domain::traits::Channel;
-use huitou::values::{Actor, Birthday, LocalDay, MemberId, Moment, Note, RowKey};
+use huitou::values::{Actor, Birthday, LocalDay, MemberId, Moment, Name, Note, RowKey};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -103,9 +104,16 @@ impl World {
         self.policy.statements.iter().map(draft).collect()
     }
 
-    fn save(&mut self, drafts: &[StatementDraft]) {
+    fn save(&mut self, statements: Vec<StatementDraft>) {
         self.version += 1;
-        self.policy = self.policy.next(self.version, drafts).unwrap();
+        let assessment = ImpactAssessment {
+            number: Name::parse(&format!("PIA-{}", self.version)).unwrap(),
+            made_on: self.today(),
+            kept_until: self.today().years_later(3),
+            purposes: Purpose::ALL.to_vec(),
+        };
+        let draft = PolicyDraft { statements, impact_assessments: vec![assessment] };
+        self.policy = self.policy.next(self.version, &draft, self.today()).unwrap();
         self.rules.floors = self.policy.floors();
     }
 
@@ -123,7 +131,7 @@ impl World {
                     draft.text.use_of_data = Note::parse(&format!("第{}版", self.version + 1)).unwrap();
                     draft.changes = if *substance { vec![Substance::Type] } else { Vec::new() };
                 }
-                self.save(&drafts);
+                self.save(drafts);
                 let version = self.version;
                 for (_, floor) in self.floors.iter_mut().filter(|(known, _)| known == purpose && *substance) {
                     *floor = version;
@@ -140,7 +148,7 @@ impl World {
                     drafts.push(StatementDraft { purpose: *purpose, text, changes: Vec::new() });
                     self.floors.push((*purpose, self.version + 1));
                 }
-                self.save(&drafts);
+                self.save(drafts);
             }
             Doing::Wait(days) => self.now = Moment::start_of(self.today().plus(*days)),
             Doing::Born(days) => {

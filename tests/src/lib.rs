@@ -14,8 +14,10 @@ pub mod heard;
 mod house;
 pub mod marketing;
 pub mod members;
+mod policy;
 mod waiting;
 
 pub use call::{Answer, Call, assert_problem};
 pub use house::{House, Member, a_house, a_house_at, a_house_in, a_house_of, order};
+pub use policy::an_assessment;
 pub use waiting::eventually;

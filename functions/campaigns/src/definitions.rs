@@ -137,7 +137,7 @@ pub(crate) async fn read(
     Ids(id): Ids<CampaignId>,
 ) -> Result<ShownCampaign, Problem> {
     let stored = app.campaigns().read(id).await?;
-    let counts = app.campaigns().counts_for(id, &caller.viewer()).await?;
+    let counts = app.campaigns().counts_for(&stored.campaign, &caller.viewer()).await?;
     Ok(shown(stored, Some(&counts)))
 }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use axum::Json as Answer;
 use axum::extract::State;
 use huitou::app::App;
-use huitou::cases::audit::{Exposure, Filter, Found};
+use huitou::cases::audit::{Bounds, Exposure, Filter, Found};
 use huitou::domain::audit::{Act, Fault};
 use huitou::domain::personal::Field;
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::Query;
 use huitou::manners::problem::Problem;
+use huitou::table::AuditPosition;
 use huitou::values::{Actor, LocalDay, MemberId, Moment, Reason, RowKey};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,9 @@ const LIST: &str = "audit";
 const PAGE: usize = 50;
 /// The most entries on a page.
 const MOST: usize = 500;
-/// The longest span, in days.
+/// The longest span of a list, in days: a year.
+const YEAR: i32 = 366;
+/// The longest span of a report, in days.
 const SPAN: i32 = 92;
 
 /// Which entries.
@@ -35,19 +38,30 @@ pub(crate) struct Which {
     by: Option<Actor>,
     /// About whom.
     member_id: Option<MemberId>,
+    /// Only what is about members under 14 or about children, of whom an audit is due every year.
+    #[serde(default)]
+    minors: bool,
     /// The cursor of the page before.
     cursor: Option<String>,
     /// Entries on the page: 1 to 500, 50 when left out.
     limit: Option<usize>,
 }
 
-fn filter(app: &App, days: (Option<LocalDay>, Option<LocalDay>), by: Option<Actor>) -> Result<Filter, Problem> {
-    let from = days.0.unwrap_or_else(|| app.now().day());
-    let until = days.1.unwrap_or(from);
-    if !(0..SPAN).contains(&until.days_since(from)) {
-        return Err(Problem::malformed("span_invalid", "from must not lie after until, and both within 92 days."));
+/// Where the list goes on. It carries its days: what was today on the first page is yesterday after midnight.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    days: (LocalDay, LocalDay),
+    at: AuditPosition,
+}
+
+/// The first and the last day that are wanted.
+fn days(which: &Which, today: LocalDay) -> Result<(LocalDay, LocalDay), Problem> {
+    let from = which.from.unwrap_or(today);
+    let until = which.until.unwrap_or(from);
+    if (0..YEAR).contains(&until.days_since(from)) {
+        return Ok((from, until));
     }
-    Ok(Filter { from: Moment::start_of(from), until: Moment::start_of(until.plus(1)), by, about: None })
+    Err(Problem::malformed("span_invalid", "from must not lie after until, and both within 366 days."))
 }
 
 /// A request of a staff member.
@@ -65,6 +79,8 @@ pub(crate) struct AuditEntry {
     members: Vec<MemberId>,
     /// What of them was shown, masked or whole.
     fields: Vec<Field>,
+    /// Whether it was about somebody under 14, or about children.
+    minors: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
     /// The request, as the log names it.
@@ -80,6 +96,7 @@ impl From<Found> for AuditEntry {
     fn from(Found { entry, link }: Found) -> Self {
         let role = entry.by.as_str().split(':').next().unwrap_or_default().to_owned();
         Self {
+            minors: entry.is_about_minors(),
             at: entry.at,
             role,
             by: entry.by,
@@ -120,10 +137,18 @@ pub(crate) async fn list(
     if !(1..=MOST).contains(&most) {
         return Err(Problem::malformed("limit_invalid", "limit may be 1 to 500."));
     }
-    let filter = Filter { about: which.member_id, ..filter(&app, (which.from, which.until), which.by)? };
-    let name = format!("{LIST}/{}/{}/{:?}/{:?}", filter.from, filter.until, filter.by, filter.about);
+    let asked = (which.from, which.until, &which.by, which.member_id, which.minors);
+    let name = format!("{LIST}/{asked:?}");
     let cursors = app.parts().cursors.of(&name, caller.actor.as_str());
-    let (found, next) = app.audit().page(&filter, cursors.open(which.cursor.as_deref())?, most).await?;
+    let place: Option<Place> = cursors.open(which.cursor.as_deref())?;
+    let (days, at) = match place {
+        Some(Place { days, at }) => (days, Some(at)),
+        None => (days(&which, app.now().day())?, None),
+    };
+    let (from, until) = (Moment::start_of(days.0), Moment::start_of(days.1.plus(1)));
+    let filter = Filter { from, until, by: which.by, about: which.member_id, minors: which.minors };
+    let (found, next) = app.audit().page(&filter, at, most).await?;
+    let next = next.map(|at| Place { days, at });
     let items = found.into_iter().map(AuditEntry::from).collect();
     Ok(Answer(AuditEntries { items, next: cursors.seal(next.as_ref())? }))
 }
@@ -212,7 +237,8 @@ pub(crate) struct BreachReport {
 
 /// Who is affected when somebody's access has leaked: whom each staff member was shown or changed between two moments.
 ///
-/// Say why in `X-Huitou-Reason`. Refused for more than 20,000 requests: ask for less time, or for one staff member.
+/// Say why in `X-Huitou-Reason`. 422 `span_too_wide` where the trail is too long for one report (from about fifty
+/// thousand requests of all staff on): ask for less time at once, or for one staff member where too many are named.
 #[utoipa::path(get, path = "/v1/audit/breach", tag = "privacy", params(Between, ("X-Huitou-Reason" = String, Header)), responses((status = 200, body = BreachReport)))]
 pub(crate) async fn breach(
     State(app): State<App>,
@@ -223,6 +249,6 @@ pub(crate) async fn breach(
     if from >= until || until.day().days_since(from.day()) > SPAN {
         return Err(Problem::malformed("span_invalid", "from must lie before until, and both within 92 days."));
     }
-    let exposed = app.audit().breach(&Filter { from, until, by, about: None }).await?;
+    let exposed = app.audit().breach(&Filter { from, until, by, about: None, minors: false }, Bounds::USUAL).await?;
     Ok(Answer(BreachReport { from, until, items: exposed.into_iter().map(AuditExposure::from).collect() }))
 }

@@ -13,6 +13,7 @@ mod policy;
 mod requests;
 mod service;
 mod shown;
+mod tags;
 
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ pub fn routes<R: Routes>() -> R {
         .routes(routes!(mine::list))
         .routes(routes!(mine::records))
         .routes(routes!(mine::decide))
+        .routes(routes!(tags::mine))
+        .routes(routes!(tags::remove))
         .routes(routes!(service::list))
         .routes(routes!(service::withdraw))
         .routes(routes!(policy::read, policy::save))

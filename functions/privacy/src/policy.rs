@@ -3,7 +3,7 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use huitou::app::App;
-use huitou::domain::privacy_policy::{PolicyVersion, StatementDraft};
+use huitou::domain::privacy_policy::{PolicyDraft, PolicyVersion};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::{IfMatch, Json, Query};
 use huitou::manners::problem::Problem;
@@ -35,25 +35,20 @@ pub(crate) async fn read(State(app): State<App>, _: Caller, Query(which): Query<
     }))
 }
 
-/// The statements of the next version: all of them, each with what changed in substance.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SavePolicy {
-    /// One for each purpose that is offered; what is left out is not offered any more.
-    statements: Vec<StatementDraft>,
-}
-
 /// Save the privacy policy as its next version.
 ///
 /// A statement whose purpose, method or type of data has changed asks everybody again: consents to its older versions
 /// count no more, at once for whatever is about to be sent, and segments follow by a full pass. Every running instance
 /// follows within 30 seconds.
-#[utoipa::path(put, path = "/v1/privacy-policy", tag = "privacy", params(("If-Match" = String, Header)), request_body = SavePolicy, responses((status = 200, body = PolicyVersion)))]
+///
+/// Where the law asks for an impact assessment before data are processed (PIPL 55), the policy names it: number, when it
+/// was made and until when its report is kept, at least three years. What changes in substance names another one than before.
+#[utoipa::path(put, path = "/v1/privacy-policy", tag = "privacy", params(("If-Match" = String, Header)), request_body = PolicyDraft, responses((status = 200, body = PolicyVersion)))]
 pub(crate) async fn save(
     State(app): State<App>,
     caller: Caller,
     IfMatch(seen): IfMatch<u32>,
-    Json(wanted): Json<SavePolicy>,
+    Json(wanted): Json<PolicyDraft>,
 ) -> Result<Shown, Problem> {
-    Ok(shown(app.privacy_policies().save(&wanted.statements, seen, &caller.actor).await?))
+    Ok(shown(app.privacy_policies().save(&wanted, seen, &caller.actor).await?))
 }

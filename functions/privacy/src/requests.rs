@@ -6,6 +6,7 @@ use http::StatusCode;
 use huitou::app::App;
 use huitou::cases::customers::Sight;
 use huitou::cases::rights_requests::Asked;
+use huitou::domain::census::Census;
 use huitou::domain::rights_request::{Decision, Kind, RightsRequest, Standing};
 use huitou::manners::caller::{Caller, Me};
 use huitou::manners::extract::{Ids, Json, Key, Onward, Query};
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 /// The list that a cursor belongs to.
 const LIST: &str = "requests";
+/// The list of one's own.
+const OWN: &str = "my-requests";
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
@@ -78,15 +81,25 @@ impl From<RightsRequest> for Request {
 /// Requests of a member.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct OwnRequests {
-    /// Newest first, at most fifty.
+    /// Newest first, at most fifty; behind them those of accounts that were merged into this one.
     items: Vec<Request>,
+    /// Send it as `cursor` to go on; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 /// What the member has asked for under the law, and what became of it.
-#[utoipa::path(get, path = "/v1/me/requests", tag = "privacy", responses((status = 200, body = OwnRequests)))]
-pub(crate) async fn mine(State(app): State<App>, Me(me): Me) -> Result<Answer<OwnRequests>, Problem> {
-    let items = app.rights_requests().mine(&me).await?.into_iter().map(Request::from).collect();
-    Ok(Answer(OwnRequests { items }))
+#[utoipa::path(get, path = "/v1/me/requests", tag = "privacy", params(Onward), responses((status = 200, body = OwnRequests)))]
+pub(crate) async fn mine(
+    State(app): State<App>,
+    Me(me): Me,
+    Query(from): Query<Onward>,
+) -> Result<Answer<OwnRequests>, Problem> {
+    let owner = me.member.to_string();
+    let cursors = app.parts().cursors.of(OWN, &owner);
+    let (requests, next) = app.rights_requests().mine(&me, cursors.open(from.cursor.as_deref())?).await?;
+    let items = requests.into_iter().map(Request::from).collect();
+    Ok(Answer(OwnRequests { items, next: cursors.seal(next.as_ref())? }))
 }
 
 /// What somebody asks for.
@@ -99,7 +112,7 @@ pub(crate) struct AskUnderTheLaw {
 }
 
 /// Ask for something that a person has to do: a look at what was decided by machine (`review`), a correction that the
-/// profile page can't make, anything else under the law. Safe to repeat with the same key.
+/// profile page can't make, anything else under the law. Safe to repeat with the same key. At most twenty may wait for a decision at once.
 ///
 /// Taking everything along (`POST /v1/me/export`), leaving (`DELETE /v1/me`), correcting (`PUT /v1/me`) and restricting
 /// (`PUT /v1/me/consents/profiling`) need nobody.
@@ -148,6 +161,10 @@ pub(crate) struct OpenRequests {
     /// Send it as `cursor` to go on; absent at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    /// How many people there are, and whether the duties of large processors have begun (网络数据安全管理条例 28): on the first
+    /// page, from the first Monday on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    census: Option<Census>,
 }
 
 /// Requests under the law that somebody has to decide about, the one that is due first at the front.
@@ -159,8 +176,9 @@ pub(crate) async fn list(
 ) -> Result<Answer<OpenRequests>, Problem> {
     let cursors = app.parts().cursors.of(LIST, caller.actor.as_str());
     let (requests, next) = app.rights_requests().open(cursors.open(from.cursor.as_deref())?).await?;
+    let census = if from.cursor.is_none() { app.census().newest().await? } else { None };
     let items = requests.into_iter().map(Request::from).collect();
-    Ok(Answer(OpenRequests { items, next: cursors.seal(next.as_ref())? }))
+    Ok(Answer(OpenRequests { items, next: cursors.seal(next.as_ref())?, census }))
 }
 
 /// What is decided.

@@ -11,6 +11,7 @@ use huitou::manners::routes::Described;
 use huitou::trust::signature::{KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use huitou::trust::token::Role;
 use huitou::values::IdempotencyKey;
+use serde_json::Value;
 use utoipa::PartialSchema as _;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, Parameter, PathItem};
@@ -45,8 +46,34 @@ const PROBLEMS: [(&str, &str, &str); 14] = [
     ("503", "TryAgain", "Nothing is half done: try again with the same key after Retry-After seconds."),
 ];
 
-/// The document for these routes.
-pub(crate) fn document(routes: Vec<(&'static str, Described)>) -> OpenApi {
+/// The document for these routes, as JSON.
+pub(crate) fn document(routes: Vec<(&'static str, Described)>) -> Result<Value, serde_json::Error> {
+    let mut document = serde_json::to_value(described(routes))?;
+    name_formats(&mut document);
+    Ok(document)
+}
+
+/// Calls unsigned integers as the OpenAPI format registry does, `uint32`: the derived description calls them `u-int32`.
+fn name_formats(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field {
+                    Value::String(format) if name == "format" => {
+                        if let Some(width) = format.strip_prefix("u-int") {
+                            *format = format!("uint{width}");
+                        }
+                    }
+                    other => name_formats(other),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(name_formats),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn described(routes: Vec<(&'static str, Described)>) -> OpenApi {
     let info = InfoBuilder::new().title("Huitou 回头客").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT));
     let mut document = OpenApiBuilder::new().info(info.build()).components(Some(shared())).build();
     for (_, routes) in routes {

@@ -26,6 +26,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use subtle::ConstantTimeEq as _;
 
 /// What tokens name as their audience.
 const AUDIENCE: &str = "huitou";
@@ -261,7 +262,7 @@ async fn token(State(issuer): State<Issuer>, Form(asked): Form<Exchange>) -> Res
     let now = SystemClock.wall();
     let good = grant.filter(|grant| {
         (43..=128).contains(&asked.code_verifier.len())
-            && grant.challenge == hash
+            && bool::from(grant.challenge.as_bytes().ct_eq(hash.as_bytes()))
             && grant.client == asked.client_id
             && grant.redirect_uri == asked.redirect_uri
             && now < grant.until

@@ -28,7 +28,7 @@ impl CampaignReports<'_> {
     pub async fn read(&self, id: CampaignId, viewer: &Viewer) -> Result<CampaignReport, Error> {
         let (table, now) = (self.0.table(), self.0.now());
         let campaign = self.0.campaigns().read(id).await?.campaign;
-        let counts = self.0.campaigns().counts_for(id, viewer).await?;
+        let counts = self.0.campaigns().counts_for(&campaign, viewer).await?;
         let until = counts_until(campaign.definition.window.until, campaign.definition.attribution_days);
         let begun = campaign.state != State::Draft;
         let looks = if begun && now < until { table.look_at(id, now.day()).await? } else { table.looks_at(id).await? };

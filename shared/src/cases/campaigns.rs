@@ -164,10 +164,11 @@ impl Campaigns<'_> {
         Ok(StoredCampaign { campaign: stored.campaign.aged(self.0.now()), ..stored })
     }
 
-    /// The same as a viewer is told: rounded down for whoever sees groups only. One call.
-    pub async fn counts_for(&self, id: CampaignId, viewer: &Viewer) -> Result<Counts, Error> {
-        let counts = self.counts(id).await?;
-        Ok(if viewer.groups_only { self.0.parts().smallest_group.coarsened(&counts) } else { counts })
+    /// How many of its sends stand where, as a viewer is told: rounded down for whoever sees groups only. One call.
+    pub async fn counts_for(&self, campaign: &Campaign, viewer: &Viewer) -> Result<Counts, Error> {
+        let counts = self.counts(campaign.id).await?;
+        let k = self.0.parts().smallest_group;
+        Ok(if viewer.groups_only { k.coarsened(&counts, campaign.may_come_again()) } else { counts })
     }
 
     /// How many of its sends stand where. One call.

@@ -14,7 +14,7 @@ use crate::cases::{Error, Who};
 use crate::domain::account::Membership;
 use crate::domain::attempts;
 use crate::domain::days::{Purchases, Window};
-use crate::table::{Freshness, Hot, Page, Part, about};
+use crate::table::{Freshness, Hot, Page, Part, about, about_a_minor};
 use crate::values::{Actor, MemberId, Moment, Name, RowKey};
 
 /// Whose customers somebody may see.
@@ -109,7 +109,7 @@ impl Customers<'_> {
         let member = hot.account.member;
         let opened = self.0.people().open(member, Freshness::Recent).await?;
         sight.check(&opened.profile)?;
-        about(member);
+        self.note_who(&hot);
         let remarks = self.0.remarks();
         let purchases = async { self.purchases(&hot).await };
         let ledger = self.0.ledger();
@@ -161,8 +161,16 @@ impl Customers<'_> {
             let part = self.0.table().part(hot.account.member, &Part::Profile).await?.ok_or(Error::NotFound)?;
             sight.check(&Profile::read(&part)?)?;
         }
-        about(hot.account.member);
+        self.note_who(hot);
         Ok(())
+    }
+
+    /// Notes for the audit trail whom the request is about.
+    fn note_who(self, hot: &Hot) {
+        about(hot.account.member);
+        if hot.account.own.is_minor(self.0.now().day()) {
+            about_a_minor();
+        }
     }
 
     async fn hot(&self, asked: MemberId) -> Result<Hot, Error> {

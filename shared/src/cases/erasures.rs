@@ -40,8 +40,9 @@ const RECEIPTS: &str = "erasure-receipts";
 const NOBODYS: &str = "";
 
 /// What the transaction that erases writes beside ids that are given up and segments that are left: the row, the account,
-/// the tombstone, the key, the request, the counts of segments, and two items of the audit trail.
-const OTHER_WRITES: usize = 8;
+/// the tombstone, the key, the request and one that was refused before, the counts of segments, and two items of the audit
+/// trail.
+const OTHER_WRITES: usize = 9;
 
 /// Ids that are given up at once when they don't fit into the transaction that erases.
 const MOST_IDS: usize = 50;
@@ -191,7 +192,10 @@ impl Erasures<'_> {
         let now = self.0.now();
         let (version, waits) = stored.as_ref().map_or((0, false), |stored| (stored.version, stored.request.is_open()));
         // Asked again after a refusal it is a request of its own, to be answered in its own time.
-        let known = stored.filter(|stored| !matches!(stored.request.standing, Standing::Refused { .. }));
+        let (refused, known) = match stored {
+            Some(stored) if stored.request.is_refused() => (Some(StoredRequest::new(stored.request.set_aside())), None),
+            known => (None, known),
+        };
         let request = known.unwrap_or_else(|| {
             let asked = RightsRequest::new(request_id(who.member), who.member, Kind::Erasure, who.by.clone(), now);
             StoredRequest { request: RightsRequest { reason: reason.cloned(), ..asked }, version }
@@ -199,7 +203,7 @@ impl Erasures<'_> {
         match (hot.account.membership, who.session) {
             (Membership::Erased, _) => return Err(Refusal::MemberErased.into()),
             (Membership::OnHold { .. }, _) if waits => return Err(Refusal::LegalHold.into()),
-            (Membership::OnHold { .. }, _) => return self.write_down(request).await,
+            (Membership::OnHold { .. }, _) => return self.write_down(request, refused).await,
             (Membership::MergedInto(_), None) => return Err(Refusal::MergedElsewhere.into()),
             (Membership::MergedInto(_), Some(_)) => return Err(Error::SessionEnded),
             (_, Some(session)) if session < hot.sessions => return Err(Error::SessionEnded),
@@ -222,6 +226,9 @@ impl Erasures<'_> {
         for id in few {
             transaction = transaction.release_identity(id, who.member)?;
         }
+        if let Some(refused) = &refused {
+            transaction = transaction.request(refused)?;
+        }
         let standing = Standing::Erasing { accounts, receipt: Box::new(receipt) };
         let begun = StoredRequest { request: RightsRequest { standing, ..request.request }, version: request.version };
         match transaction.request(&begun)?.commit().await? {
@@ -234,10 +241,18 @@ impl Erasures<'_> {
     }
 
     /// Under a legal hold a request waits to be decided about.
-    async fn write_down(self, request: StoredRequest) -> Result<Option<StoredRequest>, Error> {
+    async fn write_down(
+        self,
+        request: StoredRequest,
+        refused: Option<StoredRequest>,
+    ) -> Result<Option<StoredRequest>, Error> {
         let open = RightsRequest { standing: Standing::Open, ..request.request };
         let open = StoredRequest { request: open, version: request.version };
-        match self.0.table().transaction().request(&open)?.commit().await? {
+        let mut transaction = self.0.table().transaction().request(&open)?;
+        if let Some(refused) = &refused {
+            transaction = transaction.request(refused)?;
+        }
+        match transaction.commit().await? {
             Outcome::Done => Err(Refusal::LegalHold.into()),
             Outcome::Lost(_) => Ok(None),
         }

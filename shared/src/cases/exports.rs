@@ -16,7 +16,7 @@ use crate::cases::tickets::whole;
 use crate::cases::{Error, Who, remarks};
 use crate::domain::campaign::send::Send;
 use crate::domain::refusal::Refusal;
-use crate::domain::rights_request::Kind;
+use crate::domain::rights_request::{Kind, RightsRequest, Standing};
 use crate::domain::ticket::What;
 use crate::table::{Belonging, Freshness, Hot, RequestPosition, Side, StoredTicket, TicketList, TicketPosition};
 use crate::values::{Actor, MemberId, Moment, RowKey, SendId};
@@ -214,12 +214,7 @@ impl Exports<'_> {
             Place::Requests { of, within } => {
                 let Some(member) = account(of) else { return Ok((Vec::new(), None)) };
                 let (stored, next) = self.0.table().requests_of(member, within, REQUESTS).await?;
-                let pieces = stored.into_iter().map(|stored| {
-                    let request = stored.request;
-                    let asked = json!({ "id": request.id, "kind": request.kind, "about": request.about,
-                        "received_at": request.received_at, "due_on": request.due_on });
-                    ("requests", asked)
-                });
+                let pieces = stored.into_iter().map(|stored| ("requests", asked(&stored.request)));
                 let place = match next {
                     Some(within) => Place::Requests { of, within: Some(within) },
                     None => Place::Requests { of: of + 1, within: None },
@@ -368,6 +363,20 @@ fn belonging(opened: &Opened, part: &Belonging) -> Result<Option<(&'static str, 
         }
         // Shown as profile and as children; or nothing but that a request was made before.
         _ => None,
+    })
+}
+
+/// What was asked for under the law, and what became of it.
+fn asked(request: &RightsRequest) -> Value {
+    let (status, decided_at, refused_because) = match &request.standing {
+        Standing::Open => ("open", None, None),
+        Standing::Erasing { .. } => ("erasing", None, None),
+        Standing::Done { at, .. } => ("done", Some(at), None),
+        Standing::Refused { at, reason, .. } => ("refused", Some(at), Some(reason)),
+    };
+    json!({
+        "id": request.id, "kind": request.kind, "about": request.about, "received_at": request.received_at,
+        "due_on": request.due_on, "status": status, "decided_at": decided_at, "refused_because": refused_because,
     })
 }
 

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod campaign_preview;
 pub mod campaign_reports;
 pub mod campaigns;
+pub mod census;
 pub mod children;
 pub mod consents;
 pub mod customers;

@@ -168,6 +168,9 @@ struct Part {
     finished: bool,
     touched_at: Moment,
     members: u64,
+    /// Of how many people the items tell that were looked at.
+    #[serde(default)]
+    people: u64,
     unreadable: u64,
     found: Found,
 }
@@ -178,6 +181,7 @@ pub(crate) struct Reached {
     pub pass: Pass,
     pub finished: bool,
     pub members: u64,
+    pub people: u64,
     pub unreadable: u64,
     pub found: Vec<Found>,
     /// Parts that are not finished, with the last sign of life.
@@ -230,11 +234,12 @@ impl Passes<'_> {
         let begun = records.map(|record| Ok((part_of(record.version), serde_json::from_str::<Part>(&record.text)?)));
         let mut begun = begun.collect::<Result<BTreeMap<u16, Part>, Error>>()?;
         let mut reached =
-            Reached { pass, finished: true, members: 0, unreadable: 0, found: Vec::new(), open: Vec::new() };
+            Reached { pass, finished: true, members: 0, people: 0, unreadable: 0, found: Vec::new(), open: Vec::new() };
         for part in 0..PARTS {
             let touched_at = match begun.remove(&part) {
                 Some(done) => {
                     reached.members += done.members;
+                    reached.people += done.people;
                     reached.unreadable += done.unreadable;
                     reached.found.push(done.found);
                     if done.finished {
@@ -277,6 +282,7 @@ impl Passes<'_> {
             let shard = ScanShard { number: portion.part, of: PARTS };
             let page = self.0.table().page_of_members(shard, part.after, PAGE).await?;
             part.members += page.members.iter().filter(|hot| hot.account.membership.is_in_use()).count() as u64;
+            part.people += page.members.iter().map(|hot| hot.account.people()).sum::<u64>();
             part.unreadable += page.unreadable;
             part.found = worker.look_at(page.members, part.found).await?;
             (part.after, part.finished, part.touched_at) = (page.next, page.next.is_none(), self.0.now());
@@ -299,7 +305,7 @@ impl Passes<'_> {
 
     fn unbegun(self, pass: &Pass) -> Result<Part, Error> {
         let found = pass.work.nothing_yet()?;
-        Ok(Part { after: None, finished: false, touched_at: self.0.now(), members: 0, unreadable: 0, found })
+        Ok(Part { after: None, finished: false, touched_at: self.0.now(), members: 0, people: 0, unreadable: 0, found })
     }
 
     /// What is left to do when the last part is done.
@@ -313,6 +319,7 @@ impl Passes<'_> {
                         sample.merge(unpack(packed)?);
                     }
                 }
+                self.0.census().keep(reached.people, model).await?;
                 self.0.lifetime_values().keep(&sample, model).await
             }
             _ => Ok(()),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::cases::Error;
-use crate::domain::privacy_policy::{PolicyVersion, PrivacyPolicy, StatementDraft};
+use crate::domain::privacy_policy::{PolicyDraft, PolicyVersion, PrivacyPolicy};
 use crate::table::{Outcome, StoredVersion};
 use crate::values::{Actor, LocalDay, Moment};
 
@@ -60,15 +60,16 @@ impl PrivacyPolicies<'_> {
         }
     }
 
-    /// Saves statements as the next version, provided that `seen` is still the newest. Two calls; up to six more when
+    /// Saves a policy as the next version, provided that `seen` is still the newest. Two calls; up to six more when
     /// consents count no longer by it, for then a full pass takes members out of the segments that ask for them.
-    pub async fn save(&self, drafts: &[StatementDraft], seen: u32, by: &Actor) -> Result<PolicyVersion, Error> {
+    pub async fn save(&self, draft: &PolicyDraft, seen: u32, by: &Actor) -> Result<PolicyVersion, Error> {
         let newest = self.newest().await?;
         if newest.version != seen {
             return Err(Error::VersionMoved);
         }
-        let policy = newest.policy.next(seen + 1, drafts).map_err(|flaws| Error::Flawed(flaws.0))?;
-        let version = PolicyVersion { version: seen + 1, saved_at: self.0.now(), by: by.clone(), policy };
+        let now = self.0.now();
+        let policy = newest.policy.next(seen + 1, draft, now.day()).map_err(|flaws| Error::Flawed(flaws.0))?;
+        let version = PolicyVersion { version: seen + 1, saved_at: now, by: by.clone(), policy };
         let outcome = self.0.table().transaction().version(&stored(&version)?)?.commit().await?;
         self.0.kept_privacy_policy().forget();
         if let Outcome::Lost(_) = outcome {

@@ -81,14 +81,24 @@ impl Remarks<'_> {
         by: &Actor,
     ) -> Result<Vec<Name>, Error> {
         let member = self.0.customers().reach(asked, sight).await?.account.member;
-        let who = Who { member, session: None, by: by.clone() };
+        self.retag(&Who { member, session: None, by: by.clone() }, add, remove).await
+    }
+
+    /// The tags that a member has. One call.
+    pub async fn tags_of(&self, who: &Who) -> Result<Vec<Name>, Error> {
+        Ok(tags(&self.0.ledger().open(who, Freshness::Recent).await?.account, self.0.now()))
+    }
+
+    /// The same as [`Remarks::tag`] by somebody who may: the member, who takes them off. Two calls, and what a change of
+    /// segments writes.
+    pub async fn retag(&self, who: &Who, add: &[Tag], remove: &[Name]) -> Result<Vec<Name>, Error> {
         let (rules, now) = (self.0.rulebook().await?, self.0.now());
         let mut patience = Patience::new(self.0);
         loop {
-            let hot = self.0.ledger().open(&who, Freshness::Latest).await?;
+            let hot = self.0.ledger().open(who, Freshness::Latest).await?;
             let sequence = (hot.account.chain.length + 1).to_string();
             let row = RowKey::of("tagged", &[&hot.account.member.to_string(), &sequence]);
-            let Some(posted) = tagging::retag(&hot.account, add, remove, row, &rules, now, by.clone())? else {
+            let Some(posted) = tagging::retag(&hot.account, add, remove, row, &rules, now, who.by.clone())? else {
                 return Ok(tags(&hot.account, now));
             };
             if let Outcome::Done = self.0.table().transaction().movement(&hot, &posted)?.commit().await? {

@@ -11,9 +11,11 @@
 //!
 //! What they can't do: several operators who work together see as many previews as they are; over days, a group that is
 //! counted again and again shows when it grows past a multiple of `k`; and who knows all but one member of a group near
-//! such a multiple can learn of that one. The audit trail tells who asked for what.
+//! such a multiple can learn of that one. The audit trail tells who asked for what. What is counted of a campaign that may
+//! come to the same member again are copies, so that `k` of them can be fewer members; of its money nothing is told.
 
 use super::campaign::counts::{Count, Counts};
+use super::campaign::report::{ATTRIBUTED_MEMBERS, PAID, REFUNDED};
 use crate::values::Invalid;
 
 /// The size of the smallest group of which operators are told something: `k`.
@@ -54,23 +56,25 @@ impl SmallestGroup {
         members - members % self.0
     }
 
-    /// The counts of a campaign rounded down, and what was earned from or spent on too few left out. The audience is told
-    /// as the sum of its parts, so that nobody seems to be in hand who is not.
+    /// The counts of a campaign rounded down, and what was earned from or spent on too few members left out: all of it
+    /// where one member may have several copies (`comes_again`). The audience is told as the sum of its parts, so that
+    /// nobody seems to be in hand who is not.
     #[must_use]
-    pub fn coarsened(self, counts: &Counts) -> Counts {
+    pub fn coarsened(self, counts: &Counts, comes_again: bool) -> Counts {
         let rounded = |by: i64| i64::try_from(self.coarse(u64::try_from(by).unwrap_or(0))).unwrap_or(0);
         let standing = |counts: &Counts| Count::STANDINGS.iter().map(|what| counts.sum(what)).sum::<i64>();
         let mut coarse = Counts::default();
         for (count, by) in counts.all().filter(|(count, _)| count.what != Count::AUDIENCE) {
             let told = match money_of(&count.what) {
                 None => rounded(by),
+                Some(_) if comes_again => 0,
                 Some(members) => {
                     let alike = |other: &Count| {
                         other.variant == count.variant
                             && other.channel == count.channel
-                            && other.what.split('.').next().unwrap_or_default() == members
+                            && other.what.starts_with(members)
                     };
-                    let paying = counts.all().filter(|(other, _)| money_of(&other.what).is_none() && alike(other));
+                    let paying = counts.all().filter(|(other, _)| alike(other));
                     let paying: i64 = paying.map(|(_, by)| by).sum();
                     if self.is_group(u64::try_from(paying).unwrap_or(0)) { by } else { 0 }
                 }
@@ -86,8 +90,9 @@ impl SmallestGroup {
 /// For a count of money: how what is counted of the members begins whose money it is.
 fn money_of(what: &str) -> Option<&'static str> {
     match what {
-        Count::COST => Some("sent"),
-        "attributed.paid" | "attributed.refunded" => Some("attributed"),
+        // A copy went to each of them.
+        Count::COST => Some("sent."),
+        PAID | REFUNDED => Some(ATTRIBUTED_MEMBERS),
         _ => None,
     }
 }
@@ -121,21 +126,32 @@ mod tests {
             ("audience", 45),
             ("sent.accepted", 45),
             ("cost", 450),
+            ("attributed.members", 19),
             ("attributed.orders", 19),
             ("attributed.paid", 7_777),
         ]);
-        assert_eq!(k.coarsened(&many), counts(&[("audience", 40), ("sent.accepted", 40), ("cost", 450)]));
-        let enough = counts(&[("attributed.orders", 20), ("attributed.paid", 7_777), ("attributed.refunded", 7)]);
-        assert_eq!(k.coarsened(&enough), enough);
+        assert_eq!(k.coarsened(&many, false), counts(&[("audience", 40), ("sent.accepted", 40), ("cost", 450)]));
+        let revenue = [("attributed.orders", 20), ("attributed.paid", 7_777), ("attributed.refunded", 7)];
+        let enough = counts(&[&[("attributed.members", 20)], &revenue[..]].concat());
+        assert_eq!(k.coarsened(&enough, false), enough);
+    }
+
+    #[test]
+    fn twenty_orders_of_fewer_members_and_copies_that_come_again_tell_nothing_of_money() {
+        let k = SmallestGroup::USUAL;
+        let orders = counts(&[("attributed.members", 3), ("attributed.orders", 20), ("attributed.paid", 7_777)]);
+        assert_eq!(k.coarsened(&orders, false), counts(&[("attributed.orders", 20)]));
+        let copies = counts(&[("audience", 40), ("sent.accepted", 40), ("cost", 450)]);
+        assert_eq!(k.coarsened(&copies, true), counts(&[("audience", 40), ("sent.accepted", 40)]));
     }
 
     #[test]
     fn the_parts_that_are_told_add_up_to_the_audience_that_is_told() {
         let k = SmallestGroup::USUAL;
         let parts = [("sent.accepted", 45), ("sent.unknown", 39), ("refused.consent", 25), ("holdout", 9)];
-        let finished = k.coarsened(&counts(&[&[("audience", 118)], &parts[..]].concat()));
+        let finished = k.coarsened(&counts(&[&[("audience", 118)], &parts[..]].concat()), false);
         assert_eq!((finished.sum("audience"), finished.sum("sent"), finished.sum("refused")), (80, 60, 20));
-        let under_way = k.coarsened(&counts(&[&[("audience", 118 + 41)], &parts[..]].concat()));
+        let under_way = k.coarsened(&counts(&[&[("audience", 118 + 41)], &parts[..]].concat()), false);
         assert_eq!(under_way.sum("audience"), 80 + 40);
     }
 

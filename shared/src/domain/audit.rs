@@ -54,10 +54,22 @@ pub struct Entry {
     pub members: Vec<MemberId>,
     /// What of them was shown, masked or whole.
     pub fields: Vec<Field>,
+    /// Whether one of them was under 14. Children's profiles show among the fields.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub minors: bool,
     /// Why, where somebody said so.
     pub reason: Option<Reason>,
     /// The request, as the log names it.
     pub request: String,
+}
+
+impl Entry {
+    /// Whether it is about anybody under 14: a member, or the children of one (未成年人网络保护条例 37 asks for an audit of
+    /// these every year).
+    #[must_use]
+    pub fn is_about_minors(&self) -> bool {
+        self.minors || self.fields.contains(&Field::Children)
+    }
 }
 
 /// A request before it is known whom it will be about.
@@ -82,9 +94,9 @@ pub struct Draft {
 impl Draft {
     /// The entry, now that it is known whom it is about.
     #[must_use]
-    pub fn entry(&self, at: Moment, members: Vec<MemberId>) -> Entry {
+    pub fn entry(&self, at: Moment, members: Vec<MemberId>, minors: bool) -> Entry {
         let Self { by, act, route, places, fields, reason, request } = self.clone();
-        Entry { schema: SCHEMA, at, by, act, route, places, members, fields, reason, request }
+        Entry { schema: SCHEMA, at, by, act, route, places, members, fields, minors, reason, request }
     }
 
     /// The same request when it was refused. Nobody knows what was asked for, so of its places only ids of ours stay:
@@ -271,7 +283,7 @@ mod tests {
             reason: Reason::parse("回电").ok(),
             request: format!("{n:032x}"),
         };
-        draft.entry(Moment::parse("2026-03-02T10:00:00+08:00").unwrap(), vec![MemberId::from_random([1; 16])])
+        draft.entry(Moment::parse("2026-03-02T10:00:00+08:00").unwrap(), vec![MemberId::from_random([1; 16])], false)
     }
 
     fn a_chain(of: u8, length: u32) -> (Head, Vec<Link>) {

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::consent::{Floors, Purpose, Scope};
 use super::flaw::Flaws;
+use super::impact_assessment::{self, Cause, ImpactAssessment};
 use crate::digest::{hex, sha256};
-use crate::values::{Actor, Moment, Name, Note};
+use crate::values::{Actor, LocalDay, Moment, Name, Note};
 
 /// What changed in substance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -99,6 +100,18 @@ pub struct StatementDraft {
     pub changes: Vec<Substance>,
 }
 
+/// A privacy policy as somebody wants to have it: as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyDraft {
+    /// One for each purpose that is offered; what is left out is not offered any more.
+    pub statements: Vec<StatementDraft>,
+    /// The assessments of everything for which the law asks for one (PIPL 55), each purpose in one of them: sensitive
+    /// data, automated decisions, data that are handed on or leave the country. Members are not shown them.
+    #[serde(default)]
+    pub impact_assessments: Vec<ImpactAssessment>,
+}
+
 /// What members are told about one purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Statement {
@@ -114,11 +127,14 @@ pub struct Statement {
     pub text: StatementText,
 }
 
-/// All that members are told.
+/// All that members are told, and what was weighed before they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct PrivacyPolicy {
     /// One statement for each purpose that is offered.
     pub statements: Vec<Statement>,
+    /// The impact assessments behind them; none in versions that were saved before they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub impact_assessments: Vec<ImpactAssessment>,
 }
 
 /// One version of the privacy policy.
@@ -150,8 +166,19 @@ impl PrivacyPolicy {
     /// The policy as the next version makes it, or everything that is wrong with it, with its place.
     ///
     /// A purpose that was taken out and comes back begins anew: consents of its first time count no more.
-    pub fn next(&self, version: u32, drafts: &[StatementDraft]) -> Result<Self, Flaws> {
+    pub fn next(&self, version: u32, draft: &PolicyDraft, today: LocalDay) -> Result<Self, Flaws> {
         let mut flaws = Flaws::default();
+        let statements = self.stated(version, &draft.statements, &mut flaws);
+        let offered: Vec<Purpose> = draft.statements.iter().map(|draft| draft.purpose).collect();
+        let changed = draft.statements.iter().filter(|draft| !draft.changes.is_empty());
+        let changed: Vec<Purpose> = changed.map(|draft| draft.purpose).collect();
+        let (now, before) = (&draft.impact_assessments, &self.impact_assessments);
+        impact_assessment::flaws(now, before, (&offered, &changed), today, &mut flaws);
+        if flaws.0.is_empty() { Ok(Self { statements, impact_assessments: now.clone() }) } else { Err(flaws) }
+    }
+
+    /// The statements as the next version makes them.
+    fn stated(&self, version: u32, drafts: &[StatementDraft], flaws: &mut Flaws) -> Vec<Statement> {
         let mut statements = Vec::with_capacity(drafts.len());
         for (n, draft) in drafts.iter().enumerate() {
             let before = self.statement(draft.purpose);
@@ -176,15 +203,24 @@ impl PrivacyPolicy {
                 },
             });
         }
-        if flaws.0.is_empty() { Ok(Self { statements }) } else { Err(flaws) }
+        statements
     }
 
     /// The policy that ships, version 1; an error can't happen, a test reads it.
     ///
-    /// It offers neither third parties nor other countries: whoever names recipients has to say who they are.
+    /// It offers neither third parties nor other countries: whoever names recipients has to say who they are. Its impact
+    /// assessment is called `development` and assesses nothing: whoever lets members in saves a policy of their own first.
     pub fn shipped() -> Result<Self, serde_json::Error> {
         let drafts: Vec<StatementDraft> = serde_json::from_str(include_str!("privacy_policies/shipped.json"))?;
-        Self::default().next(1, &drafts).map_err(serde::de::Error::custom)
+        let mut flaws = Flaws::default();
+        let statements = Self::default().stated(1, &drafts, &mut flaws);
+        let assessed = drafts.iter().map(|draft| draft.purpose).filter(|purpose| Cause::of(*purpose).is_some());
+        let assessment = ImpactAssessment::for_development(assessed.collect()).map_err(serde::de::Error::custom)?;
+        if flaws.0.is_empty() {
+            Ok(Self { statements, impact_assessments: vec![assessment] })
+        } else {
+            Err(serde::de::Error::custom(flaws))
+        }
     }
 }
 
@@ -194,6 +230,15 @@ mod tests {
 
     fn shipped() -> PrivacyPolicy {
         PrivacyPolicy::shipped().unwrap()
+    }
+
+    /// The policy with these statements, everything newly assessed.
+    fn next(policy: &PrivacyPolicy, version: u32, statements: &[StatementDraft]) -> Result<PrivacyPolicy, Flaws> {
+        let (made_on, kept_until) = (LocalDay::parse("2026-01-05").unwrap(), LocalDay::parse("2029-12-31").unwrap());
+        let number = Name::parse(&format!("PIA-{version}")).unwrap();
+        let assessment = ImpactAssessment { number, made_on, kept_until, purposes: Purpose::ALL.to_vec() };
+        let draft = PolicyDraft { statements: statements.to_vec(), impact_assessments: vec![assessment] };
+        policy.next(version, &draft, made_on)
     }
 
     fn drafts() -> Vec<StatementDraft> {
@@ -225,11 +270,24 @@ mod tests {
     }
 
     #[test]
+    fn a1_whoever_saves_what_ships_as_it_is_has_to_name_an_assessment_of_their_own() {
+        let (shipped, today) = (shipped(), LocalDay::parse("2026-01-05").unwrap());
+        let unassessed = PolicyDraft { statements: drafts(), impact_assessments: Vec::new() };
+        let flaws = shipped.next(2, &unassessed, today).unwrap_err().0;
+        let needed = shipped.statements.iter().filter(|statement| Cause::of(statement.purpose).is_some());
+        assert_eq!(flaws.len(), needed.count());
+        assert!(flaws.iter().all(|flaw| flaw.pointer == "/impact_assessments"), "{flaws:?}");
+        let as_shipped = PolicyDraft { impact_assessments: shipped.impact_assessments.clone(), ..unassessed };
+        let flaws = shipped.next(2, &as_shipped, today).unwrap_err().0;
+        assert_eq!((flaws.len(), flaws[0].pointer.as_str()), (1, "/impact_assessments/0/number"));
+    }
+
+    #[test]
     fn c2_other_words_leave_consents_alone_and_another_substance_asks_again() {
-        let worded = shipped().next(2, &with(Purpose::Sms, &[])).unwrap();
+        let worded = next(&shipped(), 2, &with(Purpose::Sms, &[])).unwrap();
         assert_eq!(versions(&worded, Purpose::Sms), (2, 1));
         assert_eq!(versions(&worded, Purpose::Email), (1, 1), "nobody is asked about what did not change");
-        let changed = shipped().next(2, &with(Purpose::Sms, &[Substance::Method])).unwrap();
+        let changed = next(&shipped(), 2, &with(Purpose::Sms, &[Substance::Method])).unwrap();
         assert_eq!(versions(&changed, Purpose::Sms), (2, 2));
         assert!(!changed.floors().admit(Purpose::Sms, 1) && changed.floors().admit(Purpose::Sms, 2));
         assert!(changed.floors().admit(Purpose::Email, 1));
@@ -238,9 +296,9 @@ mod tests {
     #[test]
     fn c2_what_was_taken_out_and_comes_back_begins_anew() {
         let without: Vec<_> = drafts().into_iter().filter(|draft| draft.purpose != Purpose::Sms).collect();
-        let second = shipped().next(2, &without).unwrap();
+        let second = next(&shipped(), 2, &without).unwrap();
         assert!(!second.floors().admit(Purpose::Sms, 1));
-        let third = second.next(3, &drafts()).unwrap();
+        let third = next(&second, 3, &drafts()).unwrap();
         assert_eq!(versions(&third, Purpose::Sms), (3, 3));
     }
 
@@ -255,7 +313,7 @@ mod tests {
         drafts.push(abroad.clone());
         drafts.push(abroad);
         drafts[1].changes = vec![Substance::Type];
-        let flaws: Vec<String> = shipped().next(2, &drafts).unwrap_err().0.into_iter().map(|f| f.pointer).collect();
+        let flaws: Vec<String> = next(&shipped(), 2, &drafts).unwrap_err().0.into_iter().map(|f| f.pointer).collect();
         let (last, again) = (drafts.len() - 2, drafts.len() - 1);
         assert_eq!(
             flaws,

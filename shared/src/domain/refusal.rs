@@ -214,17 +214,19 @@ pub enum Refusal {
         /// The smallest that is shown.
         least: u64,
     },
-    /// More entries of the audit trail than one report holds.
-    SpanTooWide {
-        /// The most.
-        most: usize,
-    },
+    /// More of the audit trail than one report reads or holds.
+    SpanTooWide,
     /// The member was erased.
     MemberErased,
     /// The member's data is under a legal hold: it is kept, and nothing else is done with it.
     LegalHold,
     /// A member who was merged into another one is held and erased with the one who goes on.
     MergedElsewhere,
+    /// The member has as many requests that nobody has decided about as one may have.
+    TooManyOpenRequests {
+        /// The most.
+        most: usize,
+    },
     /// The request was decided about before, in another way.
     DecidedAlready,
     /// An erasure is decided about by erasing, or by a refusal.

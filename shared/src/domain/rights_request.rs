@@ -21,6 +21,13 @@ const MOST_DAYS: u32 = 30;
 /// asks for it any more, and it goes (PIPL 19).
 const KEPT_YEARS: u32 = 3;
 
+/// The most requests of a member that wait for a decision: more than there are things to ask for, and few enough that
+/// nobody buries the others' under them.
+pub const MOST_OPEN: usize = 20;
+
+/// The most of them when staff write one down, who are bound to: it keeps the list small.
+pub const MOST_WRITTEN_DOWN: usize = 200;
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -141,6 +148,19 @@ impl RightsRequest {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         matches!(self.standing, Standing::Open | Standing::Erasing { .. })
+    }
+
+    /// Whether it was refused.
+    #[must_use]
+    pub const fn is_refused(&self) -> bool {
+        matches!(self.standing, Standing::Refused { .. })
+    }
+
+    /// The same request under an id of its own: a refused one makes room for the next that has the same id, and stays.
+    #[must_use]
+    pub fn set_aside(&self) -> Self {
+        let id = RequestId::of("set-aside", &[&self.id.to_string(), &self.received_at.millis().to_string()]);
+        Self { id, ..self.clone() }
     }
 
     /// When it has to be decided: the end of its last day.

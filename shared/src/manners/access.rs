@@ -51,6 +51,8 @@ pub const ACCESS: &[(&str, &str, Allowed)] = &[
     ("GET", "/v1/me/consents/records", MEMBER),
     ("PUT", "/v1/me/consents/{purpose}", MEMBER),
     ("GET", "/v1/me/segments", MEMBER),
+    ("GET", "/v1/me/tags", MEMBER),
+    ("POST", "/v1/me/tags/removals", MEMBER),
     ("GET", "/v1/audit", MANAGER),
     ("GET", "/v1/audit/proof", MANAGER),
     ("GET", "/v1/audit/breach", MANAGER),

@@ -97,9 +97,9 @@ impl From<Refusal> for Problem {
                 format!("Operators see groups of at least {least} members; ask a manager."),
                 "人群人数过少，无法查看",
             ),
-            Refusal::SpanTooWide { most } => Self::rule(
+            Refusal::SpanTooWide => Self::rule(
                 "span_too_wide",
-                format!("There are more than {most} entries; ask for less time, or for one staff member."),
+                "That is more than one report can read or hold; ask for less time, or for one staff member.",
                 "时间范围过大",
             ),
             Refusal::SameMember => {
@@ -317,6 +317,13 @@ impl From<Refusal> for Problem {
                 "merged_elsewhere",
                 "The member was merged into another one; name the one who goes on.",
                 "会员已合并",
+            ),
+            Refusal::TooManyOpenRequests { most } => Self::rule(
+                "too_many_open_requests",
+                format!(
+                    "{most} requests wait to be decided about; ask again when one of them is, see GET /v1/me/requests."
+                ),
+                "您有过多待处理的申请，请等待处理结果",
             ),
             Refusal::DecidedAlready => Self::conflict(
                 "decided_already",

@@ -82,6 +82,7 @@ pub struct Deed {
 #[derive(Debug, Default)]
 struct Progress {
     members: BTreeSet<MemberId>,
+    minors: bool,
     entry: State,
 }
 
@@ -111,6 +112,11 @@ pub fn about(member: MemberId) {
     let _ = DEED.try_with(|deed| lock(&deed.progress).members.insert(member));
 }
 
+/// Notes that somebody whom the request at hand is about is under 14.
+pub fn about_a_minor() {
+    let _ = DEED.try_with(|deed| lock(&deed.progress).minors = true);
+}
+
 /// The entry that a transaction of a change has to carry along; none where one was written, or where none is due.
 pub(super) fn due(table: &Table, touched: &[MemberId]) -> Result<Option<Inscription>, Trouble> {
     let Ok(deed) = DEED.try_with(Arc::clone) else { return Ok(None) };
@@ -128,12 +134,12 @@ impl Inscription {
     fn new(table: &Table, deed: Arc<Deed>) -> Result<Self, Trouble> {
         let now = deed.pen.clock.now();
         let before = deed.pen.chains.take(now.day(), deed.pen.entropy.as_ref());
-        let members = {
+        let (members, minors) = {
             let mut progress = lock(&deed.progress);
             progress.entry = State::InHand;
-            progress.members.iter().copied().collect()
+            (progress.members.iter().copied().collect(), progress.minors)
         };
-        let entry = deed.draft.entry(now, members);
+        let entry = deed.draft.entry(now, members, minors);
         let (link, after) = before.append(&deed.pen.key, &entry).map_err(Trouble::defect)?;
         let writes = vec![write_head(table, &before, &after)?, write_link(table, now, after.day, &link)?];
         Ok(Self { deed, before, after, writes })
@@ -199,6 +205,22 @@ pub struct AuditPosition {
     pub day: LocalDay,
     /// The sort key of the last entry that was shown; before all of them when empty.
     pub after: String,
+}
+
+/// A place in one partition of a day, from which entries are read in no order among the partitions.
+#[derive(Clone, Debug)]
+pub struct AuditPlace {
+    day: LocalDay,
+    shard: u8,
+    /// Where the query goes on.
+    after: Option<Item>,
+}
+
+impl AuditPlace {
+    /// The beginnings of all partitions of a day.
+    pub fn all_of(day: LocalDay) -> impl Iterator<Item = Self> {
+        (0..AUDIT_SHARDS).map(move |shard| Self { day, shard, after: None })
+    }
 }
 
 fn partition(day: LocalDay, shard: u8) -> String {
@@ -290,6 +312,21 @@ impl Table {
         whole &= entries.len() <= most;
         entries.truncate(most);
         Ok((entries, whole))
+    }
+
+    /// Entries of one partition between two moments, at most one MB, and where the rest of them is. One call.
+    pub async fn audited_at(
+        &self,
+        place: AuditPlace,
+        (from, until): (Moment, Moment),
+    ) -> Result<(Vec<Link>, Option<AuditPlace>), Trouble> {
+        let AuditPlace { day, shard, after } = place;
+        let at = |moment: Moment| format!("{ENTRY}{:015}", moment.millis());
+        let query = self.in_partition(partition(day, shard), (&at(from), &at(until)));
+        let answer = ask(query.set_exclusive_start_key(after)).await?;
+        let links = answer.items().iter().map(|item| read_link(get_text(item, "part").unwrap_or_default(), item));
+        let links = links.collect::<Result<_, _>>()?;
+        Ok((links, answer.last_evaluated_key.map(|after| AuditPlace { day, shard, after: Some(after) })))
     }
 
     /// Everything of a day: heads and entries. At least one call per partition, and one per MB.

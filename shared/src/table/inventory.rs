@@ -69,6 +69,7 @@ pub const INVENTORY: &[Stored] = &[
     of("Profiles", "note", Shown::As("notes"), Left::Nothing),
     of("Profiles", "written", DONE, Left::Nothing),
     of("Profiles", "merge", Shown::As("merges"), Left::Nothing),
+    of("Profiles", "open_requests", LIMITED, Left::Nothing),
     of("Identities", "identity", Shown::Not("a keyed hash of an id that the profile shows"), Left::Nothing),
     of("Identities", "signature", Shown::Not("a system's, gone within minutes"), Left::All)
         .lapsing("when it would count no more"),

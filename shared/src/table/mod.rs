@@ -40,7 +40,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use attempts::CounterKey;
-pub use audit::{AUDIT_SHARDS, AuditPosition, Chains, Deed, Pen, about};
+pub use audit::{AUDIT_SHARDS, AuditPlace, AuditPosition, Chains, Deed, Pen, about, about_a_minor};
 pub use belongings::{Belonging, TicketItem};
 pub use call::Trouble;
 pub use campaigns::{BUDGET_SHARDS, CampaignPosition, Checkpoint, StoredCampaign, StoredCheckpoint, count_shard};

@@ -38,6 +38,8 @@ pub enum Part {
     Added(ChildId),
     /// One merge, kept with the member who goes on.
     Merge(RowKey),
+    /// The ids of requests under the law that nobody has decided about, by which their number is limited.
+    OpenRequests,
 }
 
 impl Part {
@@ -51,6 +53,7 @@ impl Part {
             Self::Child(id) => format!("{CHILD}{id}"),
             Self::Added(id) => format!("added#{id}"),
             Self::Merge(id) => format!("merge#{id}"),
+            Self::OpenRequests => "open_requests".to_owned(),
         }
     }
 }

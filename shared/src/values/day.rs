@@ -50,6 +50,13 @@ impl LocalDay {
         self.0 - earlier.0
     }
 
+    /// The same day so many years later, 28 February for 29 February in a common year; at most the last day that is kept.
+    #[must_use]
+    pub fn years_later(self, years: u32) -> Self {
+        let date = self.date().checked_add(i64::from(years.min(9_000)).years());
+        date.map_or(Self::LAST, Self::from_date)
+    }
+
     /// The last day of the month that lies `months` after this day's month.
     #[must_use]
     pub fn end_of_month_after(self, months: u32) -> Self {

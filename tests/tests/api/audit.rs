@@ -1,6 +1,10 @@
 //! The audit trail: what staff see and change is on record, and the record can't be bent.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use huitou::cases::Error;
+use huitou::cases::audit::{Bounds, Filter};
+use huitou::domain::refusal::Refusal;
+use huitou::values::{Actor, Moment};
 use serde_json::{Value, json};
 use tests::{House, Member, a_house, a_house_at};
 
@@ -128,7 +132,7 @@ async fn the_trail_is_read_by_actor_member_and_day_and_by_managers_only() {
     for role in ["guide", "agent", "operator"] {
         house.as_role(role, "GET", "/v1/audit").send().await.refuses(403, "role_not_allowed");
     }
-    for wrong in ["?from=2026-03-04&until=2026-03-02", "?from=2026-01-01&until=2026-12-31"] {
+    for wrong in ["?from=2026-03-04&until=2026-03-02", "?from=2026-01-01&until=2027-01-02"] {
         house.as_manager("GET", &format!("/v1/audit{wrong}")).send().await.refuses(400, "span_invalid");
     }
     house.as_manager("GET", "/v1/audit?limit=501").send().await.refuses(400, "limit_invalid");
@@ -158,6 +162,51 @@ async fn b1_a_breach_report_says_who_saw_whom_between_two_moments() {
     assert_eq!((&all[0]["members"], &all[0]["requests"]), (&json!(both), &json!(4)));
     assert!(all[0]["fields"].as_array().unwrap().contains(&json!("phone")), "{all}");
     report(between("2026-03-06", "2026-03-02")).await.refuses(400, "span_invalid");
+}
+
+#[tokio::test]
+async fn a_breach_report_that_would_read_or_name_too_much_says_so_in_time() {
+    let house = a_house().await;
+    let anna = house.signs_up("anna", &json!({ "source": { "guide": "li" } })).await;
+    let bo = house.signs_up("bo", &json!({ "source": { "guide": "li" } })).await;
+    for member in [&anna, &bo, &anna] {
+        looks(&house, "li", member).await;
+    }
+    let moment = |text: &str| Moment::parse(text).unwrap();
+    let (from, until) = (moment("2026-01-01T00:00:00+08:00"), moment("2026-04-01T00:00:00+08:00"));
+    let reports = async |by: &str, bounds: Bounds| {
+        let filter = Filter { from, until, by: Some(Actor::parse(by).unwrap()), about: None, minors: false };
+        house.host.app.audit().breach(&filter, bounds).await
+    };
+    let found = reports("guide:li", Bounds::USUAL).await.unwrap();
+    assert_eq!(found.values().map(|of| (of.members.len(), of.requests)).collect::<Vec<_>>(), [(2, 3)]);
+    let little = Bounds { bytes: 200, ..Bounds::USUAL };
+    let refused = reports("guide:nobody", little).await.unwrap_err();
+    assert!(matches!(refused, Error::Refused(Refusal::SpanTooWide)), "what is read counts, not what fits: {refused:?}");
+    let refused = reports("guide:li", Bounds { members: 1, ..Bounds::USUAL }).await.unwrap_err();
+    assert!(matches!(refused, Error::Refused(Refusal::SpanTooWide)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_list_of_today_that_is_followed_past_midnight_comes_to_its_end() {
+    let house = a_house_at("2026-03-02T23:59:00+08:00").await;
+    let anna = house.signs_up("anna", &json!({ "source": { "guide": "li" } })).await;
+    for _ in 0..3 {
+        looks(&house, "li", &anna).await;
+    }
+    let page = async |cursor: &str| {
+        let path = format!("/v1/audit?by=guide:li&limit=2{cursor}");
+        house.as_manager("GET", &path).send().await.expect(200)
+    };
+    let first = page("").await;
+    house.it_is("2026-03-03T00:01:00+08:00").await;
+    looks(&house, "li", &anna).await;
+    let second = page(&format!("&cursor={}", first["next"].as_str().unwrap())).await;
+    let days = |page: &Value| -> Vec<String> {
+        page["items"].as_array().unwrap().iter().map(|entry| entry["at"].as_str().unwrap()[..10].to_owned()).collect()
+    };
+    assert_eq!((days(&first), days(&second)), (vec!["2026-03-02".to_owned(); 2], vec!["2026-03-02".to_owned()]));
+    assert_eq!(second.get("next"), None, "what came after midnight is of another day");
 }
 
 #[tokio::test]

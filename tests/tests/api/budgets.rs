@@ -228,6 +228,26 @@ async fn reading_consents_costs_one_call_and_deciding_two() {
 }
 
 #[tokio::test]
+async fn requests_under_the_law_cost_three_calls_and_tags_one_to_read_and_two_to_take_off() {
+    let house = a_house().await;
+    let anna = house.signs_up("anna", &json!({})).await;
+    let ask =
+        || house.as_member(&anna, "POST", "/v1/me/requests").key(&house.a_key()).json(&json!({ "kind": "review" }));
+    let asked = ask().send().await;
+    // The member, what is open, and one transaction of two items, one of which stands in two indexes.
+    assert_costs(&asked, 3, 2.0, 6.0);
+    assert_eq!(house.as_member(&anna, "GET", "/v1/me/requests").send().await.cost().calls, 3);
+    let path = format!("/v1/requests/{}", asked.json()["id"].as_str().unwrap());
+    let decided = house.as_manager("PUT", &path).json(&json!({ "status": "done" })).send().await;
+    assert_eq!(decided.cost().calls, 3);
+    assert_costs(&house.as_member(&anna, "GET", "/v1/me/tags").send().await, 1, 0.5, 0.0);
+    let tags = format!("/v1/members/{}/tags", anna.id);
+    let _ = house.as_manager("POST", &tags).json(&json!({ "add": ["素色"] })).send().await.expect(200);
+    let remove = house.as_member(&anna, "POST", "/v1/me/tags/removals").json(&json!({ "tags": ["素色"] }));
+    assert_eq!(remove.send().await.cost().calls, 2);
+}
+
+#[tokio::test]
 async fn children_cost_two_calls_to_read_and_four_to_write() {
     let house = a_house().await;
     let anna = house.signs_up("anna", &json!({ "phone_code": "dev:13800138000" })).await;

@@ -287,19 +287,7 @@ async fn m3_and_c2_another_purpose_for_childrens_data_needs_the_guardian_anew() 
     segment(&house, "preschool", "孩子 = \"4-6\"").await;
     let child = adds(&house, &anna, "2020-05-20").await;
     let id = child["id"].as_str().unwrap().to_owned();
-    let answer = house.as_manager("GET", "/v1/privacy-policy").send().await;
-    let drafts: Vec<Value> = (answer.expect(200)["policy"]["statements"].as_array().unwrap().iter())
-        .map(|statement| {
-            let mut draft = json!({ "purpose": statement["purpose"], "text": statement["text"] });
-            if statement["purpose"] == "children" {
-                draft["text"]["use_of_data"] = json!("另作他用");
-                draft["changes"] = json!(["purpose"]);
-            }
-            draft
-        })
-        .collect();
-    let call = house.as_manager("PUT", "/v1/privacy-policy").header("if-match", answer.header("etag"));
-    let _ = call.json(&json!({ "statements": drafts })).send().await.expect(200);
+    let _ = house.rewords("children", "另作他用", json!(["purpose"])).await.expect(200);
     assert_eq!(children(&house, &anna).await[0]["consent"]["live"], false);
     let put = || house.as_member(&anna, "PUT", &format!("/v1/me/children/{id}")).json(&a_child("2020-05-20")).send();
     put().await.refuses(422, "guardian_consent_required");

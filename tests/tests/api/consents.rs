@@ -7,7 +7,7 @@ use huitou::domain::traits::Channel;
 use huitou::table::Freshness;
 use huitou::values::{Actor, MemberId};
 use serde_json::{Value, json};
-use tests::{Answer, House, Member, a_house, eventually};
+use tests::{Answer, House, Member, a_house, an_assessment, eventually};
 
 const SMS: &str = "marketing.sms";
 
@@ -46,23 +46,6 @@ async fn bar(house: &House, member: &Member, channel: Channel) -> Option<Bar> {
     let hot = house.host.app.table().member(id, Freshness::Latest).await.unwrap().unwrap();
     let floors = house.host.app.rulebook().await.unwrap().floors;
     hot.account.may_be_sent(channel, floors, house.host.app.now().day()).err()
-}
-
-/// The policy with another text for one purpose.
-async fn rewords(house: &House, purpose: &str, changes: Value) -> Answer {
-    let answer = house.as_manager("GET", "/v1/privacy-policy").send().await;
-    let policy = answer.expect(200);
-    let draft = |statement: &Value| {
-        let mut draft = json!({ "purpose": statement["purpose"], "text": statement["text"] });
-        if statement["purpose"] == purpose {
-            draft["text"]["use_of_data"] = json!(format!("第{}版说明", policy["version"]));
-            draft["changes"] = changes.clone();
-        }
-        draft
-    };
-    let drafts: Vec<Value> = policy["policy"]["statements"].as_array().unwrap().iter().map(draft).collect();
-    let call = house.as_manager("PUT", "/v1/privacy-policy").header("if-match", answer.header("etag"));
-    call.json(&json!({ "statements": drafts })).send().await
 }
 
 // --- Deciding -------------------------------------------------------------------------------------------------------
@@ -151,11 +134,11 @@ async fn c2_a_policy_of_other_substance_asks_again_and_one_of_other_words_does_n
     let _ = agrees(&house, &anna, SMS).await;
     let _ = agrees(&house, &anna, "marketing.email").await;
 
-    let _ = rewords(&house, SMS, json!([])).await.expect(200);
+    let _ = house.rewords(SMS, "换了说法", json!([])).await.expect(200);
     let shown = consent(&house, &anna, SMS).await;
     assert_eq!((&shown["live"], &shown["statement"]["version"]), (&json!(true), &json!(2)));
 
-    let _ = rewords(&house, SMS, json!(["method"])).await.expect(200);
+    let _ = house.rewords(SMS, "换了方式", json!(["method"])).await.expect(200);
     let shown = consent(&house, &anna, SMS).await;
     assert_eq!((&shown["live"], shown.get("may_ask_again_on")), (&json!(false), None));
     assert_eq!(bar(&house, &anna, Channel::Sms).await, Some(Bar::Outdated));
@@ -217,6 +200,43 @@ async fn c4_separate_consents_stand_alone_and_recipients_must_be_named() {
     assert_eq!(flawed.expect(422)["errors"][0]["pointer"], "/statements/0/text/recipients");
 }
 
+#[tokio::test]
+async fn a1_no_policy_is_saved_before_what_it_offers_was_assessed() {
+    let house = a_house().await;
+    let shipped = house.as_manager("GET", "/v1/privacy-policy").send().await;
+    let policy = shipped.expect(200)["policy"].clone();
+    let statements: Vec<Value> = (policy["statements"].as_array().unwrap().iter())
+        .map(|statement| json!({ "purpose": statement["purpose"], "text": statement["text"] }))
+        .collect();
+    let saves = async |assessments: Value| {
+        let call = house.as_manager("PUT", "/v1/privacy-policy").header("if-match", shipped.header("etag"));
+        call.json(&json!({ "statements": statements, "impact_assessments": assessments })).send().await
+    };
+    let unassessed = saves(json!([])).await;
+    unassessed.refuses(422, "settings_flawed");
+    let told = unassessed.json()["errors"].to_string();
+    for word in ["children: sensitive data", "profiling: automated decisions", "marketing.sms: data that are handed on"]
+    {
+        assert!(told.contains(word), "{word} in {told}");
+    }
+    let as_shipped = saves(policy["impact_assessments"].clone()).await;
+    assert_eq!(
+        as_shipped.expect(422)["errors"][0]["pointer"],
+        "/impact_assessments/0/number",
+        "the one for development"
+    );
+    let mut short = an_assessment("PIA-2026-003");
+    short["kept_until"] = json!("2028-12-31");
+    assert_eq!(saves(json!([short])).await.expect(422)["errors"][0]["pointer"], "/impact_assessments/0/kept_until");
+
+    let assessment = an_assessment("PIA-2026-003");
+    let saved = saves(json!([assessment])).await.expect(200);
+    assert_eq!(saved["policy"]["impact_assessments"], json!([assessment]), "and it stays with the version, for good");
+    let anna = house.signs_up("anna", &json!({})).await;
+    let told = house.as_member(&anna, "GET", "/v1/me/consents").send().await.expect(200);
+    assert!(!told.to_string().contains("PIA-2026-003"), "members are told what is done with their data");
+}
+
 // --- Segments -------------------------------------------------------------------------------------------------------
 
 #[tokio::test]
@@ -231,7 +251,7 @@ async fn a_segment_follows_a_consent_in_the_same_call_and_a_new_policy_by_a_full
     assert_eq!(house.journal(&anna).await.concat()[0]["left"], json!(["reachable"]));
 
     let _ = agrees(&house, &anna, SMS).await;
-    let _ = rewords(&house, SMS, json!(["purpose"])).await.expect(200);
+    let _ = house.rewords(SMS, "另作他用", json!(["purpose"])).await.expect(200);
     let in_it = || async {
         let list = house.as_manager("GET", "/v1/segments/reachable/members").send().await.expect(200);
         list["items"].as_array().unwrap().len()
@@ -265,6 +285,28 @@ async fn p1_whoever_switches_personalisation_off_keeps_points_and_tier_and_is_ma
     assert!(house.journal(&anna).await.concat()[0]["left"].as_array().unwrap().contains(&json!("for-you")));
     assert_eq!(house.points(&anna).await["tier"], "member");
     assert_eq!(agrees(&house, &anna, "personalisation").await["live"], true, "and on again");
+}
+
+#[tokio::test]
+async fn p1_members_take_off_the_labels_that_were_put_on_them_and_leave_the_segments_of_these() {
+    let house = a_house().await;
+    let anna = house.signs_up("anna", &json!({})).await;
+    let rule = json!({ "name": "素色", "rule": "tag = \"素色\"" });
+    let _ = house.as_manager("PUT", "/v1/segments/plain").json(&rule).send().await.expect(200);
+    let path = format!("/v1/members/{}/tags", anna.id);
+    let _ = house.as_manager("POST", &path).json(&json!({ "add": ["素色", "高跟"] })).send().await.expect(200);
+    let tags = async || house.as_member(&anna, "GET", "/v1/me/tags").send().await.expect(200)["tags"].clone();
+    assert_eq!(tags().await, json!(["素色", "高跟"]), "they see what was put on them");
+    let remove = async |tags: Value| {
+        let call = house.as_member(&anna, "POST", "/v1/me/tags/removals").json(&json!({ "tags": tags }));
+        call.send().await
+    };
+    assert_eq!(remove(json!(["素色", "别的"])).await.expect(200)["tags"], json!(["高跟"]));
+    assert_eq!(remove(json!(["素色"])).await.expect(200)["tags"], json!(["高跟"]), "asked again, nothing changes");
+    remove(json!([])).await.refuses(400, "tags_invalid");
+    let [newest, ..] = &house.journal(&anna).await.concat()[..] else { panic!("a row") };
+    assert_eq!(newest["left"], json!(["plain"]), "in the same call: {newest}");
+    assert_eq!((tags().await, house.proof(&anna).await["balanced"].clone()), (json!(["高跟"]), json!(true)));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use huitou::manners::access::{ACCESS, Allowed, allowed};
 use serde_json::Value;
 
 fn document() -> Value {
-    serde_json::to_value(local::wire::document()).unwrap()
+    local::wire::document().unwrap()
 }
 
 fn snapshot() -> PathBuf {
@@ -46,6 +46,24 @@ fn every_route_is_described_and_nothing_else() {
     let granted: BTreeSet<(String, String)> =
         ACCESS.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
     assert_eq!(described, granted);
+}
+
+#[test]
+fn numbers_have_the_formats_of_the_openapi_registry() {
+    fn formats(value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                found.extend(fields.get("format").and_then(Value::as_str).map(str::to_owned));
+                fields.values().for_each(|field| formats(field, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| formats(item, found)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    formats(&document(), &mut found);
+    let numbers: BTreeSet<&str> = found.iter().map(String::as_str).filter(|format| format.contains("int")).collect();
+    assert_eq!(numbers, ["int32", "int64", "uint16", "uint32", "uint64", "uint8"].into());
 }
 
 #[test]

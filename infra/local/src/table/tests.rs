@@ -183,13 +183,13 @@ async fn expired_items_go_by_business_time() {
     let embedded = memory();
     let client = client(&embedded);
     let in_1998 = Moment::parse("1998-06-30T12:00:00+08:00").unwrap();
-    for (part, gone_at) in [("past", in_1998.seconds() - 1), ("future", in_1998.seconds() + 86_400)] {
-        let item = client.put_item().table_name("Profiles").item("member", text("m1")).item("part", text(part));
+    for (request, gone_at) in [("past", in_1998.seconds() - 1), ("future", in_1998.seconds() + 86_400)] {
+        let item = client.put_item().table_name("Requests").item("request", text(request));
         item.item("gone_at", number(gone_at)).send().await.unwrap();
     }
     assert_eq!(embedded.remove_expired(&tables(), in_1998).unwrap(), 1);
-    let left = client.scan().table_name("Profiles").send().await.unwrap();
-    assert_eq!(left.items()[0]["part"], text("future"));
+    let left = client.scan().table_name("Requests").send().await.unwrap();
+    assert_eq!(left.items()[0]["request"], text("future"));
 }
 
 fn impatient(embedded: &Embedded, faults: &Faults) -> Client {

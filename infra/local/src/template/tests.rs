@@ -168,7 +168,7 @@ fn tables_have_the_keys_and_indexes_that_the_product_counts_on() {
             "MemberKeys: member S HASH",
             "Members: member S HASH",
             "Memberships: segment_shard S HASH, member S RANGE; streams NEW_AND_OLD_IMAGES",
-            "Profiles: member S HASH, part S RANGE; expires",
+            "Profiles: member S HASH, part S RANGE",
             "Requests: request S HASH; expires",
             "SegmentCounts: #shard S HASH",
             "Sends: send S HASH; expires",

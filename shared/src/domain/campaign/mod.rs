@@ -153,6 +153,12 @@ impl Campaign {
         self.definition.trigger.is_none()
     }
 
+    /// Whether the same member may get a second copy: then copies tell nothing of how many members there are.
+    #[must_use]
+    pub fn may_come_again(&self) -> bool {
+        self.definition.trigger.is_some_and(|trigger| trigger.again_after_days.is_some())
+    }
+
     /// The campaign as time has left it.
     #[must_use]
     pub fn aged(&self, now: Moment) -> Self {

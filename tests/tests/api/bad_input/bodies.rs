@@ -132,7 +132,7 @@ async fn a_list_stands_for_no_object_however_deep_inside() {
 #[tokio::test]
 async fn these_are_all_routes_that_take_a_body_and_all_objects_that_may_stand_in_one() {
     let (_house, _anna, routes) = a_scene().await;
-    let description = serde_json::to_value(local::wire::document()).unwrap();
+    let description = local::wire::document().unwrap();
     for (path, methods) in description["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             let body = &operation["requestBody"]["content"]["application/json"]["schema"];

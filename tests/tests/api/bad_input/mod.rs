@@ -7,7 +7,7 @@ mod credentials;
 mod ids;
 
 use serde_json::{Map, Value, json};
-use tests::{Answer, Call, House, Member, a_house, assert_problem, order};
+use tests::{Answer, Call, House, Member, a_house, an_assessment, assert_problem, order};
 
 /// A route that takes a body, with a body that it would accept.
 struct Route {
@@ -227,6 +227,7 @@ async fn routes_of_privacy(house: &House, anna: &Member) -> Vec<Route> {
     let policy = house.as_manager("GET", "/v1/privacy-policy").send().await.expect(200)["policy"].clone();
     let statement = &policy["statements"][0];
     let draft = json!({ "purpose": statement["purpose"], "text": statement["text"], "changes": [] });
+    let policy = json!({ "statements": [draft], "impact_assessments": [an_assessment("PIA-1")] });
     let seen = json!({ "page": "pages/privacy", "device": "iphone", "locale": "zh-CN" });
     let yes = json!({ "granted": true, "policy_version": 1, "source": seen });
     let mut consent = seen.clone();
@@ -246,10 +247,8 @@ async fn routes_of_privacy(house: &House, anna: &Member) -> Vec<Route> {
             &format!("/v1/members/{}/consents/withdrawals", anna.id),
             json!({ "purpose": "marketing.sms", "reason": "来电要求" }),
         ),
-        Route {
-            tag: Some("\"1\"".to_owned()),
-            ..route("manager", "PUT", "/v1/privacy-policy", json!({ "statements": [draft] }))
-        },
+        route("member", "POST", "/v1/me/tags/removals", json!({ "tags": ["素色"] })),
+        Route { tag: Some("\"1\"".to_owned()), ..route("manager", "PUT", "/v1/privacy-policy", policy) },
         route("manager", "POST", &format!("/v1/members/{}/ids", anna.id), json!({ "wecom": "wmAbc-1" })),
         Route {
             optional: &["about"],

@@ -31,6 +31,7 @@ use local::table::Embedded;
 use local::template::Template;
 use local::wire::{self, Surroundings};
 use serde_json::{Value, json};
+use tests::heard::keep_the_log;
 
 /// Longer than any message takes.
 const ENOUGH: Duration = Duration::from_mins(10);
@@ -87,6 +88,7 @@ impl Yard {
 
     /// A yard over the tables behind a client, which exist under their names in the template after a prefix.
     pub(crate) async fn over(client: Client, faults: Faults, prefix: &str, seed: u64) -> Self {
+        keep_the_log();
         let template = Template::shipped().unwrap();
         let queues = Queues::open(None, &template.queues).unwrap();
         let environment = template.functions[0].environment.clone();

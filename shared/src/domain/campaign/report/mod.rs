@@ -28,10 +28,13 @@ const BUYERS: &str = "bought.members";
 const ORDERS: &str = "bought.orders";
 /// Orders attributed to the campaign.
 const ATTRIBUTED: &str = "attributed.orders";
+/// Members whose first order in a send's window is attributed to the campaign: never more than there are behind its
+/// revenue, as long as nobody gets a second copy.
+pub(in crate::domain) const ATTRIBUTED_MEMBERS: &str = "attributed.members";
 /// What was paid for those, in fen.
-const PAID: &str = "attributed.paid";
+pub(in crate::domain) const PAID: &str = "attributed.paid";
 /// What of that was given back, in fen.
-const REFUNDED: &str = "attributed.refunded";
+pub(in crate::domain) const REFUNDED: &str = "attributed.refunded";
 
 impl Conversion {
     fn count(&self, what: &str) -> Count {
@@ -49,6 +52,7 @@ impl Conversion {
         counts.add(&self.count(BUYERS), i64::from(self.first));
         counts.add(&self.count(ORDERS), 1);
         if self.attributed {
+            counts.add(&self.count(ATTRIBUTED_MEMBERS), i64::from(self.first));
             counts.add(&self.count(ATTRIBUTED), 1);
             counts.add(&self.count(PAID), signed(amount));
         }

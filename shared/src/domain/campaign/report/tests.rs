@@ -154,6 +154,7 @@ fn an_order_and_its_refund_are_counted_where_the_member_was() {
     let copy = Arm::Copy { variant: Code::parse("a").ok(), channel: Channel::Sms };
     let first = conversion(copy.clone(), true, true);
     let wanted = [
+        ("attributed.members|a|sms", 1),
         ("attributed.orders|a|sms", 1),
         ("attributed.paid|a|sms", 99_00),
         ("bought.members|a|sms", 1),
@@ -161,6 +162,8 @@ fn an_order_and_its_refund_are_counted_where_the_member_was() {
     ];
     assert_eq!(counted(first.bought(Fen::computed(99_00))), wanted.map(|(name, by)| (name.to_owned(), by)));
     assert_eq!(counted(first.refunded(Fen::computed(9_00))), [("attributed.refunded|a|sms".to_owned(), 9_00)]);
+    let twice = conversion(copy.clone(), false, true).bought(Fen::computed(1_00));
+    assert_eq!((twice.sum("attributed.orders"), twice.sum("attributed.members")), (1, 0), "nobody is two members");
     let again = conversion(copy, false, false);
     assert_eq!(counted(again.bought(Fen::computed(99_00))), [("bought.orders|a|sms".to_owned(), 1)]);
     assert!(again.refunded(Fen::computed(9_00)).is_empty());
