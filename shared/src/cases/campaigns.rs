@@ -272,6 +272,7 @@ impl Campaigns<'_> {
         }
         let outcome = transaction.commit().await?;
         self.0.kept_campaigns().forget(campaign.id);
+        self.0.kept_triggered().forget();
         Ok(match outcome {
             Outcome::Done => Some(StoredCampaign { version: stored.version + 1, ..stored }),
             Outcome::Lost(_) => None,

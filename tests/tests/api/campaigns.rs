@@ -345,7 +345,7 @@ async fn a_scene_becomes_a_draft_in_one_call_that_can_be_launched_as_it_is() {
     let house = a_house().await;
     let scenes = house.as_manager("GET", "/v1/scenes").send().await.expect(200);
     let scenes: Vec<&str> = scenes["items"].as_array().unwrap().iter().map(|s| s["scene"].as_str().unwrap()).collect();
-    assert_eq!(scenes.len(), 9);
+    assert_eq!(scenes.len(), 13);
     let window = json!({ "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" });
     for scene in scenes {
         let path = format!("/v1/scenes/{scene}/drafts");
