@@ -373,7 +373,7 @@ impl Sending<'_> {
             if touches_member {
                 let current = match hot.take() {
                     Some(hot) => Some(hot),
-                    None => self.0.table().member(before.send.member, Freshness::Latest).await?,
+                    None => self.0.ledger().reached(before.send.member).await?,
                 };
                 if let Some(mut current) = current {
                     untouch(&mut current.reach, &settled, call.channel, self.0.now().day());
@@ -385,7 +385,10 @@ impl Sending<'_> {
             }
             match transaction.commit().await? {
                 Outcome::Done => break,
-                Outcome::Lost(Lost::Stale(_, newest)) => hot = newest.map(|hot| *hot),
+                // Whoever was merged meanwhile is followed to the one who goes on.
+                Outcome::Lost(Lost::Stale(_, newest)) => {
+                    hot = newest.map(|hot| *hot).filter(|hot| !hot.account.membership.has_ended());
+                }
                 Outcome::Lost(_) => {
                     // Somebody else has written what became of it: a receipt, or the look at a claim that took too long.
                     let current = self.0.table().send(before.send.id, Freshness::Latest).await?;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod limits;
+mod merges;
 mod races;
 
 use std::collections::BTreeMap;
