@@ -1,7 +1,8 @@
 //! Sending: one member's copy of a campaign, from the queue to a provider.
 //!
 //! Three table calls when nothing comes between: everything is read in one, the claim is one transaction (the send, the
-//! member's touch, the budget), the outcome another (the send and the campaign's counts). What is read of campaigns and
+//! member's touch, the budget), the outcome another (the send and the campaign's counts). A fourth takes a slot where the campaign has a rate and the
+//! message has waited. What is read of campaigns and
 //! circuits is kept for two seconds, so that pausing and stopping work everywhere within that time.
 
 mod circuits;
@@ -16,19 +17,19 @@ use crate::cases::ledger::Patience;
 use crate::cases::people::{Contacts, Opened};
 use crate::channels::{Address, Failure, Fault, Message, Sent};
 use crate::domain::account::{Account, Membership};
-use crate::domain::campaign::Turn;
 use crate::domain::campaign::assign::{Assigned, assign};
 use crate::domain::campaign::circuit::Circuit;
 use crate::domain::campaign::content::{Rendered, Values};
 use crate::domain::campaign::counts::{Count, Counts};
 use crate::domain::campaign::gates::{Conditions, Facing, Gate, Verdict, judge};
 use crate::domain::campaign::send::{
-    Call, LEASE, Send, Settled, State, Taken, hold_out, recall, settle, touch, untouch,
+    Call, LEASE, Send, Settled, State, Taken, Wait, hold_out, recall, settle, touch, untouch,
 };
+use crate::domain::campaign::{BURST, Turn};
 use crate::domain::traits::Channel;
 use crate::seal::SealError;
 use crate::table::{BUDGET_SHARDS, BeforeSending, Freshness, Hot, Lost, Outcome, SendKey, StoredKeys, StoredSend};
-use crate::values::{InviteCode, MemberId, MessageId};
+use crate::values::{InviteCode, MemberId, MessageId, Moment};
 
 /// What came of one message of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,18 +177,45 @@ impl Sending<'_> {
         };
         match verdict {
             Verdict::No(gate) => self.decided(&scene.send, scene.before.as_ref(), State::Refused { gate }).await,
-            Verdict::Wait { until, why } => {
-                let state = live.campaign.waits(&scene.send, until, why);
-                self.decided(&scene.send, scene.before.as_ref(), state).await
-            }
+            Verdict::Wait { until, why } => self.wait(&scene, until, why).await,
             Verdict::Go { .. } if scene.held_out => self.hold_out(scene).await,
             Verdict::Go { channel, probe } => {
+                if let Some(begins) = self.slot(&scene).await? {
+                    return self.wait(&scene, begins, Wait::Rate).await;
+                }
                 if probe && !self.takes_the_probe(channel).await? {
                     return Ok(Step::Crossed);
                 }
-                self.claim(scene, channel).await
+                Box::pin(self.claim(scene, channel)).await
             }
         }
+    }
+
+    /// When a message may go that could go now, had it a slot in its campaign's rate; none when it has one, or takes one
+    /// that begins by now. No call where there is no rate, and for what a page has paced.
+    async fn slot(self, scene: &Scene<'_>) -> Result<Option<Moment>, Error> {
+        let campaign = &scene.live.campaign;
+        let Some(pace) = campaign.definition.pace() else { return Ok(None) };
+        if campaign.has_its_slot(&scene.send, scene.before.is_none()) {
+            return Ok(None);
+        }
+        let now = self.0.now();
+        let begins = self.0.dispatch().slots(campaign, pace, now, 1).await?;
+        Ok((begins >= now.plus(BURST)).then_some(begins))
+    }
+
+    /// Writes that a message waits. One that waits for the morning takes its slot then, so that a night's messages keep to
+    /// their campaign's rate. One call, and two more for a slot.
+    async fn wait(self, scene: &Scene<'_>, until: Moment, why: Wait) -> Result<Step, Error> {
+        let campaign = &scene.live.campaign;
+        let goes_at_all = until < scene.send.expires_at;
+        let until = match campaign.definition.pace() {
+            Some(pace) if why == Wait::QuietHours && goes_at_all => {
+                self.0.dispatch().slots(campaign, pace, until, 1).await?
+            }
+            _ => until,
+        };
+        self.decided(&scene.send, scene.before.as_ref(), campaign.waits(&scene.send, until, why)).await
     }
 
     fn reachable(self, opened: &Opened, plan: &[Channel]) -> Result<Vec<Channel>, Error> {

@@ -199,7 +199,11 @@ async fn an_audience_may_be_a_rule_and_may_leave_segments_out() {
     let members = agreed(&house, 9).await;
     let _ = house.buys(&members[0], 500_00).await;
     house.consents(&members[0], "marketing.webhook").await;
-    let by_rule = with(&[("audience", json!({ "rule": "frequency <= 1" })), ("purpose", json!("service"))]);
+    let by_rule = with(&[
+        ("audience", json!({ "rule": "frequency <= 1" })),
+        ("purpose", json!("service")),
+        ("per_minute", json!(60_000)),
+    ]);
     let campaign = house.launches(&by_rule).await;
     let counts = house.until(&campaign, |c| c["sent"].as_i64().unwrap_or(0) > 0 && c["sent"] == c["audience"]).await;
     let audience = counts["audience"].as_i64().unwrap();

@@ -4,6 +4,7 @@ mod bench;
 mod limits;
 mod merges;
 mod races;
+mod rates;
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
