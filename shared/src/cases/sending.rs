@@ -7,6 +7,7 @@
 
 mod circuits;
 mod draining;
+mod pacing;
 
 pub use self::draining::Drained;
 
@@ -17,6 +18,7 @@ use crate::cases::ledger::Patience;
 use crate::cases::people::{Contacts, Opened};
 use crate::channels::{Address, Failure, Fault, Message, Sent};
 use crate::domain::account::{Account, Membership};
+use crate::domain::campaign::Turn;
 use crate::domain::campaign::assign::{Assigned, assign};
 use crate::domain::campaign::circuit::Circuit;
 use crate::domain::campaign::content::{Rendered, Values};
@@ -25,11 +27,10 @@ use crate::domain::campaign::gates::{Conditions, Facing, Gate, Verdict, judge};
 use crate::domain::campaign::send::{
     Call, LEASE, Send, Settled, State, Taken, Wait, hold_out, recall, settle, touch, untouch,
 };
-use crate::domain::campaign::{BURST, Turn};
 use crate::domain::traits::Channel;
 use crate::seal::SealError;
 use crate::table::{BUDGET_SHARDS, BeforeSending, Freshness, Hot, Lost, Outcome, SendKey, StoredKeys, StoredSend};
-use crate::values::{InviteCode, MemberId, MessageId, Moment};
+use crate::values::{InviteCode, MemberId, MessageId};
 
 /// What came of one message of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +108,8 @@ impl Sending<'_> {
             }
             State::AwaitingStaff { look_at, .. } if now < *look_at => return Ok(Step::Done(Went::Nothing)),
             State::Claimed { .. } | State::Unknown { .. } | State::AwaitingStaff { .. } => {
-                let member = self.open(read.hot, read.profile.as_ref(), read.keys, key.member).await?;
+                let (member, read) = self.survivor(key, read).await?;
+                let member = self.open(read.hot, read.profile.as_ref(), read.keys, member).await?;
                 return self.look_up(Scene { live, send, held_out: false, before, member }).await;
             }
             _ => return Ok(Step::Done(Went::Nothing)),
@@ -129,6 +131,19 @@ impl Sending<'_> {
         let member = self.open(read.hot, read.profile.as_ref(), read.keys, key.member).await?;
         let Assigned { variant, held_out } = assign(send.campaign, &live.campaign.definition, send.member);
         Box::pin(self.judge(Scene { live, send: Send { variant, ..send }, held_out, before, member })).await
+    }
+
+    /// What was read of a member, after a merge that of the one who goes on: by their address the provider knows the
+    /// message. No call without a merge.
+    async fn survivor(self, key: &SendKey, read: BeforeSending) -> Result<(MemberId, BeforeSending), Error> {
+        let is_merged = |hot: &Hot| matches!(hot.account.membership, Membership::MergedInto(_));
+        if !read.hot.as_ref().is_some_and(is_merged) {
+            return Ok((key.member, read));
+        }
+        let Some(Hot { account: Account { member, .. }, .. }) = self.0.ledger().reached(key.member).await? else {
+            return Ok((key.member, read));
+        };
+        Ok((member, self.0.table().before_sending(&SendKey { member, ..*key }).await?))
     }
 
     /// The member as far as there still is one.
@@ -189,33 +204,6 @@ impl Sending<'_> {
                 Box::pin(self.claim(scene, channel)).await
             }
         }
-    }
-
-    /// When a message may go that could go now, had it a slot in its campaign's rate; none when it has one, or takes one
-    /// that begins by now. No call where there is no rate, and for what a page has paced.
-    async fn slot(self, scene: &Scene<'_>) -> Result<Option<Moment>, Error> {
-        let campaign = &scene.live.campaign;
-        let Some(pace) = campaign.definition.pace() else { return Ok(None) };
-        if campaign.has_its_slot(&scene.send, scene.before.is_none()) {
-            return Ok(None);
-        }
-        let now = self.0.now();
-        let begins = self.0.dispatch().slots(campaign, pace, now, 1).await?;
-        Ok((begins >= now.plus(BURST)).then_some(begins))
-    }
-
-    /// Writes that a message waits. One that waits for the morning takes its slot then, so that a night's messages keep to
-    /// their campaign's rate. One call, and two more for a slot.
-    async fn wait(self, scene: &Scene<'_>, until: Moment, why: Wait) -> Result<Step, Error> {
-        let campaign = &scene.live.campaign;
-        let goes_at_all = until < scene.send.expires_at;
-        let until = match campaign.definition.pace() {
-            Some(pace) if why == Wait::QuietHours && goes_at_all => {
-                self.0.dispatch().slots(campaign, pace, until, 1).await?
-            }
-            _ => until,
-        };
-        self.decided(&scene.send, scene.before.as_ref(), campaign.waits(&scene.send, until, why)).await
     }
 
     fn reachable(self, opened: &Opened, plan: &[Channel]) -> Result<Vec<Channel>, Error> {

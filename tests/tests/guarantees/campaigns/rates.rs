@@ -52,7 +52,7 @@ fn times(yard: &Yard) -> Arc<Mutex<Vec<Moment>>> {
 /// The most that went in any minute.
 fn most_in_a_minute(times: &[Moment]) -> usize {
     let in_minute = |from: &Moment| times.iter().filter(|at| (*from..from.plus(6 * TEN_SECONDS)).contains(at)).count();
-    times.iter().map(|from| in_minute(from)).max().unwrap_or(0)
+    times.iter().map(in_minute).max().unwrap_or(0)
 }
 
 /// Sixteen senders work on all of these at once, each twice.
@@ -82,7 +82,7 @@ async fn lives_on(yard: &Yard, times: u32) {
     }
 }
 
-async fn is_at(yard: &Yard, moment: &str) {
+fn is_at(yard: &Yard, moment: &str) {
     let wait = Moment::parse(moment).unwrap().since(yard.now());
     yard.clock.advance(wait);
 }
@@ -131,8 +131,8 @@ async fn a_campaign_with_a_rate_pages_nobody_at_night_and_begins_in_the_morning(
     let yard = Yard::in_memory(16).await;
     let app = yard.process();
     let _ = members(&app, 20, 0).await;
-    is_at(&yard, "2026-03-02T22:00:00+08:00").await;
-    let campaign = launches(&app, "campaign-1", a_campaign(&at_a_rate(6))).await;
+    is_at(&yard, "2026-03-02T22:00:00+08:00");
+    let _ = launches(&app, "campaign-1", a_campaign(&at_a_rate(6))).await;
     let pages = async || {
         let app = yard.process();
         app.dispatch().look().await.unwrap();
@@ -147,9 +147,9 @@ async fn a_campaign_with_a_rate_pages_nobody_at_night_and_begins_in_the_morning(
         }
     };
     assert_eq!(pages().await, 0);
-    is_at(&yard, "2026-03-03T07:59:00+08:00").await;
+    is_at(&yard, "2026-03-03T07:59:00+08:00");
     assert_eq!(pages().await, 0);
-    is_at(&yard, "2026-03-03T08:05:00+08:00").await;
+    is_at(&yard, "2026-03-03T08:05:00+08:00");
     let mut went = 0;
     for _ in 0..20 {
         let burst = pages().await;
@@ -171,14 +171,14 @@ async fn what_waits_for_the_morning_goes_at_the_campaigns_rate_then() {
     for member in &all {
         let _ = waits(&app, campaign, *member, (noon, Wait::Delay), offer).await;
     }
-    is_at(&yard, "2026-03-02T21:30:00+08:00").await;
+    is_at(&yard, "2026-03-02T21:30:00+08:00");
     let times = times(&yard);
     for _ in 0..3 {
         // Told again and again, a message has one slot.
         are_worked_on(&yard, &keys(campaign, &all)).await;
     }
     assert_eq!(app.campaigns().counts(campaign).await.unwrap().sum("held.quiet_hours"), 20);
-    is_at(&yard, "2026-03-03T07:59:50+08:00").await;
+    is_at(&yard, "2026-03-03T07:59:50+08:00");
     lives_on(&yard, 60).await;
     let times = times.lock().unwrap().clone();
     assert_eq!(times.len(), 20);
