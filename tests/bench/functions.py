@@ -6,6 +6,9 @@
     cargo build --release --manifest-path tests/bench/default-function/Cargo.toml   # the yardstick; optional
     tests/bench/functions.py [--rounds 12]
 
+    cargo build --profile lean --manifest-path tests/bench/default-function/Cargo.toml   # a leaner one
+    tests/bench/functions.py --default tests/bench/default-function/target/lean/default-function
+
     cargo build --release --workspace --bins
     tests/bench/functions.py --every        # what each of the functions costs to start, by an ordinary request
 
@@ -318,16 +321,19 @@ def cold(binary, place, ask) -> float:
     return took
 
 
-def warm(binary, place, ask, calls=500) -> dict:
-    """What each further answer takes, and the most memory that the process has had."""
-    process = Process(binary, place)
-    for n in range(100):
-        process.ask(ask(n + 1))
-    before = process.cpu()
-    for n in range(calls):
-        process.ask(ask(n + 1_000))
-    figures = {"warm": (process.cpu() - before) / calls * 1000, "peak": process.peak()}
-    process.end()
+def warm(peers: dict, rounds: int, calls=100) -> dict:
+    """What a further answer of each takes, and the most memory that each process has had."""
+    processes = {name: Process(binary, place) for name, (binary, place, _) in peers.items()}
+    took = {name: [] for name in peers}
+    for round in range(rounds + 1):  # the first one warms
+        for name, (_, _, ask) in peers.items():
+            before = processes[name].cpu()
+            for n in range(calls):
+                processes[name].ask(ask(1 + round * calls + n))
+            took[name].append((processes[name].cpu() - before) / calls * 1000)
+    figures = {name: {"warm": statistics.median(took[name][1:]), "peak": process.peak()} for name, process in processes.items()}
+    for process in processes.values():
+        process.end()
     return figures
 
 
@@ -343,7 +349,7 @@ def figures(peers: dict, rounds: int) -> dict:
     for _ in range(rounds):
         for name, peer in peers.items():
             colds[name].append(cold(*peer))
-    found = {name: warm(*peer) for name, peer in peers.items()}
+    found = warm(peers, rounds)
     for name, peer in peers.items():
         found[name] |= {"cold": statistics.median(colds[name]), "zip": zipped(peer[0])}
     return found

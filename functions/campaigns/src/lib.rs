@@ -23,8 +23,8 @@ const MESSAGE: Duration = Duration::from_secs(20);
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> Routes {
-    Routes::new()
+pub fn routes<R: Routes>() -> R {
+    R::default()
         .routes(routes!(definitions::list, definitions::create))
         .routes(routes!(definitions::read, definitions::save))
         .routes(routes!(acts::preview))

@@ -15,8 +15,8 @@ use huitou::routes;
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> Routes {
-    Routes::new()
+pub fn routes<R: Routes>() -> R {
+    R::default()
         .routes(routes!(find::look_up))
         .routes(routes!(find::show))
         .routes(routes!(find::contact))

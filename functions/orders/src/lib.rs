@@ -11,6 +11,6 @@ use huitou::routes;
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> Routes {
-    Routes::new().routes(routes!(orders::take)).routes(routes!(refunds::refund)).routes(routes!(events::take))
+pub fn routes<R: Routes>() -> R {
+    R::default().routes(routes!(orders::take)).routes(routes!(refunds::refund)).routes(routes!(events::take))
 }

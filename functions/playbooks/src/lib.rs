@@ -20,8 +20,8 @@ const BATCH: Duration = Duration::from_secs(40);
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> Routes {
-    Routes::new().routes(routes!(settings::list)).routes(routes!(settings::read, settings::save, settings::delete))
+pub fn routes<R: Routes>() -> R {
+    R::default().routes(routes!(settings::list)).routes(routes!(settings::read, settings::save, settings::delete))
 }
 
 /// Takes a batch of the stream of memberships.

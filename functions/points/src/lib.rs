@@ -12,8 +12,8 @@ use huitou::routes;
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> Routes {
-    Routes::new()
+pub fn routes<R: Routes>() -> R {
+    R::default()
         .routes(routes!(mine::balance))
         .routes(routes!(mine::entries))
         .routes(routes!(mine::check_in))

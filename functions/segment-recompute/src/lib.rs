@@ -30,8 +30,8 @@ const REQUEST: Duration = Duration::from_secs(15);
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> Routes {
-    Routes::new().routes(routes!(recompute, progress))
+pub fn routes<R: Routes>() -> R {
+    R::default().routes(routes!(recompute, progress))
 }
 
 /// What to recompute.

@@ -13,8 +13,8 @@ use huitou::routes;
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> Routes {
-    Routes::new()
+pub fn routes<R: Routes>() -> R {
+    R::default()
         .routes(routes!(definitions::list))
         .routes(routes!(definitions::read, definitions::save, definitions::delete))
         .routes(routes!(check::check))

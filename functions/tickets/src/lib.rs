@@ -27,8 +27,8 @@ const LOOK: Duration = Duration::from_secs(40);
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> Routes {
-    Routes::new()
+pub fn routes<R: Routes>() -> R {
+    R::default()
         .routes(routes!(mine::open))
         .routes(routes!(mine::list))
         .routes(routes!(mine::show))

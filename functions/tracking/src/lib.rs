@@ -13,8 +13,8 @@ use huitou::routes;
 
 /// The routes; who may call them stands in [`huitou::manners::access`].
 #[must_use]
-pub fn routes() -> Routes {
-    Routes::new()
+pub fn routes<R: Routes>() -> R {
+    R::default()
         .routes(routes!(pushes::greet_push))
         .routes(routes!(pushes::take_push))
         .routes(routes!(receipts::take_receipts))

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use huitou::manners::access::{self, Allowed};
 use huitou::manners::problem::{Problem, Wrong};
-use huitou::manners::routes::Routes;
+use huitou::manners::routes::Described;
 use huitou::trust::signature::{KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER};
 use huitou::trust::token::Role;
 use huitou::values::IdempotencyKey;
@@ -46,7 +46,7 @@ const PROBLEMS: [(&str, &str, &str); 14] = [
 ];
 
 /// The document for these routes.
-pub(crate) fn document(routes: Vec<(&'static str, Routes)>) -> OpenApi {
+pub(crate) fn document(routes: Vec<(&'static str, Described)>) -> OpenApi {
     let info = InfoBuilder::new().title("Huitou 回头客").version(env!("CARGO_PKG_VERSION")).description(Some(ABOUT));
     let mut document = OpenApiBuilder::new().info(info.build()).components(Some(shared())).build();
     for (_, routes) in routes {

@@ -18,7 +18,7 @@ use huitou::domain::anonymity::SmallestGroup;
 use huitou::domain::program::Program;
 use huitou::entropy::{Entropy, SystemEntropy};
 use huitou::manners::edge;
-use huitou::manners::routes::Routes;
+use huitou::manners::routes::{Answers, Described};
 use huitou::queue::Queue;
 use huitou::seal::{FileMasterKey, MasterKey};
 use huitou::secrets::Secrets;
@@ -162,7 +162,7 @@ pub fn system_key(secret: &[u8; 32]) -> Result<String, String> {
 
 /// The routes of every function, by its name in the template.
 #[must_use]
-pub fn routes() -> Vec<(&'static str, Routes)> {
+pub fn routes() -> Vec<(&'static str, Described)> {
     vec![
         ("SignUp", sign_up::routes()),
         ("Points", points::routes()),
@@ -207,7 +207,7 @@ pub async fn assemble(surroundings: &Surroundings) -> Result<Product, String> {
     policy.map_err(|error| format!("The privacy policy can't be read: {error:?}."))?;
     Ok(Product {
         routers: routers.collect(),
-        elsewhere: edge::service(&app, Routes::new()),
+        elsewhere: edge::service(&app, Answers::default()),
         overloaded: edge::overloaded(&app),
         handlers: Handlers::from([
             ("SegmentRecompute".to_owned(), recompute),

@@ -69,7 +69,7 @@ pub(super) fn note_cause(cause: &str) {
 }
 
 /// A function's routes behind the edge.
-pub fn service(app: &App, routes: Routes) -> Router {
+pub fn service(app: &App, routes: impl Routes) -> Router {
     let router = routes.into_router();
     let router = if router.has_routes() { router.route_layer(from_fn_with_state(app.clone(), guard)) } else { router };
     router

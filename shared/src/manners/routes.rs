@@ -1,8 +1,9 @@
 //! A function's routes: answered everywhere, described only where somebody reads the description.
 //!
-//! To describe a route is to make the schemas of everything that it takes and gives. All of them together were a third
-//! of what a function's start cost, for a document that no deployed function makes. So a route knows how it is described
-//! and leaves it at that until it is asked.
+//! To describe a route is to make the schemas of everything that it takes and gives. A function that did it would spend a
+//! third of its start on a document that nobody reads there. So a function lists its routes once, for whoever collects
+//! them: a deployed function keeps the [`Answers`] and nothing of the descriptions gets into its package, and the local
+//! host keeps both, [`Described`].
 
 use std::fmt;
 
@@ -15,19 +16,19 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::app::App;
 
-/// How handlers are described; `utoipa_axum` takes it.
-type Described = fn() -> UtoipaMethodRouter<App>;
-
-/// Handlers of one path, as [`routes!`](crate::routes) collects them.
-pub struct Route {
+/// Handlers of one path, and how they are described, as [`routes!`](crate::routes) collects them.
+pub struct Route<D> {
     router: Router<App>,
-    described: Described,
+    described: D,
 }
 
-impl Route {
+impl<D> Route<D>
+where
+    D: Fn() -> UtoipaMethodRouter<App> + Send + Sync + 'static,
+{
     /// No handler yet; this describes those that will be there.
     #[must_use]
-    pub fn described_by(described: Described) -> Self {
+    pub fn described_by(described: D) -> Self {
         Self { router: Router::new(), described }
     }
 
@@ -44,45 +45,70 @@ impl Route {
     }
 }
 
-/// The routes of a function.
-#[derive(Default)]
-pub struct Routes {
-    router: Router<App>,
-    described: Vec<Described>,
-}
-
-impl fmt::Debug for Routes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Routes").field("router", &self.router).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Route {
+impl<D> fmt::Debug for Route<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Route").field("router", &self.router).finish_non_exhaustive()
     }
 }
 
-impl Routes {
-    /// None yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
+/// Who collects the routes of a function.
+pub trait Routes: Default {
     /// With the handlers of one more path.
     #[must_use]
-    pub fn routes(mut self, route: Route) -> Self {
-        self.router = self.router.merge(route.router);
-        self.described.push(route.described);
-        self
-    }
+    fn routes<D>(self, route: Route<D>) -> Self
+    where
+        D: Fn() -> UtoipaMethodRouter<App> + Send + Sync + 'static;
 
     /// What answers.
-    pub fn into_router(self) -> Router<App> {
-        self.router
+    fn into_router(self) -> Router<App>;
+}
+
+/// Routes as a deployed function needs them: what describes them is left out, and so is not linked.
+#[derive(Debug, Default)]
+pub struct Answers(Router<App>);
+
+impl Routes for Answers {
+    fn routes<D>(self, route: Route<D>) -> Self
+    where
+        D: Fn() -> UtoipaMethodRouter<App> + Send + Sync + 'static,
+    {
+        Self(self.0.merge(route.router))
     }
 
+    fn into_router(self) -> Router<App> {
+        self.0
+    }
+}
+
+/// Routes with how they are described.
+#[derive(Default)]
+pub struct Described {
+    answers: Answers,
+    described: Vec<Box<dyn Fn() -> UtoipaMethodRouter<App> + Send + Sync>>,
+}
+
+impl fmt::Debug for Described {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Described").field("answers", &self.answers).finish_non_exhaustive()
+    }
+}
+
+impl Routes for Described {
+    fn routes<D>(mut self, route: Route<D>) -> Self
+    where
+        D: Fn() -> UtoipaMethodRouter<App> + Send + Sync + 'static,
+    {
+        let Route { router, described } = route;
+        self.described.push(Box::new(described));
+        Self { answers: Answers(self.answers.0.merge(router)), ..self }
+    }
+
+    fn into_router(self) -> Router<App> {
+        self.answers.into_router()
+    }
+}
+
+impl Described {
     /// The description, as far as the handlers tell it.
     #[must_use]
     pub fn description(&self) -> OpenApi {

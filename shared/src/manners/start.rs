@@ -8,11 +8,14 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_sdk_secretsmanager::error::SdkError;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
-use super::routes::Routes;
+use super::routes::Answers;
 use super::{edge, gateway as events};
 use crate::app::{App, Parts};
 use crate::cases::tracking::Doors;
@@ -38,7 +41,7 @@ use crate::wechat::{WeChat, WeChatSettings};
 const SETTINGS_FRESH_FOR: Duration = Duration::from_secs(30);
 
 /// Runs a function that answers API Gateway.
-pub async fn gateway(routes: Routes) -> Result<(), Error> {
+pub async fn gateway(routes: Answers) -> Result<(), Error> {
     telemetry()?;
     let app = from_environment().await?;
     let router = edge::service(&app, routes);
@@ -65,7 +68,7 @@ where
 }
 
 /// Runs a function that answers API Gateway by `routes`, and has every other event taken by `handle`.
-pub async fn both<R>(routes: Routes, handle: fn(App, Value) -> R) -> Result<(), Error>
+pub async fn both<R>(routes: Answers, handle: fn(App, Value) -> R) -> Result<(), Error>
 where
     R: Future<Output = Result<Value, String>>,
 {
@@ -224,9 +227,24 @@ enum Unread {
 /// into the environment, so no chain of providers has to be tried.
 #[derive(Clone)]
 struct Sdk {
-    http: SharedHttpClient,
+    http: Http,
     region: Region,
     credentials: Credentials,
+}
+
+/// The SDK's HTTP client, made once. By itself it would be made twice more for every service, to see whether it can be
+/// made at all, and reading the authorities is most of that; the first call, during the start, shows it as well.
+#[derive(Clone, Debug)]
+struct Http(SharedHttpClient);
+
+impl HttpClient for Http {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        self.0.http_connector(settings, components)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.connector_metadata()
+    }
 }
 
 /// A client of one service. Four attempts with jitter and three seconds for each lie inside the request's deadline.
@@ -259,7 +277,7 @@ impl Sdk {
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .tls_context(context)
             .build_https();
-        Ok(Self { http, region: Region::new(variable("AWS_REGION")?), credentials })
+        Ok(Self { http: Http(http), region: Region::new(variable("AWS_REGION")?), credentials })
     }
 
     fn dynamodb(&self) -> aws_sdk_dynamodb::Client {

@@ -10,7 +10,9 @@ use std::fmt;
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer as _};
+use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
@@ -34,6 +36,11 @@ pub struct Measured {
     /// The same, for who wants to pay for each route.
     pub by_route: Option<&'static [&'static str]>,
 }
+
+/// The field in which `tracing` says what an event is.
+const MESSAGE: &str = "message";
+/// Bytes that most lines fit into.
+const LINE: usize = 1_024;
 
 const COUNT: &str = "Count";
 const MILLISECONDS: &str = "Milliseconds";
@@ -109,73 +116,113 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut fields = Fields(Map::new());
-        event.record(&mut fields);
-        let mut line = fields.0;
-        let about = event.metadata();
-        if about.target() == MEASURED {
-            self.declare(&mut line);
-        }
-        line.insert("level".to_owned(), about.level().as_str().into());
-        line.insert("stage".to_owned(), self.0.stage.as_str().into());
-        line.insert("function".to_owned(), self.0.function.as_str().into());
-        writeln!(writer, "{}", Value::Object(line))
+        let mut text = Vec::with_capacity(LINE);
+        self.write(event, &mut text).map_err(|_| fmt::Error)?;
+        writeln!(writer, "{}", str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
 impl Lines {
+    fn write(&self, event: &Event<'_>, text: &mut Vec<u8>) -> serde_json::Result<()> {
+        let about = event.metadata();
+        let mut json = serde_json::Serializer::new(text);
+        let mut line = json.serialize_map(None)?;
+        let mut fields = Fields { line: &mut line, message: String::new(), written: Ok(()) };
+        event.record(&mut fields);
+        let Fields { message, written, .. } = fields;
+        written?;
+        if about.target() == MEASURED
+            && let Some(metrics) = self.metrics(&message)
+        {
+            line.serialize_entry("_aws", &metrics)?;
+        }
+        line.serialize_entry("level", about.level().as_str())?;
+        line.serialize_entry("stage", &self.0.stage)?;
+        line.serialize_entry("function", &self.0.function)?;
+        line.end()
+    }
+
     /// Says of the line's figures that they are metrics.
-    fn declare(&self, line: &mut Map<String, Value>) {
-        let Some(namespace) = &self.0.namespace else { return };
-        let Some(measured) = LINES.iter().find(|measured| line.get("message").is_some_and(|m| m == measured.message))
-        else {
-            return;
+    fn metrics(&self, message: &str) -> Option<Metrics<'_>> {
+        let namespace = self.0.namespace.as_ref()?;
+        let measured = LINES.iter().find(|measured| measured.message == message)?;
+        let by_route = measured.by_route.filter(|_| self.0.by_route);
+        let declared = Declared {
+            namespace,
+            dimensions: std::iter::once(measured.dimensions).chain(by_route).collect(),
+            metrics: measured.metrics.iter().map(|(name, unit)| Metric { name, unit }).collect(),
         };
-        let metrics: Vec<Value> =
-            measured.metrics.iter().map(|(name, unit)| json!({ "Name": name, "Unit": unit })).collect();
-        let mut dimensions = vec![measured.dimensions];
-        dimensions.extend(measured.by_route.filter(|_| self.0.by_route));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, super::millis);
-        let declared = json!({
-            "Timestamp": now,
-            "CloudWatchMetrics": [{ "Namespace": namespace, "Dimensions": dimensions, "Metrics": metrics }],
-        });
-        line.insert("_aws".to_owned(), declared);
+        let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, super::millis);
+        Some(Metrics { timestamp, declared: [declared] })
     }
 }
 
-/// The fields of an event, as JSON.
-struct Fields(Map<String, Value>);
+/// The field `_aws`, in the format's own words.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metrics<'a> {
+    timestamp: u64,
+    #[serde(rename = "CloudWatchMetrics")]
+    declared: [Declared<'a>; 1],
+}
 
-impl Fields {
-    fn keep(&mut self, field: &Field, value: Value) {
-        self.0.insert(field.name().to_owned(), value);
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Declared<'a> {
+    namespace: &'a str,
+    dimensions: Vec<&'static [&'static str]>,
+    metrics: Vec<Metric>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+}
+
+/// Writes the fields of an event into its line.
+struct Fields<'a, M: SerializeMap> {
+    line: &'a mut M,
+    message: String,
+    written: Result<(), M::Error>,
+}
+
+impl<M: SerializeMap> Fields<'_, M> {
+    fn keep(&mut self, field: &Field, value: impl Serialize) {
+        if self.written.is_ok() {
+            self.written = self.line.serialize_entry(field.name(), &value);
+        }
     }
 }
 
-impl Visit for Fields {
+impl<M: SerializeMap> Visit for Fields<'_, M> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.keep(field, value.into());
+        self.keep(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.keep(field, value.into());
+        self.keep(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.keep(field, value.into());
+        self.keep(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.keep(field, value.into());
+        self.keep(field, value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.keep(field, value.into());
+        self.keep(field, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.keep(field, format!("{value:?}").into());
+        let text = format!("{value:?}");
+        self.keep(field, &text);
+        if field.name() == MESSAGE {
+            self.message = text;
+        }
     }
 }
 
@@ -216,6 +263,8 @@ impl MakeWriter<'_> for Page {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use serde_json::json;
 
     use super::*;
     use crate::table::Cost;

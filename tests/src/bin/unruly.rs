@@ -9,13 +9,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use huitou::manners::gateway::GatewayEvent;
+use huitou::manners::routes::Answers;
 use huitou::manners::{batch, edge, gateway, start};
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     start::mixed(|app| {
-        let router = edge::service(&app, points::routes());
+        let router = edge::service(&app, points::routes::<Answers>());
         move |event: Value| {
             let router = router.clone();
             let carry_out = move |event: Value| {

@@ -1,16 +1,18 @@
 //! A function at its defaults that asks of AWS what the functions of Huitou ask of it: its secret when it starts, one
-//! item for a balance, an item and a transaction of two for an order. Of what lies between it does the least.
+//! item for a balance; for an order its signature, that counts once, an item and a transaction of two. Of what lies
+//! between it does the least.
 
 use std::error::Error;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use lambda_http::{Body, Request, Response, run, service_fn, tracing};
 use serde_json::{Value, json};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -21,19 +23,30 @@ async fn main() -> Result<(), Failure> {
     let secrets = aws_sdk_secretsmanager::Client::new(&config);
     let secret = secrets.get_secret_value().secret_id(std::env::var("SECRETS_ARN")?).send().await?;
     let secret: Value = serde_json::from_str(secret.secret_string().ok_or("no secret")?)?;
-    let key = STANDARD.decode(secret["token_keys"][0]["secret"].as_str().ok_or("no key")?)?;
+    let keys = Keys {
+        members: STANDARD.decode(secret["token_keys"][0]["secret"].as_str().ok_or("no key")?)?,
+        till: secret["system_keys"][0]["secret"].as_str().ok_or("no key")?.to_owned(),
+    };
     let table = Client::new(&config);
-    run(service_fn(|request: Request| answer(&table, &key, request))).await
+    run(service_fn(|request: Request| answer(&table, &keys, request))).await
 }
 
-async fn answer(table: &Client, key: &[u8], request: Request) -> Result<Response<Body>, Failure> {
+struct Keys {
+    members: Vec<u8>,
+    till: String,
+}
+
+async fn answer(table: &Client, keys: &Keys, request: Request) -> Result<Response<Body>, Failure> {
     let order: Option<Value> = match request.body() {
-        Body::Text(text) if !text.is_empty() => Some(serde_json::from_str(text)?),
+        Body::Text(text) if !text.is_empty() => {
+            once(table, &signature(&keys.till, &request, text)?).await?;
+            Some(serde_json::from_str(text)?)
+        }
         _ => None,
     };
     let member = match &order {
         Some(order) => order["orders"][0]["customer"]["member_id"].as_str().ok_or("no member")?.to_owned(),
-        None => caller(key, &request)?,
+        None => caller(&keys.members, &request)?,
     };
     let name = std::env::var("MEMBERS_TABLE")?;
     let key = AttributeValue::S(member.clone());
@@ -48,6 +61,25 @@ async fn answer(table: &Client, key: &[u8], request: Request) -> Result<Response
         json!({ "member": member, "attributes": item.len() })
     };
     Ok(Response::builder().header("content-type", "application/json").body(said.to_string().into())?)
+}
+
+/// The signature of a till's request, once it was found to be right.
+fn signature(key: &str, request: &Request, body: &str) -> Result<String, Failure> {
+    let header = |name: &str| Ok::<_, Failure>(request.headers().get(name).ok_or("no signature")?.to_str()?);
+    let signature = header("x-huitou-signature")?.trim_start_matches("v1=");
+    let parts = [header("x-huitou-timestamp")?, request.method().as_str(), request.uri().path()];
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes())?;
+    mac.update(format!("{}\n{}", parts.join("\n"), hex::encode(Sha256::digest(body))).as_bytes());
+    mac.verify_slice(&hex::decode(signature)?)?;
+    Ok(signature.to_owned())
+}
+
+/// Notes a signature, so that it counts once.
+async fn once(table: &Client, signature: &str) -> Result<(), Failure> {
+    let put = table.put_item().table_name(std::env::var("IDENTITIES_TABLE")?);
+    let put = put.item("identity", AttributeValue::B(Blob::new(hex::decode(signature)?)));
+    put.condition_expression("attribute_not_exists(#key)").expression_attribute_names("#key", "identity").send().await?;
+    Ok(())
 }
 
 /// The member whose token it is.
