@@ -203,7 +203,7 @@ impl Campaigns<'_> {
         self.write(StoredCampaign { campaign, ..stored }, &[]).await?.ok_or(Error::VersionMoved)
     }
 
-    /// Launches, pauses, resumes or stops a campaign. Doing again what is done changes nothing. At most five calls.
+    /// Launches, pauses, resumes or stops a campaign. Doing again what is done changes nothing. At most four calls.
     pub async fn act(&self, id: CampaignId, act: Act) -> Result<StoredCampaign, Error> {
         let mut patience = Patience::new(self.0);
         loop {
@@ -212,10 +212,9 @@ impl Campaigns<'_> {
                 self.check(&stored.campaign.definition).await?;
                 self.is_provided(&stored.campaign.definition)?;
             }
-            let mut next = stored.campaign.act(act, self.0.now())?;
+            let next = stored.campaign.act(act, self.0.now())?;
             let mut rooms = Vec::new();
             if next.launched_at != stored.campaign.launched_at {
-                next.expected = self.expected(&next.definition).await?;
                 rooms = shares(&next.definition);
             }
             if next == stored.campaign {
@@ -273,6 +272,7 @@ impl Campaigns<'_> {
         }
         let outcome = transaction.commit().await?;
         self.0.kept_campaigns().forget(campaign.id);
+        self.0.kept_triggered().forget();
         Ok(match outcome {
             Outcome::Done => Some(StoredCampaign { version: stored.version + 1, ..stored }),
             Outcome::Lost(_) => None,
@@ -321,12 +321,6 @@ impl Campaigns<'_> {
     fn is_provided(self, definition: &Definition) -> Result<(), Error> {
         let flaws = definition.unprovided(|channel| self.0.parts().senders.of(channel).is_some());
         if flaws.is_empty() { Ok(()) } else { Err(Error::Flawed(flaws)) }
-    }
-
-    /// About how many members an audience has; not told of a rule, for which everybody would have to be looked at.
-    async fn expected(self, definition: &Definition) -> Result<u64, Error> {
-        let Some(segment) = &definition.audience.segment else { return Ok(0) };
-        Ok(self.0.segments().counts().await?.get(segment).copied().unwrap_or(0))
     }
 
     /// A campaign as it was at most two seconds ago. One call, or none.

@@ -4,6 +4,9 @@
 //! queue; a part that is carried on after a crash puts the same page into the queue again, where whoever comes second to
 //! a send finds it claimed. Of two that work on one part at once, the second to write its checkpoint ends.
 //!
+//! A campaign with a rate goes one part after the other. Each page takes as many slots of the rate as it has members, and
+//! goes when they begin; at night the slots of marketing begin in the morning, and so does the page.
+//!
 //! The parts of a segment are its shards. A rule is asked of all members, whom the recompute function alone may read: its
 //! parts go through that function's queue.
 
@@ -19,11 +22,12 @@ use crate::cases::Error;
 use crate::cases::campaigns::Live;
 use crate::cases::{passes, recompute};
 use crate::domain::campaign::counts::{Count, Counts};
-use crate::domain::campaign::{Campaign, State};
+use crate::domain::campaign::definition::Purpose;
+use crate::domain::campaign::{BURST, Campaign, Pace, State};
 use crate::table::{
     Checkpoint, Hot, Outcome, SEGMENT_SHARDS, ScanShard, SegmentPosition, SendKey, StoredCheckpoint, count_shard,
 };
-use crate::values::{CampaignId, Code, MemberId};
+use crate::values::{CampaignId, Code, MemberId, Moment};
 
 /// Members of a page, unless the campaign's rate asks for fewer.
 const PAGE: u32 = 100;
@@ -36,6 +40,9 @@ const SCANNED: u32 = 500;
 
 /// Parked messages that are let go at once.
 const RELEASED_AT_ONCE: i32 = 100;
+
+/// The longest that a queue keeps a message back. A part that waits for longer is set going by the minute's look.
+const LONGEST_DELAY: Duration = Duration::from_mins(15);
 
 /// After so long without a sign of life a part's message is taken for lost.
 const STALLED: Duration = Duration::from_mins(5);
@@ -132,11 +139,14 @@ impl Dispatch<'_> {
         let begun = Instant::now();
         let until = begun + budget;
         let mut at = self.checkpoint(id, part).await?;
-        let mut went = 0;
+        let burst_ends = self.0.now().plus(BURST);
         while !at.checkpoint.finished {
             let live = self.0.campaigns().live(id).await?;
             if live.campaign.standing(self.0.now()) != State::Running {
                 return Ok(());
+            }
+            if let Some(goes_at) = at.checkpoint.goes_at.filter(|goes_at| *goes_at >= burst_ends) {
+                return self.wait_for_slot(&live.campaign, part, goes_at).await;
             }
             let keys: Vec<SendKey> = at
                 .checkpoint
@@ -146,30 +156,64 @@ impl Dispatch<'_> {
                 .collect();
             let side_by_side = keys.chunks(keys.len().div_ceil(SIDE_BY_SIDE).max(1));
             try_join_all(side_by_side.map(|keys| self.enqueue_sends(keys))).await?;
-            went += keys.len();
             let Some(next) = self.turn_page(&live, at).await? else { return Ok(()) };
             at = next;
-            let pace = live.campaign.definition.pace();
-            let burst_is_over = pace.is_some_and(|pace| !pace.has_room(went, at.checkpoint.page.len()));
-            if !at.checkpoint.finished && (burst_is_over || Instant::now() >= until) {
-                let delay = pace.map_or(Duration::ZERO, |pace| pace.wait(went, begun.elapsed()));
-                return self.enqueue_parts(&live.campaign, delay, [part]).await;
+            if !at.checkpoint.finished && Instant::now() >= until {
+                return self.enqueue_parts(&live.campaign, Duration::ZERO, [part]).await;
             }
         }
-        self.conclude(id, part, (went, begun.elapsed())).await
+        self.conclude(id, part).await
+    }
+
+    /// Comes back to a part when the slots of its page begin.
+    async fn wait_for_slot(self, campaign: &Campaign, part: u16, goes_at: Moment) -> Result<(), Error> {
+        let wait = goes_at.since(self.0.now());
+        // In whole seconds, as the queue delays.
+        let wait = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        if wait > LONGEST_DELAY { Ok(()) } else { self.enqueue_parts(campaign, wait, [part]).await }
+    }
+
+    /// Takes so many slots of a campaign's rate that lie together, not before a moment and for marketing not at night, and
+    /// tells when the first begins. One or two calls; more at the end of a day.
+    pub(crate) async fn slots(
+        self,
+        campaign: &Campaign,
+        pace: Pace,
+        from: Moment,
+        many: usize,
+    ) -> Result<Moment, Error> {
+        let limits = self.0.limits().current().await?;
+        let is_marketing = campaign.definition.purpose == Purpose::Marketing;
+        let opens = |moment| if is_marketing { limits.limits.hours.next_open(moment) } else { moment };
+        let (mut from, many) = (opens(from), u64::try_from(many).unwrap_or(u64::MAX));
+        loop {
+            let first = pace.begins(self.0.table().take_slots(campaign.id, pace.slot(from), many).await?);
+            if opens(first) == first || first >= campaign.definition.window.until {
+                return Ok(first);
+            }
+            from = opens(first);
+        }
     }
 
     async fn checkpoint(self, id: CampaignId, part: u16) -> Result<StoredCheckpoint, Error> {
         let known = self.0.table().checkpoints(id).await?.into_iter().find(|stored| stored.part == part);
         let touched_at = self.0.now();
-        let new = Checkpoint { after: None, read: false, finished: false, page: Vec::new(), members: 0, touched_at };
+        let new = Checkpoint {
+            after: None,
+            read: false,
+            finished: false,
+            page: Vec::new(),
+            members: 0,
+            touched_at,
+            goes_at: None,
+        };
         Ok(known.unwrap_or(StoredCheckpoint { part, checkpoint: new, version: 0 }))
     }
 
     /// Writes down the page after the one that is in the queue now; none when somebody else has.
     async fn turn_page(self, live: &Live, at: StoredCheckpoint) -> Result<Option<StoredCheckpoint>, Error> {
         let before = at.checkpoint;
-        let mut next = Checkpoint { touched_at: self.0.now(), ..before };
+        let mut next = Checkpoint { touched_at: self.0.now(), goes_at: None, ..before };
         if next.read {
             (next.finished, next.page) = (true, Vec::new());
         } else {
@@ -177,10 +221,14 @@ impl Dispatch<'_> {
             next.members += page.len() as u64;
             (next.page, next.after, next.read) = (page, after, after.is_none());
         }
+        let campaign = &live.campaign;
+        if let Some(pace) = campaign.definition.pace().filter(|_| !next.page.is_empty()) {
+            next.goes_at = Some(self.slots(campaign, pace, next.touched_at, next.page.len()).await?);
+        }
         let mut counts = Counts::default();
         counts.add(&Count::of(Count::AUDIENCE), i64::try_from(next.page.len()).unwrap_or(i64::MAX));
         let stored = StoredCheckpoint { checkpoint: next, ..at };
-        let id = live.campaign.id;
+        let id = campaign.id;
         let shard = stored
             .checkpoint
             .page
@@ -249,12 +297,11 @@ impl Dispatch<'_> {
         Ok(found)
     }
 
-    /// A part is done, after so many members in such a time: at a rate the next one follows in its turn, and after the last
-    /// the campaign knows.
-    async fn conclude(self, id: CampaignId, part: u16, (went, took): (usize, Duration)) -> Result<(), Error> {
+    /// A part is done: at a rate the next one follows, and after the last the campaign knows.
+    async fn conclude(self, id: CampaignId, part: u16) -> Result<(), Error> {
         let live = self.0.campaigns().live(id).await?;
-        if let (Some(pace), true) = (live.campaign.definition.pace(), part + 1 < parts(&live.campaign)) {
-            return self.enqueue_parts(&live.campaign, pace.wait(went, took), [part + 1]).await;
+        if live.campaign.definition.per_minute.is_some() && part + 1 < parts(&live.campaign) {
+            return self.enqueue_parts(&live.campaign, Duration::ZERO, [part + 1]).await;
         }
         let done = self.0.table().checkpoints(id).await?.iter().filter(|at| at.checkpoint.finished).count();
         if done >= usize::from(parts(&live.campaign)) { self.0.campaigns().dispatched(id).await } else { Ok(()) }
@@ -311,8 +358,13 @@ impl Dispatch<'_> {
         let known = self.0.table().checkpoints(campaign.id).await?;
         let now = self.0.now();
         let begun = campaign.launched_at.unwrap_or(campaign.created_at).max(campaign.definition.window.from);
-        let touched = |part: &u16| known.iter().find(|at| at.part == *part).map(|at| at.checkpoint.touched_at);
-        let stalled = |part: &u16| now.since(touched(part).unwrap_or(begun)) >= STALLED;
+        let stalled = |part: &u16| {
+            let of_part = known.iter().find(|at| at.part == *part).map(|at| &at.checkpoint);
+            let touched = of_part.map_or(begun, |checkpoint| checkpoint.touched_at);
+            // What waits for its slots shows no sign of life until then.
+            let waits = of_part.and_then(|checkpoint| checkpoint.goes_at);
+            now >= touched.plus(STALLED) && waits.is_none_or(|goes_at| now >= goes_at)
+        };
         let finished = |part: &u16| known.iter().any(|at| at.part == *part && at.checkpoint.finished);
         let open = (0..parts(campaign)).filter(|part| !finished(part));
         // At a rate one part goes after the other.

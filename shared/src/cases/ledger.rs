@@ -298,6 +298,16 @@ impl Ledger<'_> {
         self.follow_to_the_end(hot, Freshness::Latest).await
     }
 
+    /// The account by whose reach a member is written to, after a merge that of the one who goes on; none of who is gone.
+    /// One call, and one for each merge.
+    pub(crate) async fn reached(&self, member: MemberId) -> Result<Option<Hot>, Error> {
+        match self.books(member).await {
+            Ok(hot) => Ok(Some(hot).filter(|hot| !hot.account.membership.has_ended())),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn follow_to_the_end(&self, mut hot: Hot, freshness: Freshness) -> Result<Hot, Error> {
         for _ in 0..MOST_MERGES {
             let Membership::MergedInto(next) = hot.account.membership else { return Ok(hot) };

@@ -1,11 +1,13 @@
 //! Sending: one member's copy of a campaign, from the queue to a provider.
 //!
 //! Three table calls when nothing comes between: everything is read in one, the claim is one transaction (the send, the
-//! member's touch, the budget), the outcome another (the send and the campaign's counts). What is read of campaigns and
+//! member's touch, the budget), the outcome another (the send and the campaign's counts). A fourth takes a slot where the campaign has a rate and the
+//! message has waited. What is read of campaigns and
 //! circuits is kept for two seconds, so that pausing and stopping work everywhere within that time.
 
 mod circuits;
 mod draining;
+mod pacing;
 
 pub use self::draining::Drained;
 
@@ -23,7 +25,7 @@ use crate::domain::campaign::content::{Rendered, Values};
 use crate::domain::campaign::counts::{Count, Counts};
 use crate::domain::campaign::gates::{Conditions, Facing, Gate, Verdict, judge};
 use crate::domain::campaign::send::{
-    Call, LEASE, Send, Settled, State, Taken, hold_out, recall, settle, touch, untouch,
+    Call, LEASE, Send, Settled, State, Taken, Wait, hold_out, recall, settle, touch, untouch,
 };
 use crate::domain::traits::Channel;
 use crate::seal::SealError;
@@ -106,7 +108,8 @@ impl Sending<'_> {
             }
             State::AwaitingStaff { look_at, .. } if now < *look_at => return Ok(Step::Done(Went::Nothing)),
             State::Claimed { .. } | State::Unknown { .. } | State::AwaitingStaff { .. } => {
-                let member = self.open(read.hot, read.profile.as_ref(), read.keys, key.member).await?;
+                let (member, read) = self.survivor(key, read).await?;
+                let member = self.open(read.hot, read.profile.as_ref(), read.keys, member).await?;
                 return self.look_up(Scene { live, send, held_out: false, before, member }).await;
             }
             _ => return Ok(Step::Done(Went::Nothing)),
@@ -128,6 +131,19 @@ impl Sending<'_> {
         let member = self.open(read.hot, read.profile.as_ref(), read.keys, key.member).await?;
         let Assigned { variant, held_out } = assign(send.campaign, &live.campaign.definition, send.member);
         Box::pin(self.judge(Scene { live, send: Send { variant, ..send }, held_out, before, member })).await
+    }
+
+    /// What was read of a member, after a merge that of the one who goes on: by their address the provider knows the
+    /// message. No call without a merge.
+    async fn survivor(self, key: &SendKey, read: BeforeSending) -> Result<(MemberId, BeforeSending), Error> {
+        let is_merged = |hot: &Hot| matches!(hot.account.membership, Membership::MergedInto(_));
+        if !read.hot.as_ref().is_some_and(is_merged) {
+            return Ok((key.member, read));
+        }
+        let Some(Hot { account: Account { member, .. }, .. }) = self.0.ledger().reached(key.member).await? else {
+            return Ok((key.member, read));
+        };
+        Ok((member, self.0.table().before_sending(&SendKey { member, ..*key }).await?))
     }
 
     /// The member as far as there still is one.
@@ -176,16 +192,16 @@ impl Sending<'_> {
         };
         match verdict {
             Verdict::No(gate) => self.decided(&scene.send, scene.before.as_ref(), State::Refused { gate }).await,
-            Verdict::Wait { until, why } => {
-                let state = live.campaign.waits(&scene.send, until, why);
-                self.decided(&scene.send, scene.before.as_ref(), state).await
-            }
+            Verdict::Wait { until, why } => self.wait(&scene, until, why).await,
             Verdict::Go { .. } if scene.held_out => self.hold_out(scene).await,
             Verdict::Go { channel, probe } => {
+                if let Some(begins) = self.slot(&scene).await? {
+                    return self.wait(&scene, begins, Wait::Rate).await;
+                }
                 if probe && !self.takes_the_probe(channel).await? {
                     return Ok(Step::Crossed);
                 }
-                self.claim(scene, channel).await
+                Box::pin(self.claim(scene, channel)).await
             }
         }
     }
@@ -373,7 +389,7 @@ impl Sending<'_> {
             if touches_member {
                 let current = match hot.take() {
                     Some(hot) => Some(hot),
-                    None => self.0.table().member(before.send.member, Freshness::Latest).await?,
+                    None => self.0.ledger().reached(before.send.member).await?,
                 };
                 if let Some(mut current) = current {
                     untouch(&mut current.reach, &settled, call.channel, self.0.now().day());
@@ -385,7 +401,10 @@ impl Sending<'_> {
             }
             match transaction.commit().await? {
                 Outcome::Done => break,
-                Outcome::Lost(Lost::Stale(_, newest)) => hot = newest.map(|hot| *hot),
+                // Whoever was merged meanwhile is followed to the one who goes on.
+                Outcome::Lost(Lost::Stale(_, newest)) => {
+                    hot = newest.map(|hot| *hot).filter(|hot| !hot.account.membership.has_ended());
+                }
                 Outcome::Lost(_) => {
                     // Somebody else has written what became of it: a receipt, or the look at a claim that took too long.
                     let current = self.0.table().send(before.send.id, Freshness::Latest).await?;

@@ -11,7 +11,6 @@ use crate::cases::people::Handle;
 use crate::cases::{Error, Who};
 use crate::channels::receipts::{Named, Reporter, Told};
 use crate::channels::{Failure, Fault, Secret};
-use crate::domain::account::Membership;
 use crate::domain::answering;
 use crate::domain::campaign::answer::{Doing, Fate};
 use crate::domain::campaign::content::Link;
@@ -140,11 +139,7 @@ impl Tracking<'_> {
     async fn change(self, member: MemberId, push: Option<RowKey>, change: impl Fn(&mut Reach)) -> Result<bool, Error> {
         let mut patience = Patience::new(self.0);
         loop {
-            let hot = match self.0.ledger().books(member).await {
-                Ok(hot) if hot.account.membership != Membership::Erased => hot,
-                Ok(_) | Err(Error::NotFound) => return Ok(false),
-                Err(error) => return Err(error),
-            };
+            let Some(hot) = self.0.ledger().reached(member).await? else { return Ok(false) };
             let mut next = Hot { ..hot.clone() };
             change(&mut next.reach);
             if next.reach == hot.reach {

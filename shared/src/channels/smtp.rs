@@ -6,10 +6,14 @@
 //! before it leaves the message's fate unknown, and an SMTP server keeps no records that could be asked. What happens
 //! after it has taken a message, it tells by mail to the sender's address, which nobody here reads: a bounce is not
 //! known, and suppresses nothing. Who wants to know takes a provider with receipts.
+//!
+//! A line is kept for the next message after an answer that the message was taken, and never after anything else: it is
+//! either known to be ready for another one or not used again. The server may close it meanwhile; whoever finds that out
+//! has sent nothing yet, and goes on by a new line.
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
@@ -32,6 +36,20 @@ use crate::values::Moment;
 
 /// How long one message may take, from the first byte out to the server's last answer.
 const TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long a line is kept that nobody uses: servers wait for five minutes at least (RFC 5321, 4.5.3.2.7), and what lies
+/// between may forget sooner.
+const KEPT_FOR: Duration = Duration::from_mins(1);
+
+/// The most lines that are kept: as many as messages go side by side in one process, more would only stand in the way of
+/// others at servers that count them.
+const MOST_KEPT: usize = 8;
+
+/// The most messages on one line: servers end those that go on for long.
+const MOST_MESSAGES: u32 = 50;
+
+/// How long a kept line may take to show that it is still there.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// How long a line that has done its work waits to be let go in due form.
 const GOODBYE: Duration = Duration::from_millis(200);
@@ -100,6 +118,29 @@ pub struct Smtp {
     clock: Arc<dyn Clock>,
     /// Made by the first message: the platform's authorities take their time to load.
     trust: OnceLock<TlsParameters>,
+    /// Lines that are ready for another message, the one used last at the end.
+    kept: Mutex<Vec<Talk>>,
+}
+
+/// A line to the server on which we have said who we are.
+struct Talk {
+    line: AsyncSmtpConnection,
+    messages: u32,
+    used_at: Instant,
+}
+
+impl Talk {
+    /// Tells of a letter, until the server waits for its text. Nothing has gone out by then, whatever breaks.
+    async fn announce(&mut self, letter: &Letter) -> Result<(), (Step, Error)> {
+        let sender = Mail::new(letter.envelope.from().cloned(), Vec::new());
+        self.line.command(sender).await.map_err(|error| (Step::Sender, error))?;
+        for to in letter.envelope.to() {
+            let recipient = Rcpt::new(to.clone(), Vec::new());
+            self.line.command(recipient).await.map_err(|error| (Step::Recipient, error))?;
+        }
+        self.line.command(Data).await.map_err(|error| (Step::Text, error))?;
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Smtp {
@@ -123,7 +164,7 @@ impl Smtp {
             return None;
         }
         let from = server.from.parse().ok()?;
-        Some(Self { server, account, from, clock, trust: OnceLock::new() })
+        Some(Self { server, account, from, clock, trust: OnceLock::new(), kept: Mutex::default() })
     }
 
     /// The message in the form of RFC 5322. Its id is that of the send, by which the server's log names it.
@@ -161,34 +202,53 @@ impl Smtp {
     }
 
     /// A line to the server, encrypted, on which we have said who we are.
-    async fn connected(&self) -> Result<AsyncSmtpConnection, Outcome> {
+    async fn connected(&self) -> Result<Talk, Outcome> {
         let us = ClientId::Domain(self.from.email.domain().to_owned());
         let encryption = self.server.encryption;
         let implicit = if encryption == Encryption::Implicit { Some(self.trust()?) } else { None };
         let server = (self.server.host.as_str(), self.server.port());
-        let connection = AsyncSmtpConnection::connect_tokio1(server, Some(TIMEOUT), &us, implicit, None).await;
-        let mut connection = connection.map_err(|error| not_sent(Step::Connecting, &error))?;
+        let line = AsyncSmtpConnection::connect_tokio1(server, Some(TIMEOUT), &us, implicit, None).await;
+        let mut line = line.map_err(|error| not_sent(Step::Connecting, &error))?;
         if encryption == Encryption::Starttls {
-            let upgraded = connection.starttls(self.trust()?, &us).await;
+            let upgraded = line.starttls(self.trust()?, &us).await;
             upgraded.map_err(|error| not_sent(Step::Connecting, &error))?;
         }
         let (mechanisms, Account { key, secret }) = ([Mechanism::Plain, Mechanism::Login], self.account.clone());
-        let known = connection.auth(&mechanisms, &Credentials::new(key, secret)).await;
+        let known = line.auth(&mechanisms, &Credentials::new(key, secret)).await;
         known.map_err(|error| not_sent(Step::LoggingIn, &error))?;
-        Ok(connection)
+        Ok(Talk { line, messages: 0, used_at: Instant::now() })
     }
 
-    /// A line on which the server waits for this letter's text.
-    async fn announced(&self, letter: &Letter) -> Result<AsyncSmtpConnection, Outcome> {
-        let mut connection = self.connected().await?;
-        let sender = Mail::new(letter.envelope.from().cloned(), Vec::new());
-        connection.command(sender).await.map_err(|error| not_sent(Step::Sender, &error))?;
-        for to in letter.envelope.to() {
-            let recipient = Rcpt::new(to.clone(), Vec::new());
-            connection.command(recipient).await.map_err(|error| not_sent(Step::Recipient, &error))?;
+    /// A line on which the server waits for this letter's text: a kept one that is still there, or a new one.
+    async fn announced(&self, letter: &Letter) -> Result<Talk, Outcome> {
+        while let Some(mut talk) = self.ready() {
+            match timeout(SILENCE, talk.announce(letter)).await {
+                Ok(Ok(())) => return Ok(talk),
+                Ok(Err((step, error))) if !is_gone(&error) => return Err(not_sent(step, &error)),
+                Ok(Err(_)) | Err(_) => {}
+            }
         }
-        connection.command(Data).await.map_err(|error| not_sent(Step::Text, &error))?;
-        Ok(connection)
+        let mut talk = self.connected().await?;
+        talk.announce(letter).await.map_err(|(step, error)| not_sent(step, &error))?;
+        Ok(talk)
+    }
+
+    /// The kept line that was used last, and nobody's from now on; those that are too old are let go.
+    fn ready(&self) -> Option<Talk> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|talk| talk.used_at.elapsed() < KEPT_FOR);
+        kept.pop()
+    }
+
+    /// Keeps a line on which the server has just taken a message; gives back one that is to be let go.
+    fn keep(&self, talk: Talk) -> Option<Talk> {
+        let talk = Talk { messages: talk.messages.saturating_add(1), used_at: Instant::now(), ..talk };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if talk.messages >= MOST_MESSAGES || kept.len() >= MOST_KEPT {
+            return Some(talk);
+        }
+        kept.push(talk);
+        None
     }
 }
 
@@ -204,16 +264,18 @@ impl Sender for Smtp {
                 Err(outcome) => return outcome,
             };
             let deadline = Instant::now() + TIMEOUT;
-            let mut connection = match timeout_at(deadline, self.announced(&letter)).await {
-                Ok(Ok(connection)) => connection,
+            let mut talk = match timeout_at(deadline, self.announced(&letter)).await {
+                Ok(Ok(talk)) => talk,
                 Ok(Err(outcome)) => return outcome,
                 Err(_) => return Outcome::provider_busy(Duration::ZERO),
             };
             // From here on only an answer tells that it did not go out.
-            match timeout_at(deadline, connection.message(&letter.text)).await {
+            match timeout_at(deadline, talk.line.message(&letter.text)).await {
                 Ok(Ok(_)) => {
-                    // It has the message; whether it hears that we go changes nothing.
-                    let _ = timeout(GOODBYE, connection.quit()).await;
+                    if let Some(mut talk) = self.keep(talk) {
+                        // It has the message; whether it hears that we go changes nothing.
+                        let _ = timeout(GOODBYE, talk.line.quit()).await;
+                    }
                     Outcome::accepted(None, message.send)
                 }
                 Ok(Err(error)) if error.status().is_some() => not_sent(Step::Text, &error),
@@ -246,6 +308,11 @@ enum Step {
     Recipient,
     /// Whether it wants the text, and whether it takes it.
     Text,
+}
+
+/// Whether the line has come to its end: broken, or given up by the server (RFC 5321, 3.8).
+fn is_gone(error: &Error) -> bool {
+    error.status().is_none_or(|status| u16::from(status) == 421)
 }
 
 /// What it means that a server said no, or nothing, at a step at which nothing has gone out.

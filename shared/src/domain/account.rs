@@ -56,6 +56,12 @@ impl Membership {
         }
     }
 
+    /// Whether nobody is behind the account any more: taken over by another one, or erased.
+    #[must_use]
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::MergedInto(_) | Self::Erased)
+    }
+
     /// Whether a person stands behind the account who may be judged, addressed and served.
     #[must_use]
     pub const fn is_in_use(self) -> bool {

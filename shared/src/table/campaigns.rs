@@ -69,6 +69,9 @@ pub struct Checkpoint {
     pub members: u64,
     /// The last sign of life.
     pub touched_at: Moment,
+    /// At which time the page has its slots in the campaign's rate; none when it has no rate.
+    #[serde(default)]
+    pub goes_at: Option<Moment>,
 }
 
 /// One part of a dispatch as stored.
@@ -93,7 +96,7 @@ fn key(campaign: &str, part: &str) -> Item {
     Item::from([("campaign".into(), text(campaign)), ("part".into(), text(part))])
 }
 
-fn of_campaign(campaign: CampaignId, part: &str) -> Item {
+pub(super) fn of_campaign(campaign: CampaignId, part: &str) -> Item {
     key(&campaign.to_string(), part)
 }
 

@@ -23,6 +23,7 @@ mod receipts;
 mod requests;
 mod sends;
 mod settings;
+mod slots;
 mod tickets;
 mod transaction;
 

@@ -30,6 +30,15 @@ class Letters:
     def __init__(self, received):
         self.received = received
 
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        if getattr(session, "leaves", False):
+            server.transport.close()
+        if getattr(session, "ends", False):
+            return "421 4.4.2 Idle for too long"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
+
     async def handle_RCPT(self, _server, _session, envelope, address, _options):
         if address.startswith("gone"):
             return "550 5.1.1 No such user"
@@ -38,7 +47,7 @@ class Letters:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server, _session, envelope):
+    async def handle_DATA(self, server, session, envelope):
         letter = message_from_bytes(envelope.content, policy=policy.default)
         plain, html = (letter.get_body(preferencelist=(kind,)) for kind in ("plain", "html"))
         parts = [letter, *letter.walk()]
@@ -48,12 +57,16 @@ class Letters:
             "headers": {name: str(value) for name, value in letter.items()},
             "plain": plain.get_content() if plain else None,
             "html": html.get_content() if html else None,
+            "line": session.peer[1],
             "defects": [repr(defect) for part in parts for defect in part.defects],
         }
         with self.received.open("a") as file:
             file.write(json.dumps(told) + "\n")
         if envelope.rcpt_tos[0].startswith("vanishes"):
             server.transport.close()
+        # What becomes of the line when somebody comes back to it.
+        session.leaves = envelope.rcpt_tos[0].startswith("leaves")
+        session.ends = envelope.rcpt_tos[0].startswith("ends")
         if envelope.rcpt_tos[0].startswith("spam"):
             return "554 5.7.1 Looks like spam"
         return "250 2.0.0 Ok: queued"

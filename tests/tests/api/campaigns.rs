@@ -199,7 +199,11 @@ async fn an_audience_may_be_a_rule_and_may_leave_segments_out() {
     let members = agreed(&house, 9).await;
     let _ = house.buys(&members[0], 500_00).await;
     house.consents(&members[0], "marketing.webhook").await;
-    let by_rule = with(&[("audience", json!({ "rule": "frequency <= 1" })), ("purpose", json!("service"))]);
+    let by_rule = with(&[
+        ("audience", json!({ "rule": "frequency <= 1" })),
+        ("purpose", json!("service")),
+        ("per_minute", json!(60_000)),
+    ]);
     let campaign = house.launches(&by_rule).await;
     let counts = house.until(&campaign, |c| c["sent"].as_i64().unwrap_or(0) > 0 && c["sent"] == c["audience"]).await;
     let audience = counts["audience"].as_i64().unwrap();
@@ -345,7 +349,7 @@ async fn a_scene_becomes_a_draft_in_one_call_that_can_be_launched_as_it_is() {
     let house = a_house().await;
     let scenes = house.as_manager("GET", "/v1/scenes").send().await.expect(200);
     let scenes: Vec<&str> = scenes["items"].as_array().unwrap().iter().map(|s| s["scene"].as_str().unwrap()).collect();
-    assert_eq!(scenes.len(), 9);
+    assert_eq!(scenes.len(), 13);
     let window = json!({ "from": "2026-03-01T00:00:00+08:00", "until": "2026-03-31T00:00:00+08:00" });
     for scene in scenes {
         let path = format!("/v1/scenes/{scene}/drafts");

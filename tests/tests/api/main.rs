@@ -31,3 +31,4 @@ mod smtp;
 mod staff;
 mod tickets;
 mod tracking;
+mod triggers;

@@ -108,6 +108,55 @@ async fn a_line_that_breaks_after_the_text_leaves_it_unknown_whether_it_went() {
     assert_eq!(received("vanishes@example.com").len(), 1, "and here it did");
 }
 
+/// The line on which somebody's only letter came.
+fn line(to: &str) -> Value {
+    let letters = received(to);
+    let [letter] = letters.as_slice() else { panic!("{to}: {letters:?}") };
+    letter["line"].clone()
+}
+
+#[tokio::test]
+#[ignore = "needs the judge: tests/judges/smtp.sh"]
+async fn messages_one_after_the_other_share_a_line() {
+    for server in ["implicit", "starttls"] {
+        let client = client(server, "hush");
+        let to = |n: u32| format!("shared-{server}-{n}@example.com");
+        for n in 0..4 {
+            let outcome = client.send(&letter(&to(n), "x")).await;
+            assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
+        }
+        for n in 1..4 {
+            assert_eq!(line(&to(n)), line(&to(0)));
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the judge: tests/judges/smtp.sh"]
+async fn a_kept_line_that_the_server_has_closed_loses_no_message_and_repeats_none() {
+    // It breaks off, says that it goes, and refused what came before.
+    for before in ["leaves", "ends", "gone"] {
+        let client = client("implicit", "hush");
+        let (first, second) = (format!("{before}-before@example.com"), format!("{before}-after@example.com"));
+        let _ = client.send(&letter(&first, "x")).await;
+        let outcome = client.send(&letter(&second.replace("gone", "came"), "x")).await;
+        assert!(matches!(outcome, Outcome::Accepted(_)), "{before}: {outcome:?}");
+        if before != "gone" {
+            assert_ne!(line(&second), line(&first), "{before}");
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the judge: tests/judges/smtp.sh"]
+async fn a_line_on_which_an_answer_was_lost_is_not_used_again() {
+    let client = client("implicit", "hush");
+    assert_eq!(client.send(&letter("vanishes-first@example.com", "x")).await, Outcome::Unknown);
+    let outcome = client.send(&letter("then@example.com", "x")).await;
+    assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
+    assert_eq!((received("vanishes-first@example.com").len(), received("then@example.com").len()), (1, 1));
+}
+
 #[tokio::test]
 #[ignore = "needs the judge: tests/judges/smtp.sh"]
 async fn a_servers_no_is_told_apart_by_what_may_be_done_next() {

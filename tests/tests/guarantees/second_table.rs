@@ -24,7 +24,8 @@ use huitou::table::{
     ChildKeys, Freshness, Hot, Identity, Lost, Outcome, Part, RefundTally, StoredPart, StoredVersion, metered,
 };
 use huitou::values::{
-    Actor, ChildId, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Points, Reason, RowKey, SomePoints, Source,
+    Actor, CampaignId, ChildId, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Points, Reason, RowKey, SomePoints,
+    Source,
 };
 use local::in_process::{Faults, Service as _};
 use local::table::Embedded;
@@ -216,7 +217,7 @@ async fn reads(world: &World, transcript: &mut Transcript) {
     }
 }
 
-/// Versions of settings.
+/// Versions of settings, and slots of a rate.
 async fn settings(app: &App, transcript: &mut Transcript) {
     let table = app.table();
     let version = |version, text: &str| StoredVersion::new("trial".to_owned(), version, text.to_owned());
@@ -230,6 +231,10 @@ async fn settings(app: &App, transcript: &mut Transcript) {
     }
     transcript.note("versions", (table.versions("trial", 1).await, table.versions("trial", 3).await));
     transcript.note("no versions", table.versions("nothing", 0).await);
+    let campaign = CampaignId::of("trial", &["slots"]);
+    for (from, many) in [(10, 1), (10, 3), (5, 2), (100, 4), (101, 1)] {
+        transcript.note("slots", table.take_slots(campaign, from, many).await);
+    }
     let newest = app.programs().newest().await.unwrap();
     let program = newest.program.clone();
     let by = || Actor::parse("staff:lin").unwrap();

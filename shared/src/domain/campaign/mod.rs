@@ -24,7 +24,7 @@ mod turn;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::turn::{Pace, Turn};
+pub use self::turn::{BURST, Pace, Turn};
 
 use self::definition::Definition;
 use super::refusal::Refusal;
@@ -102,8 +102,6 @@ pub struct Campaign {
     pub launched_at: Option<Moment>,
     /// When its whole audience was in the queue.
     pub dispatched_at: Option<Moment>,
-    /// About how many members it had in mind at launch, by which waiting messages are spread at its rate.
-    pub expected: u64,
     /// Why it was paused by itself: what a provider said of its content.
     pub fault: Option<String>,
 }
@@ -121,7 +119,6 @@ impl Campaign {
             asked,
             launched_at: None,
             dispatched_at: None,
-            expected: 0,
             fault: None,
         }
     }

@@ -11,7 +11,7 @@ use super::definition::{Audience, Definition, Purpose, Trigger, Variant, Window}
 use crate::domain::traits::Channel;
 use crate::values::{Code, Invalid, Name, Reason};
 
-/// What a campaign is about: one of the plan's scenes.
+/// What a campaign is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scene {
@@ -23,7 +23,7 @@ pub enum Scene {
     NewProduct,
     /// A members' day.
     MemberDay,
-    /// A member's or a child's birthday.
+    /// A member's birthday.
     Birthday,
     /// Somebody who has not come for long.
     DormantWakeUp,
@@ -33,6 +33,14 @@ pub enum Scene {
     BrowseNotBought,
     /// Something was left in the cart.
     CartRecovery,
+    /// Somebody has bought for the first time.
+    FirstPurchase,
+    /// Somebody has not bought again within a month of the first time.
+    NoRepeat,
+    /// A child's birthday, told to the guardian.
+    ChildBirthday,
+    /// What somebody asked or complained about is solved.
+    TicketClosed,
     /// Something else.
     Other,
 }
@@ -174,6 +182,10 @@ mod tests {
             Scene::ChurnRecall,
             Scene::BrowseNotBought,
             Scene::CartRecovery,
+            Scene::FirstPurchase,
+            Scene::NoRepeat,
+            Scene::ChildBirthday,
+            Scene::TicketClosed,
         ];
         assert_eq!(scenes, wanted);
     }

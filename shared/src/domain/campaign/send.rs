@@ -38,6 +38,8 @@ pub enum Wait {
     Circuit,
     /// For another attempt.
     Retry,
+    /// For its slot in the campaign's rate.
+    Rate,
 }
 
 impl Wait {
@@ -50,6 +52,7 @@ impl Wait {
             Self::Paused => "paused",
             Self::Circuit => "circuit",
             Self::Retry => "retry",
+            Self::Rate => "rate",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Turns: what the campaign and the time alone decide about a message, before anything is asked about the member.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::send::{Late, Send, State, Wait};
 use super::{Campaign, State as Standing};
@@ -17,10 +17,17 @@ pub enum Turn {
     Goes,
 }
 
-/// Parts of a minute in which a campaign with a rate goes, so that a minute's messages don't come all at once.
+/// How long before its slot a message may go: a minute's messages come in six bursts, not one by one.
+pub const BURST: Duration = Duration::from_secs(10);
+
+/// Bursts of a minute.
 const BURSTS_A_MINUTE: u32 = 6;
 
-/// At which rate a campaign goes: its audience is paged into the queue in bursts, and each burst waits for its turn.
+/// Milliseconds of a minute.
+const MINUTE: u64 = 60_000;
+
+/// At which rate a campaign goes: time is cut into numbered slots, as many as the rate has in every minute, and each of
+/// its messages has one to itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace(u32);
 
@@ -31,30 +38,23 @@ impl Pace {
         Self(if per_minute == 0 { 1 } else { per_minute })
     }
 
-    /// The most members of a burst: what goes in ten seconds.
-    const fn burst(self) -> u32 {
-        self.0.div_ceil(BURSTS_A_MINUTE)
-    }
-
-    /// The most members of a page.
+    /// The most members of a page: what goes in one burst.
     #[must_use]
     pub fn page(self, most: u32) -> u32 {
-        self.burst().min(most)
+        self.0.div_ceil(BURSTS_A_MINUTE).min(most)
     }
 
-    /// Whether a page of so many members belongs to the burst of which so many went.
+    /// The first slot that does not begin before a moment.
     #[must_use]
-    pub fn has_room(self, went: usize, page: usize) -> bool {
-        went.saturating_add(page) <= usize::try_from(self.burst()).unwrap_or(usize::MAX)
+    pub fn slot(self, from: Moment) -> u64 {
+        u64::try_from(from.millis()).unwrap_or(0).saturating_mul(u64::from(self.0)).div_ceil(MINUTE)
     }
 
-    /// How long the next burst waits after one of so many members that took so long, in whole seconds, as the queue
-    /// delays.
+    /// When a slot begins.
     #[must_use]
-    pub fn wait(self, went: usize, took: Duration) -> Duration {
-        let millis = u64::try_from(went).unwrap_or(u64::MAX).saturating_mul(60_000).div_ceil(u64::from(self.0));
-        let left = Duration::from_millis(millis).saturating_sub(took);
-        Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0))
+    pub fn begins(self, slot: u64) -> Moment {
+        let millis = slot.saturating_mul(MINUTE) / u64::from(self.0);
+        Moment::from(UNIX_EPOCH + Duration::from_millis(millis))
     }
 }
 
@@ -84,16 +84,23 @@ impl Campaign {
         }
     }
 
-    /// Where a message comes to stand that has to wait. Messages that wait for the morning go at the campaign's rate
-    /// then, each in a minute that its id chooses; what would go when its offer is over does not go at all.
+    /// Where a message comes to stand that has to wait: what would go when its offer is over does not go at all.
     #[must_use]
     pub fn waits(&self, send: &Send, until: Moment, why: Wait) -> State {
-        let minutes = match (why, self.definition.per_minute) {
-            (Wait::QuietHours, Some(rate)) => self.expected.div_ceil(u64::from(rate.max(1))),
-            _ => 0,
-        };
-        let until = until.plus(Duration::from_mins(send.id.draw(minutes)));
         if until >= send.expires_at { State::Expired { why: Late::Offer } } else { State::Held { until, why } }
+    }
+
+    /// Whether a message that may go now has its slot in the campaign's rate: by the page that names it, which has taken
+    /// slots for all of its members, by its wait for the slot itself, or because it only goes on to its next channel.
+    #[must_use]
+    pub fn has_its_slot(&self, send: &Send, is_new: bool) -> bool {
+        let State::Held { until, why } = send.state else { return true };
+        match why {
+            _ if is_new => true,
+            Wait::QuietHours | Wait::Rate => true,
+            Wait::Retry => until <= send.since,
+            Wait::Delay | Wait::Paused | Wait::Circuit => false,
+        }
     }
 }
 
@@ -102,10 +109,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::values::{Actor, CampaignId};
+
+    fn at(millis: i64) -> Moment {
+        Moment::from_millis(1_772_416_800_000 + millis).unwrap()
+    }
 
     proptest! {
-        /// However an audience falls into pages, and however long they take, no minute sees more messages than the rate
-        /// and one burst, and nobody waits for longer than the rate asks for and a second for each burst.
+        #[test]
+        fn a_minute_has_as_many_slots_as_the_rate_and_each_begins_where_it_is_looked_for(
+            rate in 1_u32..=60_000, millis in 0_i64..100_000_000, next in 0_u64..1_000,
+        ) {
+            let (pace, now) = (Pace::of(rate), at(millis));
+            let first = pace.slot(now);
+            prop_assert!(pace.begins(first) >= now);
+            prop_assert!(pace.begins(first - 1) < now, "no slot is passed over");
+            prop_assert_eq!(pace.begins(first + u64::from(rate)), pace.begins(first).plus(Duration::from_mins(1)));
+            prop_assert_eq!(pace.slot(pace.begins(first + next)), first + next);
+        }
+
+        /// However an audience falls into pages, however long they take and whoever takes slots besides, no minute sees
+        /// more messages than the rate and one burst, and nobody waits for longer than the rate asks for.
         #[test]
         fn a_rate_is_kept_and_reached(
             rate in 1_u32..=60_000, most in 1_u32..500, takes in 0_u64..50,
@@ -114,40 +138,64 @@ mod tests {
             let pace = Pace::of(rate);
             let page = pace.page(most);
             prop_assert!((1..=most).contains(&page));
-            let (mut now, mut begun, mut in_burst, mut bursts) = (Duration::ZERO, Duration::ZERO, 0, 1);
-            let mut went: Vec<(Duration, usize)> = Vec::new();
+            let (mut now, mut free) = (at(0), 0);
+            let mut went: Vec<(Moment, u64)> = Vec::new();
             for size in sizes {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of a page")]
-                let members = (f64::from(page) * size).ceil() as usize;
-                if !pace.has_room(in_burst, members) {
-                    now += pace.wait(in_burst, now.saturating_sub(begun));
-                    (begun, in_burst, bursts) = (now, 0, bursts + 1);
+                let members = (f64::from(page) * size).ceil() as u64;
+                let first = pace.slot(now).max(free);
+                free = first + members;
+                // As dispatch does: what begins within the burst goes, and the next burst waits for its slot.
+                if pace.begins(first) >= now.plus(BURST) {
+                    now = pace.begins(first);
                 }
                 went.push((now, members));
-                in_burst += members;
-                now += Duration::from_millis(takes);
+                now = now.plus(Duration::from_millis(takes));
             }
-            let at_most = usize::try_from(rate + pace.burst()).unwrap();
+            let at_most = u64::from(rate) + 2 * u64::from(rate.div_ceil(6)) + u64::from(page);
             for (from, _) in &went {
-                let minute = went.iter().filter(|(at, _)| (*from..*from + Duration::from_mins(1)).contains(at));
-                let sum: usize = minute.map(|(_, members)| members).sum();
+                let minute = went.iter().filter(|(at, _)| (*from..from.plus(Duration::from_mins(1))).contains(at));
+                let sum: u64 = minute.map(|(_, members)| members).sum();
                 prop_assert!(sum <= at_most, "{} at {} a minute", sum, rate);
             }
-            let all: usize = went.iter().map(|(_, members)| members).sum();
-            let asked = Duration::from_secs_f64(60.0 * f64::from(u32::try_from(all).unwrap()) / f64::from(rate));
+            let all: u64 = went.iter().map(|(_, members)| members).sum();
+            let asked = Duration::from_millis((all * 60_000).div_ceil(u64::from(rate)) + 1);
             let paging = Duration::from_millis(takes * went.len() as u64);
-            prop_assert!(now <= asked + paging + Duration::from_secs(bursts), "{:?} for {} at {}", now, all, rate);
+            prop_assert!(now <= at(0).plus(asked + paging), "{:?} for {} at {}", now, all, rate);
         }
     }
 
     #[test]
     fn a_slow_campaign_goes_one_by_one_and_a_fast_one_page_after_page() {
-        let wait = |rate, went, took| Pace::of(rate).wait(went, Duration::from_millis(took));
-        assert_eq!((Pace::of(6).page(100), wait(6, 1, 0)), (1, Duration::from_secs(10)));
-        assert!(!Pace::of(6).has_room(1, 1));
-        assert_eq!((Pace::of(60_000).page(100), wait(60_000, 10_000, 0)), (100, Duration::from_secs(10)));
-        assert!(Pace::of(60_000).has_room(9_900, 100) && !Pace::of(60_000).has_room(9_901, 100));
-        assert_eq!(wait(60_000, 10_000, 7_500), Duration::from_secs(3), "what the burst took is waited for no more");
-        assert_eq!(wait(60_000, 10_000, 12_000), Duration::ZERO);
+        let nine = Moment::parse("2026-03-02T09:00:00+08:00").unwrap();
+        let slow = Pace::of(6);
+        assert_eq!(slow.page(100), 1);
+        assert_eq!(slow.begins(slow.slot(nine)), nine);
+        assert_eq!(slow.begins(slow.slot(nine) + 1), nine.plus(BURST));
+        let fast = Pace::of(60_000);
+        assert_eq!(fast.page(100), 100);
+        assert_eq!(fast.begins(fast.slot(nine) + 10_000), nine.plus(BURST));
+    }
+
+    #[test]
+    fn who_waited_for_something_else_has_no_slot_yet() {
+        let (campaign, member) = (CampaignId::of("test", &["c"]), MemberId::from_random([1; 16]));
+        let draft = super::super::tests::a_definition();
+        let by = Actor::parse("operator:li").unwrap();
+        let rated = Campaign::draft(campaign, draft, RowKey::of("test", &[]), by, at(0));
+        let new = Send::new(campaign, member, None, at(1_000_000), at(0));
+        assert!(rated.has_its_slot(&new, true));
+        let later = Moment::from_millis(at(0).millis() + 60_000).unwrap();
+        for (why, until, has) in [
+            (Wait::Delay, later, false),
+            (Wait::Paused, later, false),
+            (Wait::Circuit, later, false),
+            (Wait::Retry, later, false),
+            (Wait::Retry, at(0), true),
+            (Wait::QuietHours, later, true),
+            (Wait::Rate, later, true),
+        ] {
+            assert_eq!(rated.has_its_slot(&new.moved_to(State::Held { until, why }, at(0)), false), has, "{why:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@ mod attachments;
 mod board;
 mod clocks;
 mod desk;
-mod doings;
+pub(crate) mod doings;
 mod limits;
 mod members;
 mod notices;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use huitou::app::{App, Parts};
 use huitou::cases::Error;
-use huitou::cases::dispatch::Task;
 use huitou::channels::Senders;
 use huitou::domain::campaign::counts::{Count, Counts};
 use huitou::domain::campaign::send::{Send, State, Wait};
@@ -14,7 +13,7 @@ use huitou::domain::campaign::{Act, State as Stands};
 use huitou::domain::program::Period;
 use huitou::domain::reach::FrequencyCap;
 use huitou::domain::traits::Channel;
-use huitou::table::{SEGMENT_SHARDS, SEND_SHARDS, SendKey, StoredSend};
+use huitou::table::{SEND_SHARDS, SendKey, StoredSend};
 use huitou::values::{CampaignId, IdempotencyKey, MemberId, Moment};
 use serde_json::{Value, json};
 
@@ -75,49 +74,16 @@ async fn a_plan_with_a_channel_on_which_nobody_sends_is_not_launched() {
     assert_eq!(app.campaigns().act(draft, Act::Launch).await.unwrap().campaign.state, Stands::Running);
 }
 
-/// Works on a part until it is done: how often that took, and the most messages that went at once.
-async fn pages(yard: &Yard, campaign: CampaignId, part: u16, went: &mut Vec<String>) -> (u32, usize) {
-    let (mut times, mut most) = (0, 0);
-    loop {
-        let app = yard.process();
-        app.dispatch().work(Task::Page { campaign, part }, ENOUGH).await.unwrap();
-        let queued = yard.takes_all_of("SendQueue").await;
-        (times, most) = (times + 1, most.max(queued.len()));
-        went.extend(queued);
-        let checkpoints = app.table().checkpoints(campaign).await.unwrap();
-        if checkpoints.iter().any(|at| at.part == part && at.checkpoint.finished) {
-            return (times, most);
-        }
-        assert!(times < 100, "part {part} comes to no end");
-    }
-}
-
-#[tokio::test]
-async fn a_rate_says_how_many_go_at_once_and_everybody_goes_once() {
-    // Ten seconds of the rate: one message, or more than there are.
-    for (rate, at_once) in [(6, 1), (60_000, 20)] {
-        let yard = Yard::in_memory(15).await;
-        let app = yard.process();
-        let _ = members(&app, 20, 0).await;
-        let campaign = launches(&app, "campaign-1", a_campaign(&[("per_minute", json!(rate))])).await;
-        let mut went = Vec::new();
-        for part in 0..u16::from(SEGMENT_SHARDS) {
-            let before = went.len();
-            let (times, most) = pages(&yard, campaign, part, &mut went).await;
-            assert!(most <= at_once, "{most} at {rate} a minute");
-            let turns = if at_once == 1 { went.len() - before } else { 1 };
-            assert_eq!(usize::try_from(times).unwrap(), turns.max(1), "part {part} at {rate} a minute");
-        }
-        went.sort();
-        went.dedup();
-        assert_eq!(went.len(), 20, "{rate} a minute");
-    }
-}
-
-/// Writes a message that waits until a moment, as one that waits for the morning.
-async fn waits(app: &App, campaign: CampaignId, member: MemberId, until: Moment, expires_at: Moment) -> Send {
+/// Writes a message that waits until a moment.
+pub(super) async fn waits(
+    app: &App,
+    campaign: CampaignId,
+    member: MemberId,
+    (until, why): (Moment, Wait),
+    expires_at: Moment,
+) -> Send {
     let new = Send::new(campaign, member, None, expires_at, app.now());
-    let send = new.moved_to(State::Held { until, why: Wait::QuietHours }, app.now());
+    let send = new.moved_to(State::Held { until, why }, app.now());
     let mut counts = Counts::default();
     counts.add(&Count::of(Count::AUDIENCE), 1);
     counts.merge(&send.counts_since(None));
@@ -144,7 +110,7 @@ async fn what_was_due_during_an_outage_goes_in_its_order_and_what_came_too_late_
         // Written in any order; every fourth offer ends while nobody works.
         let until = app.now().plus(Duration::from_mins((n * 17) % 40));
         let offer = Duration::from_mins(if n % 4 == 0 { 90 } else { 600 });
-        let send = waits(&app, campaign, *member, until, app.now().plus(offer)).await;
+        let send = waits(&app, campaign, *member, (until, Wait::QuietHours), app.now().plus(offer)).await;
         due.insert(send.id, until);
     }
     yard.clock.advance(Duration::from_hours(2));

@@ -2,7 +2,9 @@
 
 mod bench;
 mod limits;
+mod merges;
 mod races;
+mod rates;
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
