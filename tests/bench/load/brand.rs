@@ -30,7 +30,7 @@ use crate::driver::Numbers;
 const WITH_TOKENS: u32 = 2_000;
 
 /// Members who have come by the API, with all that belongs to them; nobody may have more than thirty tickets.
-const WITH_TICKETS: usize = 500;
+const WITH_TICKETS: usize = 4_000;
 
 /// The most orders of one request.
 const ORDERS_AT_ONCE: usize = 25;
