@@ -10,7 +10,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-version=1.5.33
 tools="$PWD/.tools"
 binaries="${1:-}"
 
@@ -19,19 +18,9 @@ if [ -z "$binaries" ]; then
   binaries=target/release
 fi
 
-install() { # DIRECTORY PACKAGES...: once
-  local directory=$1
-  shift
-  if [ "$(cat "$directory/installed.txt" 2>/dev/null)" = "$*" ]; then return; fi
-  rm -rf "$directory"
-  python3 -m venv "$directory"
-  "$directory/bin/pip" install --quiet --disable-pip-version-check "$@"
-  echo "$*" >"$directory/installed.txt" # last, so that a broken install starts over
-}
-install "$tools/ministack" "ministack[full]==$version" "boto3"
-if [ ! -x "$tools/python/bin/sam" ]; then
-  install "$tools/python" --requirement .ci/requirements.txt
-fi
+source .ci/environment.sh
+install tests/judges/ministack-requirements.txt "$tools/ministack"
+install .ci/requirements.txt "$tools/python"
 
 work=$(mktemp -d)
 emulator=

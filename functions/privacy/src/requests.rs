@@ -7,7 +7,7 @@ use huitou::app::App;
 use huitou::cases::customers::Sight;
 use huitou::cases::rights_requests::Asked;
 use huitou::domain::census::Census;
-use huitou::domain::rights_request::{Decision, Kind, RightsRequest, Standing};
+use huitou::domain::rights_request::{Decision, Kind, RightsRequest, Status};
 use huitou::manners::caller::{Caller, Me};
 use huitou::manners::extract::{Ids, Json, Key, Onward, Query};
 use huitou::manners::problem::Problem;
@@ -19,20 +19,6 @@ use serde::{Deserialize, Serialize};
 const LIST: &str = "requests";
 /// The list of one's own.
 const OWN: &str = "my-requests";
-
-/// What became of a request.
-#[derive(Clone, Copy, Debug, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum RequestStatus {
-    /// Nobody has decided yet.
-    Open,
-    /// The member is gone, and what belonged to them is being cleared away.
-    Erasing,
-    /// It was done.
-    Done,
-    /// It was refused.
-    Refused,
-}
 
 /// A request under the law.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -46,7 +32,7 @@ pub(crate) struct Request {
     received_at: Moment,
     /// The last day on which it may be decided.
     due_on: LocalDay,
-    status: RequestStatus,
+    status: Status,
     /// When it was decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     decided_at: Option<Moment>,
@@ -58,12 +44,6 @@ pub(crate) struct Request {
 impl From<RightsRequest> for Request {
     fn from(request: RightsRequest) -> Self {
         about(request.member);
-        let (status, decided_at, refused_because) = match request.standing {
-            Standing::Open => (RequestStatus::Open, None, None),
-            Standing::Erasing { .. } => (RequestStatus::Erasing, None, None),
-            Standing::Done { at, .. } => (RequestStatus::Done, Some(at), None),
-            Standing::Refused { at, reason, .. } => (RequestStatus::Refused, Some(at), Some(reason)),
-        };
         Self {
             id: request.id,
             member_id: request.member,
@@ -71,9 +51,9 @@ impl From<RightsRequest> for Request {
             about: request.about,
             received_at: request.received_at,
             due_on: request.due_on,
-            status,
-            decided_at,
-            refused_because,
+            status: request.standing.status(),
+            decided_at: request.standing.decided_at(),
+            refused_because: request.standing.refused_because().cloned(),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::cases::tickets::whole;
 use crate::cases::{Error, Who, remarks};
 use crate::domain::campaign::send::Send;
 use crate::domain::refusal::Refusal;
-use crate::domain::rights_request::{Kind, RightsRequest, Standing};
+use crate::domain::rights_request::{Kind, RightsRequest};
 use crate::domain::ticket::What;
 use crate::table::{Belonging, Freshness, Hot, RequestPosition, Side, StoredTicket, TicketList, TicketPosition};
 use crate::values::{Actor, MemberId, Moment, RowKey, SendId};
@@ -368,15 +368,11 @@ fn belonging(opened: &Opened, part: &Belonging) -> Result<Option<(&'static str, 
 
 /// What was asked for under the law, and what became of it.
 fn asked(request: &RightsRequest) -> Value {
-    let (status, decided_at, refused_because) = match &request.standing {
-        Standing::Open => ("open", None, None),
-        Standing::Erasing { .. } => ("erasing", None, None),
-        Standing::Done { at, .. } => ("done", Some(at), None),
-        Standing::Refused { at, reason, .. } => ("refused", Some(at), Some(reason)),
-    };
+    let standing = &request.standing;
     json!({
         "id": request.id, "kind": request.kind, "about": request.about, "received_at": request.received_at,
-        "due_on": request.due_on, "status": status, "decided_at": decided_at, "refused_because": refused_because,
+        "due_on": request.due_on, "status": standing.status(), "decided_at": standing.decided_at(),
+        "refused_because": standing.refused_because(),
     })
 }
 

@@ -1,9 +1,9 @@
 //! Sending: one member's copy of a campaign, from the queue to a provider.
 //!
 //! Three table calls when nothing comes between: everything is read in one, the claim is one transaction (the send, the
-//! member's touch, the budget), the outcome another (the send and the campaign's counts). A fourth takes a slot where the campaign has a rate and the
-//! message has waited. What is read of campaigns and
-//! circuits is kept for two seconds, so that pausing and stopping work everywhere within that time.
+//! member's touch, the budget), the outcome another (the send and the campaign's counts). A fourth takes a slot where the
+//! campaign has a rate and the message has waited. What is read of campaigns and circuits is kept for two seconds, so that
+//! pausing and stopping work everywhere within that time.
 
 mod circuits;
 mod draining;

@@ -102,6 +102,49 @@ pub enum Standing {
     },
 }
 
+/// Where a request stands, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = RequestStatus)]
+pub enum Status {
+    /// Nobody has decided yet.
+    Open,
+    /// The member is gone, and what belonged to them is being cleared away.
+    Erasing,
+    /// It was done.
+    Done,
+    /// It was refused.
+    Refused,
+}
+
+impl Standing {
+    /// In a word.
+    #[must_use]
+    pub const fn status(&self) -> Status {
+        match self {
+            Self::Open => Status::Open,
+            Self::Erasing { .. } => Status::Erasing,
+            Self::Done { .. } => Status::Done,
+            Self::Refused { .. } => Status::Refused,
+        }
+    }
+
+    /// When it was decided; not told while something is still to be erased.
+    #[must_use]
+    pub const fn decided_at(&self) -> Option<Moment> {
+        match self {
+            Self::Done { at, .. } | Self::Refused { at, .. } => Some(*at),
+            Self::Open | Self::Erasing { .. } => None,
+        }
+    }
+
+    /// Why it was refused.
+    #[must_use]
+    pub const fn refused_because(&self) -> Option<&Reason> {
+        if let Self::Refused { reason, .. } = self { Some(reason) } else { None }
+    }
+}
+
 /// What staff decide about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
@@ -153,7 +196,7 @@ impl RightsRequest {
     /// Whether it was refused.
     #[must_use]
     pub const fn is_refused(&self) -> bool {
-        matches!(self.standing, Standing::Refused { .. })
+        self.standing.refused_because().is_some()
     }
 
     /// The same request under an id of its own: a refused one makes room for the next that has the same id, and stays.

@@ -24,7 +24,7 @@ pub struct Route<D> {
 
 impl<D> Route<D>
 where
-    D: Fn() -> UtoipaMethodRouter<App> + Send + Sync + 'static,
+    D: Fn() -> UtoipaMethodRouter<App> + 'static,
 {
     /// No handler yet; this describes those that will be there.
     #[must_use]
@@ -57,7 +57,7 @@ pub trait Routes: Default {
     #[must_use]
     fn routes<D>(self, route: Route<D>) -> Self
     where
-        D: Fn() -> UtoipaMethodRouter<App> + Send + Sync + 'static;
+        D: Fn() -> UtoipaMethodRouter<App> + 'static;
 
     /// What answers.
     fn into_router(self) -> Router<App>;
@@ -70,7 +70,7 @@ pub struct Answers(Router<App>);
 impl Routes for Answers {
     fn routes<D>(self, route: Route<D>) -> Self
     where
-        D: Fn() -> UtoipaMethodRouter<App> + Send + Sync + 'static,
+        D: Fn() -> UtoipaMethodRouter<App> + 'static,
     {
         Self(self.0.merge(route.router))
     }
@@ -84,7 +84,7 @@ impl Routes for Answers {
 #[derive(Default)]
 pub struct Described {
     answers: Answers,
-    described: Vec<Box<dyn Fn() -> UtoipaMethodRouter<App> + Send + Sync>>,
+    described: Vec<Box<dyn Fn() -> UtoipaMethodRouter<App>>>,
 }
 
 impl fmt::Debug for Described {
@@ -96,7 +96,7 @@ impl fmt::Debug for Described {
 impl Routes for Described {
     fn routes<D>(mut self, route: Route<D>) -> Self
     where
-        D: Fn() -> UtoipaMethodRouter<App> + Send + Sync + 'static,
+        D: Fn() -> UtoipaMethodRouter<App> + 'static,
     {
         let Route { router, described } = route;
         self.described.push(Box::new(described));

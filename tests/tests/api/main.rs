@@ -24,6 +24,7 @@ mod model_fit;
 mod openapi;
 mod providers;
 mod requirements;
+mod rights_requests;
 mod secrets;
 mod segments;
 mod sign_up;

@@ -17,11 +17,11 @@ pub enum Turn {
     Goes,
 }
 
-/// How long before its slot a message may go: a minute's messages come in six bursts, not one by one.
-pub const BURST: Duration = Duration::from_secs(10);
-
-/// Bursts of a minute.
+/// Bursts of a minute: its messages come in so many, not one by one.
 const BURSTS_A_MINUTE: u32 = 6;
+
+/// How long before its slot a message may go.
+pub const BURST: Duration = Duration::from_secs(60 / BURSTS_A_MINUTE as u64);
 
 /// Milliseconds of a minute.
 const MINUTE: u64 = 60_000;
@@ -95,8 +95,10 @@ impl Campaign {
     #[must_use]
     pub fn has_its_slot(&self, send: &Send, is_new: bool) -> bool {
         let State::Held { until, why } = send.state else { return true };
+        if is_new {
+            return true;
+        }
         match why {
-            _ if is_new => true,
             Wait::QuietHours | Wait::Rate => true,
             Wait::Retry => until <= send.since,
             Wait::Delay | Wait::Paused | Wait::Circuit => false,

@@ -6,20 +6,18 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use huitou::app::{App, Parts};
-use huitou::cases::intake::Customer;
 use huitou::cases::merges::Wish;
 use huitou::cases::people::Handle;
 use huitou::channels::{Busy, Known, Message, Outcome, Scope, Sender, Senders, Sent};
 use huitou::domain::account::Membership;
 use huitou::domain::consent::{Decision, Purpose};
-use huitou::domain::order::Order;
 use huitou::domain::reach::SuppressedBy;
 use huitou::domain::traits::Channel;
 use huitou::table::{Freshness, Hot, SendKey};
-use huitou::values::{Card, Fen, ForeignId, MemberId, Reason, Source};
+use huitou::values::{Card, MemberId, Reason};
 use serde_json::json;
 
-use super::{Dice, Turmoil, a_campaign, launches, operator};
+use super::{Dice, Turmoil, a_campaign, buys_first, launches, operator};
 use crate::yard::Yard;
 
 /// A provider during whose call two members are found to be one.
@@ -53,23 +51,12 @@ impl Sender for Meanwhile {
 
 /// Somebody with a card, who agrees to messages by the brand's webhook.
 async fn with_card(app: &App, card: &str) -> MemberId {
-    let order = Order {
-        source: Source::parse("pos-1").unwrap(),
-        id: ForeignId::parse(card).unwrap(),
-        paid_at: app.now(),
-        amount: Fen::computed(10_00),
-        currency: None,
-        lines: Vec::new(),
-        store: None,
-        guide: None,
-    };
-    let customer = Customer::Handle(Handle::Card(Card::parse(card).unwrap()));
-    let entry = app.intake().orders(&[(customer, order)], &operator()).await.unwrap().remove(0).unwrap().entry;
-    let mut hot = read(app, entry.member).await;
+    let member = buys_first(app, Handle::Card(Card::parse(card).unwrap()), card).await;
+    let mut hot = read(app, member).await;
     let on = app.now().day();
     hot.account.traits.decide(Decision { purpose: Purpose::Webhook, granted: true, policy: 1, on });
     let _ = app.table().transaction().member(&hot).unwrap().commit().await.unwrap();
-    entry.member
+    member
 }
 
 async fn read(app: &App, member: MemberId) -> Hot {

@@ -80,25 +80,30 @@ pub(super) fn a_campaign(changes: &[(&str, Value)]) -> Definition {
     serde_json::from_value(campaign).unwrap()
 }
 
+/// A member whom a first order makes.
+pub(super) async fn buys_first(app: &App, handle: Handle, id: &str) -> MemberId {
+    let order = Order {
+        source: Source::parse("pos-1").unwrap(),
+        id: ForeignId::parse(id).unwrap(),
+        paid_at: app.now(),
+        amount: Fen::computed(10_00),
+        currency: None,
+        lines: Vec::new(),
+        store: None,
+        guide: None,
+    };
+    let by = Actor::parse("system:pos-1").unwrap();
+    let taken = app.intake().orders(&[(Customer::Handle(handle), order)], &by).await.unwrap().remove(0).unwrap();
+    taken.entry.member
+}
+
 /// Members with an openid who agreed to marketing, each with so many credits of the template.
 pub(super) async fn members(app: &App, count: u32, credits: u32) -> Vec<MemberId> {
     let template = TemplateId::parse(TEMPLATE).unwrap();
     let mut members = Vec::new();
     for n in 0..count {
-        let order = Order {
-            source: Source::parse("pos-1").unwrap(),
-            id: ForeignId::parse(&format!("first-{n}")).unwrap(),
-            paid_at: app.now(),
-            amount: Fen::computed(10_00),
-            currency: None,
-            lines: Vec::new(),
-            store: None,
-            guide: None,
-        };
-        let customer = Customer::Handle(Handle::OpenId(OpenId::parse(&format!("openid-{n}")).unwrap()));
-        let by = Actor::parse("system:pos-1").unwrap();
-        let accepted = app.intake().orders(&[(customer, order)], &by).await.unwrap().remove(0).unwrap();
-        let member = accepted.entry.member;
+        let handle = Handle::OpenId(OpenId::parse(&format!("openid-{n}")).unwrap());
+        let member = buys_first(app, handle, &format!("first-{n}")).await;
         let mut hot = app.table().member(member, Freshness::Latest).await.unwrap().unwrap();
         for purpose in [Purpose::Subscribe, Purpose::Webhook] {
             hot.account.traits.decide(Decision { purpose, granted: true, policy: 1, on: app.now().day() });
