@@ -10,11 +10,11 @@ use aws_sigv4::http_request::{
     UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4;
-use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
+use crate::aws::Signer;
 use crate::domain::attachment::{FIRST_BYTES, Media};
 use crate::table::Trouble;
 use crate::transport::{Request, Transport};
@@ -69,10 +69,8 @@ pub trait Objects: fmt::Debug + Send + Sync {
 pub struct S3 {
     /// The bucket's address, as `https://BUCKET.s3.REGION.amazonaws.com`.
     pub url: String,
-    /// The region.
-    pub region: String,
     /// Who signs.
-    pub identity: Identity,
+    pub signer: Signer,
     /// Asks for beginnings.
     pub transport: Arc<dyn Transport>,
 }
@@ -95,8 +93,8 @@ impl S3 {
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(now.seconds()).unwrap_or(0));
         let params = v4::SigningParams::builder()
-            .identity(&self.identity)
-            .region(&self.region)
+            .identity(&self.signer.identity)
+            .region(&self.signer.region)
             .name("s3")
             .time(time)
             .settings(settings)
@@ -258,8 +256,7 @@ mod tests {
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", secret, None, None, "example");
         S3 {
             url: "https://examplebucket.s3.amazonaws.com".to_owned(),
-            region: "us-east-1".to_owned(),
-            identity: credentials.into(),
+            signer: Signer { identity: credentials.into(), region: "us-east-1".to_owned() },
             transport: Arc::new(transport),
         }
     }

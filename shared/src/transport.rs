@@ -1,27 +1,25 @@
 //! The transport port: one HTTP call to somebody else's service.
 
-mod public;
+mod connections;
+mod resolve;
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::connection::CaptureSmithyConnection;
-use aws_smithy_runtime_api::client::http::{HttpConnector as _, HttpConnectorSettings, SharedHttpConnector};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use http::uri::Scheme;
 use http::{HeaderMap, Method, StatusCode, Uri};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::capture_connection;
 
-use self::public::{PublicOnly, is_public};
+pub use self::connections::{Authorities, Connections};
+use self::resolve::{Names, is_public};
 
 /// What is sent.
 #[derive(Clone)]
@@ -84,75 +82,67 @@ pub trait Transport: fmt::Debug + Send + Sync {
     fn call(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>>;
 }
 
-/// HTTP over the connector that the AWS SDK brings along, so that no second client and no second TLS stack has to
-/// be carried. Connections are kept and reused; build it once.
-///
-/// Plain `http://` is for stand-ins on this machine; anything else has to be `https://`, since secrets travel in
-/// queries and bodies.
+/// HTTP over [`Connections`], which are kept and reused; build it once.
 #[derive(Debug, Clone)]
 pub struct HttpTransport {
     /// Made by the first call: most functions never make one, and the platform's authorities take their time to load.
-    connector: Arc<OnceLock<SharedHttpConnector>>,
+    connections: Arc<OnceLock<Connections>>,
     reaches: Reaches,
 }
 
 /// Whom a transport reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reaches {
-    /// Anybody by https, and this machine.
+    /// Whatever the one who deploys has named.
+    Configured,
+    /// Anybody by https, since secrets travel in queries and bodies; plain `http://` is for stand-ins on this machine.
     Anybody,
     /// Public addresses only, by https.
     Public,
 }
 
-/// What both kinds of connectors have in common.
-macro_rules! connector {
-    () => {{
-        let settings = HttpConnectorSettings::builder().connect_timeout(HttpTransport::CONNECT).build();
-        Connector::builder()
-            .connector_settings(settings)
-            .sleep_impl(TokioSleep::new())
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-    }};
-}
-
 impl HttpTransport {
-    /// How long a connection may take to come about, TLS included, before the call is given up as not sent.
-    const CONNECT: Duration = Duration::from_millis(1_500);
-
     /// A transport without connections yet; the first call opens one.
     #[must_use]
     pub fn new() -> Self {
-        Self { connector: Arc::default(), reaches: Reaches::Anybody }
+        Self { connections: Arc::default(), reaches: Reaches::Anybody }
     }
 
     /// A transport for addresses that are in somebody else's hands: it reaches public ones only, whatever their names
     /// lead to.
     #[must_use]
     pub fn public() -> Self {
-        Self { connector: Arc::default(), reaches: Reaches::Public }
+        Self { connections: Arc::default(), reaches: Reaches::Public }
     }
 
-    fn connector(&self) -> &SharedHttpConnector {
-        self.connector.get_or_init(|| match self.reaches {
-            Reaches::Anybody => SharedHttpConnector::new(connector!().build()),
-            Reaches::Public => SharedHttpConnector::new(connector!().build_with_resolver(PublicOnly)),
-        })
+    /// A transport by these connections, for addresses of which the deployment says whether they may be plain.
+    #[must_use]
+    pub fn over(connections: Connections) -> Self {
+        Self { connections: Arc::new(connections.into()), reaches: Reaches::Configured }
+    }
+
+    fn connections(&self) -> Result<&Connections, TransportError> {
+        if let Some(connections) = self.connections.get() {
+            return Ok(connections);
+        }
+        let names = if self.reaches == Reaches::Public { Names::Public } else { Names::All };
+        let made = Connections::to(names, &Authorities::Platform);
+        let made = made.map_err(|error| TransportError::NotSent(error.to_string()))?;
+        Ok(self.connections.get_or_init(|| made))
     }
 
     async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
         let timeout = request.timeout;
-        let connection = CaptureSmithyConnection::new();
+        let mut request = prepare(request, self.reaches)?;
+        let connection = capture_connection(&mut request);
         // As long as no connection was handed to the request, nothing of it can have left.
-        let failed = |why: String| match connection.get() {
+        let failed = |why: String| match *connection.connection_metadata() {
             None => TransportError::NotSent(why),
             Some(_) => TransportError::Unknown(why),
         };
-        let mut request = prepare(request, self.reaches)?;
-        request.add_extension(connection.clone());
+        let connections = self.connections()?;
         let exchange = async {
-            let answer =
-                self.connector().call(request).await.map_err(|e| failed(DisplayErrorContext(&e).to_string()))?;
+            let answer = connections.request(request).await.map_err(|e| failed(DisplayErrorContext(&e).to_string()))?;
             read(answer).await.map_err(&failed)
         };
         let timed = tokio::time::timeout(timeout, exchange).await;
@@ -172,7 +162,7 @@ impl Transport for HttpTransport {
     }
 }
 
-fn prepare(request: Request, reaches: Reaches) -> Result<HttpRequest, TransportError> {
+fn prepare(request: Request, reaches: Reaches) -> Result<http::Request<SdkBody>, TransportError> {
     let refused = |why: &str| TransportError::NotSent(why.to_owned());
     let uri: Uri = request.url.parse().map_err(|_| refused("the address is no URL"))?;
     match reaches {
@@ -182,13 +172,13 @@ fn prepare(request: Request, reaches: Reaches) -> Result<HttpRequest, TransportE
         Reaches::Public if !is_public_https(&uri) => {
             return Err(refused("the address is neither https nor public"));
         }
-        Reaches::Anybody | Reaches::Public => {}
+        Reaches::Configured | Reaches::Anybody | Reaches::Public => {}
     }
     let mut prepared = http::Request::new(SdkBody::from(request.body));
     *prepared.method_mut() = request.method;
     *prepared.uri_mut() = uri;
     *prepared.headers_mut() = request.headers;
-    HttpRequest::try_from(prepared).map_err(|_| refused("the headers can't be written"))
+    Ok(prepared)
 }
 
 /// A value with everything percent-encoded but the unreserved characters (RFC 3986, 2.3).
@@ -243,13 +233,12 @@ fn is_public_https(uri: &Uri) -> bool {
     uri.scheme() == Some(&Scheme::HTTPS) && !host.is_empty() && address.map_or(true, is_public)
 }
 
-async fn read(answer: aws_smithy_runtime_api::client::orchestrator::HttpResponse) -> Result<Response, String> {
-    let answer = answer.try_into_http1x().map_err(|_| "the answer's headers can't be read".to_owned())?;
-    let (head, body) = answer.into_parts();
-    let mut body = ByteStream::new(body);
+async fn read(answer: http::Response<Incoming>) -> Result<Response, String> {
+    let (head, mut body) = answer.into_parts();
     let mut whole = BytesMut::new();
-    while let Some(piece) = body.next().await {
-        let piece = piece.map_err(|e| DisplayErrorContext(&e).to_string())?;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| DisplayErrorContext(&e).to_string())?;
+        let Ok(piece) = frame.into_data() else { continue };
         if whole.len() + piece.len() > LARGEST_ANSWER {
             return Err(format!("the answer is larger than {LARGEST_ANSWER} bytes"));
         }

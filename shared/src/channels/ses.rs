@@ -1,10 +1,7 @@
 //! E-mail by SES (API v2, `SendEmail`): its signed REST call over the transport, in the regions that have it.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
-use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Method, StatusCode};
@@ -12,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::line::by_status;
 use super::{Fault, Known, Line, Message, Outcome, Sender, Sent};
+use crate::aws::Signer;
 use crate::domain::campaign::content::Rendered;
 use crate::domain::traits::Channel;
 use crate::transport::{Request, Response, TransportError};
@@ -24,10 +22,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Ses {
     /// Where: `https://email.REGION.amazonaws.com`.
     pub base_url: String,
-    /// The region.
-    pub region: String,
     /// Who signs: the function's role.
-    pub identity: Identity,
+    pub signer: Signer,
     /// The address that mail comes from.
     pub from: String,
     /// The configuration set by which SES reports what became of a mail; none when empty.
@@ -38,27 +34,10 @@ pub struct Ses {
 
 impl Ses {
     async fn post(&self, body: Bytes) -> Result<Response, TransportError> {
-        let unsigned = |why: String| TransportError::NotSent(why);
         let url = format!("{}/v2/email/outbound-emails", self.base_url.trim_end_matches('/'));
-        let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(self.line.wall().seconds()).unwrap_or(0));
-        let params = v4::SigningParams::builder()
-            .identity(&self.identity)
-            .region(&self.region)
-            .name("ses")
-            .time(time)
-            .settings(SigningSettings::default())
-            .build()
-            .map_err(|e| unsigned(e.to_string()))?
-            .into();
         let headers = [("content-type", "application/json")];
-        let signable = SignableRequest::new("POST", &url, headers.into_iter(), SignableBody::Bytes(&body));
-        let signable = signable.map_err(|e| unsigned(e.to_string()))?;
-        let (instructions, _) = sign(signable, &params).map_err(|e| unsigned(e.to_string()))?.into_parts();
-        let request =
-            http::Request::builder().method(Method::POST).uri(&url).header("content-type", "application/json");
-        let mut signed = request.body(()).map_err(|e| unsigned(e.to_string()))?;
-        instructions.apply_to_request_http1x(&mut signed);
-        let headers = signed.headers().clone();
+        let headers = self.signer.headers("ses", &url, &headers, &body, self.line.wall());
+        let headers = headers.map_err(TransportError::NotSent)?;
         self.line.transport.call(Request { method: Method::POST, url, headers, body, timeout: TIMEOUT }).await
     }
 }

@@ -10,6 +10,7 @@ use super::{
     Account, AliyunMail, AliyunSms, Line, Secret, Sender, Senders, Ses, Smtp, SubscribeMessages, TencentSms, Webhook,
     WecomMessages,
 };
+use crate::aws::Signer;
 use crate::domain::campaign::content::Link;
 use crate::transport::{HttpTransport, Transport};
 use crate::values::Invalid;
@@ -250,8 +251,7 @@ impl ProviderSettings {
             let own = || format!("https://email.{}.amazonaws.com", ses.region);
             senders.push(Arc::new(Ses {
                 base_url: ses.base_url.clone().unwrap_or_else(own),
-                region: ses.region.clone(),
-                identity: shop.identity.clone(),
+                signer: Signer { identity: shop.identity.clone(), region: ses.region.clone() },
                 from: ses.from.clone(),
                 configuration_set: ses.configuration_set.clone(),
                 line: line(),

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::aws::Signer;
 use crate::clock::Clock;
 use crate::domain::campaign::content::{Content, Values};
 use crate::entropy::SystemEntropy;
@@ -116,7 +117,8 @@ fn sender(channel: &str, line: &Line) -> Box<dyn Sender> {
         "ses" => {
             let (region, from) = ("ap-southeast-1".to_owned(), "a@b.com".to_owned());
             let identity = aws_sdk_dynamodb::config::Credentials::new("key", "hush", None, None, "test").into();
-            Box::new(Ses { base_url, region, identity, from, configuration_set: "receipts".to_owned(), line })
+            let signer = Signer { identity, region };
+            Box::new(Ses { base_url, signer, from, configuration_set: "receipts".to_owned(), line })
         }
         _ => Box::new(Webhook { url: base_url, secret: Secret("hush".to_owned()), line }),
     }

@@ -5,19 +5,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
-use aws_sdk_secretsmanager::error::SdkError;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
-use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpConnector};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::routes::Answers;
 use super::{edge, gateway as events};
 use crate::app::{App, Parts};
+use crate::aws::{self, Aws, NoAnswer, Signer};
 use crate::cases::tracking::Doors;
 use crate::channels::settings::{ProviderSettings, Workshop};
 use crate::channels::{Line, Secret};
@@ -31,7 +26,7 @@ use crate::seal::KmsMasterKey;
 use crate::secrets::Secrets;
 use crate::table::{Freshness, Names, Table};
 use crate::telemetry::lines::{Settings, subscriber};
-use crate::transport::{HttpTransport, Transport};
+use crate::transport::{Authorities, Connections, HttpTransport, Transport};
 use crate::trust::identity::Identity;
 use crate::trust::oidc::Settings as StaffSettings;
 use crate::values::{Actor, MemberId};
@@ -102,7 +97,7 @@ fn variable(name: &str) -> Result<String, Error> {
 /// The app of a deployed function, from its environment.
 async fn from_environment() -> Result<App, Error> {
     let names = Names::from_environment(|name| std::env::var(name).ok()).map_err(Error::from)?;
-    let (sdk, table, secrets) = connected(names).await?;
+    let Connected { sdk, aws, table, secrets } = connected(names).await?;
     let wechat = WeChatSettings {
         base_url: variable("WECHAT_BASE_URL")?,
         app_id: variable("WECHAT_APP_ID")?,
@@ -132,14 +127,13 @@ async fn from_environment() -> Result<App, Error> {
         doors,
         clock,
         entropy,
-        master: Arc::new(KmsMasterKey { client: sdk.kms(), key_id: variable("MASTER_KEY")? }),
         lookup: secrets.lookup()?,
         objects: Arc::new(S3 {
             url: variable("ATTACHMENTS_URL")?,
-            region: sdk.region.to_string(),
-            identity: sdk.credentials.clone().into(),
-            transport,
+            signer: aws.signer.clone(),
+            transport: Arc::clone(&aws.transport),
         }),
+        master: Arc::new(KmsMasterKey { aws, key_id: variable("MASTER_KEY")? }),
         wechat,
         tokens: secrets.tokens()?,
         staff,
@@ -155,20 +149,27 @@ async fn from_environment() -> Result<App, Error> {
 }
 
 /// The clients, with their connections open, and the secrets.
-async fn connected(names: Names) -> Result<(Sdk, Table, Secrets), Error> {
-    let mut trust = Trust::from_environment()?;
+struct Connected {
+    sdk: Sdk,
+    aws: Aws,
+    table: Table,
+    secrets: Secrets,
+}
+
+async fn connected(names: Names) -> Result<Connected, Error> {
+    let mut authorities = authorities()?;
     loop {
-        let sdk = Sdk::from_environment(&trust)?;
-        let table = Table::new(sdk.dynamodb(), names.clone());
-        let (secrets, ()) = tokio::join!(sdk.secrets(), warm(&table));
+        let sdk = Sdk::from_environment(&authorities)?;
+        let (aws, table) = (sdk.aws(), Table::new(sdk.dynamodb(), names.clone()));
+        let (secrets, ()) = tokio::join!(secrets(&aws), warm(&table));
         match secrets {
             // Should AWS ever be signed for by somebody else, a start takes longer until the next release.
-            Err(Unread::NotReached(why)) if trust == Trust::Amazon => {
+            Err(Unread::NotReached(why)) if matches!(&authorities, Authorities::These(text) if text == AMAZON_ROOTS) => {
                 tracing::warn!(why, "AWS was not reached by Amazon's authorities; the platform's are tried");
-                trust = Trust::Platform;
+                authorities = Authorities::Platform;
             }
             Err(Unread::NotReached(why) | Unread::Wrong(why)) => return Err(Error::from(why)),
-            Ok(secrets) => return Ok((sdk, table, secrets)),
+            Ok(secrets) => return Ok(Connected { sdk, aws, table, secrets }),
         }
     }
 }
@@ -184,35 +185,15 @@ async fn warm(table: &Table) {
 /// Amazon's own authorities: few, where the platform's 145 cost more processor time than the rest of a start.
 const AMAZON_ROOTS: &str = include_str!("amazon-roots.pem");
 
-/// Whose signature AWS's endpoints need.
-#[derive(Debug, PartialEq, Eq)]
-enum Trust {
-    /// That of one of Amazon's authorities.
-    Amazon,
-    /// That of an authority that the platform trusts.
-    Platform,
-    /// That of an authority in this text, as `AWS_CA_BUNDLE` names it.
-    These(String),
-}
-
-impl Trust {
-    fn from_environment() -> Result<Self, Error> {
-        if let Some(bundle) = std::env::var_os("AWS_CA_BUNDLE") {
-            return Ok(Self::These(std::fs::read_to_string(bundle)?));
-        }
-        // Who signs for AWS in China is not published.
-        let china = variable("AWS_REGION")?.starts_with("cn-");
-        Ok(if china { Self::Platform } else { Self::Amazon })
+/// Whose signature AWS's endpoints need: that of an authority in the text that `AWS_CA_BUNDLE` names, or else of one of
+/// Amazon's.
+fn authorities() -> Result<Authorities, Error> {
+    if let Some(bundle) = std::env::var_os("AWS_CA_BUNDLE") {
+        return Ok(Authorities::These(std::fs::read_to_string(bundle)?));
     }
-
-    fn store(&self) -> TrustStore {
-        let certificates = match self {
-            Self::Amazon => AMAZON_ROOTS,
-            Self::These(text) => text,
-            Self::Platform => return TrustStore::default(),
-        };
-        TrustStore::empty().with_pem_certificate(certificates.as_bytes())
-    }
+    // Who signs for AWS in China is not published.
+    let china = variable("AWS_REGION")?.starts_with("cn-");
+    Ok(if china { Authorities::Platform } else { Authorities::These(AMAZON_ROOTS.to_owned()) })
 }
 
 /// Why the secrets are not known.
@@ -223,28 +204,13 @@ enum Unread {
     Wrong(String),
 }
 
-/// What all SDK clients share: one HTTP client with one TLS stack, and the role's credentials, which Lambda puts
-/// into the environment, so no chain of providers has to be tried.
+/// What all SDK clients share: their connections, and the role's credentials, which Lambda puts into the environment, so
+/// no chain of providers has to be tried.
 #[derive(Clone)]
 struct Sdk {
-    http: Http,
+    connections: Connections,
     region: Region,
     credentials: Credentials,
-}
-
-/// The SDK's HTTP client, made once. By itself it would be made twice more for every service, to see whether it can be
-/// made at all, and reading the authorities is most of that; the first call, during the start, shows it as well.
-#[derive(Clone, Debug)]
-struct Http(SharedHttpClient);
-
-impl HttpClient for Http {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        self.0.http_connector(settings, components)
-    }
-
-    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
-        self.0.connector_metadata()
-    }
 }
 
 /// A client of one service. Four attempts with jitter and three seconds for each lie inside the request's deadline.
@@ -253,18 +219,18 @@ macro_rules! client {
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build();
         let mut config = $sdk::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client($shared.http.clone())
+            .http_client($shared.connections.clone())
             .region($shared.region.clone())
             .credentials_provider($shared.credentials.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(4))
             .timeout_config(timeouts);
-        config.set_endpoint_url(std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty()));
+        config.set_endpoint_url(endpoint());
         $sdk::Client::from_conf(config.build())
     }};
 }
 
 impl Sdk {
-    fn from_environment(trust: &Trust) -> Result<Self, Error> {
+    fn from_environment(authorities: &Authorities) -> Result<Self, Error> {
         let credentials = Credentials::new(
             variable("AWS_ACCESS_KEY_ID")?,
             variable("AWS_SECRET_ACCESS_KEY")?,
@@ -272,12 +238,8 @@ impl Sdk {
             None,
             "environment",
         );
-        let context = TlsContext::builder().with_trust_store(trust.store()).build()?;
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .tls_context(context)
-            .build_https();
-        Ok(Self { http: Http(http), region: Region::new(variable("AWS_REGION")?), credentials })
+        let connections = Connections::new(authorities)?;
+        Ok(Self { connections, region: Region::new(variable("AWS_REGION")?), credentials })
     }
 
     fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
@@ -289,23 +251,33 @@ impl Sdk {
         Later::new(move || client!(aws_sdk_sqs, shared))
     }
 
-    fn kms(&self) -> Later<aws_sdk_kms::Client> {
-        let shared = self.clone();
-        Later::new(move || client!(aws_sdk_kms, shared))
+    fn aws(&self) -> Aws {
+        Aws {
+            transport: Arc::new(HttpTransport::over(self.connections.clone())),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            signer: Signer { identity: self.credentials.clone().into(), region: self.region.to_string() },
+            endpoint: endpoint(),
+        }
     }
+}
 
-    async fn secrets(&self) -> Result<Secrets, Unread> {
-        let wrong = |why: &str| Unread::Wrong(why.to_owned());
-        let name = variable("SECRETS_ARN").map_err(|error| Unread::Wrong(error.to_string()))?;
-        let client = client!(aws_sdk_secretsmanager, self);
-        let answer = client.get_secret_value().secret_id(name).send().await.map_err(|error| match &error {
-            SdkError::DispatchFailure(_) => Unread::NotReached(DisplayErrorContext(&error).to_string()),
-            _ => Unread::Wrong(DisplayErrorContext(&error).to_string()),
-        })?;
-        let text = answer.secret_string().ok_or_else(|| wrong("the secret has no text"))?;
-        // The parser's message would quote the secret.
-        serde_json::from_str(text).map_err(|_| wrong("the secret is not in the documented form"))
-    }
+/// One address for all of AWS, on machines where an emulator plays it.
+fn endpoint() -> Option<String> {
+    std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty())
+}
+
+async fn secrets(aws: &Aws) -> Result<Secrets, Unread> {
+    let name = variable("SECRETS_ARN").map_err(|error| Unread::Wrong(error.to_string()))?;
+    let answer = aws.ask(aws::Service::SecretsManager, "GetSecretValue", &json!({ "SecretId": name })).await;
+    let answer = answer.map_err(|error| match error {
+        NoAnswer::NotReached(why) => Unread::NotReached(why),
+        NoAnswer::Fails(_) | NoAnswer::Refuses(_) => Unread::Wrong(format!("the secret was not told: {error}")),
+    })?;
+    let text = answer.get("SecretString").and_then(Value::as_str);
+    let text = text.ok_or_else(|| Unread::Wrong("the secret has no text".to_owned()))?;
+    // The parser's message would quote the secret.
+    serde_json::from_str(text).map_err(|_| Unread::Wrong("the secret is not in the documented form".to_owned()))
 }
 
 #[cfg(test)]
@@ -313,13 +285,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn amazons_authorities_can_be_read_and_no_others_are_trusted() {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .tls_context(TlsContext::builder().with_trust_store(Trust::Amazon.store()).build().unwrap());
-        // A connector is made at once, and would panic over a damaged certificate.
-        drop(http.build_https());
+    fn amazons_authorities_can_be_read() {
         assert_eq!(AMAZON_ROOTS.matches("BEGIN CERTIFICATE").count(), 5);
-        assert!(format!("{:?}", Trust::Amazon.store()).contains("enable_native_roots: false"));
+        assert!(Connections::new(&Authorities::These(AMAZON_ROOTS.to_owned())).is_ok());
+        assert!(Connections::new(&Authorities::These(AMAZON_ROOTS.replace("MII", "???"))).is_err());
     }
 }

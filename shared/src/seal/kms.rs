@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use aws_sdk_kms::Client;
-use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_kms::operation::decrypt::DecryptError;
-use aws_sdk_kms::primitives::Blob;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
 
 use super::{MasterKey, MemberKey, SealError};
-use crate::later::Later;
+use crate::aws::{Aws, NoAnswer, Service};
 use crate::values::MemberId;
 
 /// Wraps members' keys with a symmetric KMS key, bound to the member by the encryption context `member=ID`, which
@@ -18,64 +17,63 @@ use crate::values::MemberId;
 /// Each call is one request to KMS, of the kind that is billed by the ten thousand.
 #[derive(Clone)]
 pub struct KmsMasterKey {
-    /// The client, whose settings bring retries and timeouts.
-    pub client: Later<Client>,
+    /// AWS.
+    pub aws: Aws,
     /// The key's id, ARN or alias.
     pub key_id: String,
 }
 
 impl KmsMasterKey {
-    /// The key in the encryption context; a deployed name, so it stays.
-    const MEMBER: &str = "member";
-
-    async fn encrypt(&self, member: MemberId, key: &MemberKey) -> Result<Vec<u8>, SealError> {
-        let call =
-            self.client.get().encrypt().key_id(&self.key_id).encryption_context(Self::MEMBER, member.to_string());
-        let answer = call.plaintext(Blob::new(key.bytes().as_slice())).send().await.map_err(|e| failed(&e))?;
-        let wrapped = answer.ciphertext_blob.ok_or_else(|| SealError::Unavailable("an empty answer".to_owned()))?;
-        Ok(wrapped.into_inner())
-    }
-
-    async fn decrypt(&self, member: MemberId, wrapped: &[u8]) -> Result<MemberKey, SealError> {
-        // Naming the key keeps anybody from slipping in bytes that a key of their own encrypted.
-        let call =
-            self.client.get().decrypt().key_id(&self.key_id).encryption_context(Self::MEMBER, member.to_string());
-        let answer = call.ciphertext_blob(Blob::new(wrapped)).send().await.map_err(|e| match e.as_service_error() {
-            Some(DecryptError::InvalidCiphertextException(_) | DecryptError::IncorrectKeyException(_)) => {
-                SealError::Unsealable
-            }
-            _ => failed(&e),
-        })?;
-        let plain = answer.plaintext.ok_or_else(|| SealError::Unavailable("an empty answer".to_owned()))?;
-        plain.as_ref().try_into().map(MemberKey::from_bytes).map_err(|_| SealError::Malformed)
+    /// Asks with the key and the context, whose names are deployed, so they stay. Naming the key keeps anybody from
+    /// slipping in bytes that a key of their own encrypted.
+    async fn ask(
+        &self,
+        operation: &str,
+        member: MemberId,
+        given: (&str, &[u8]),
+        wanted: &str,
+    ) -> Result<Vec<u8>, SealError> {
+        let (name, bytes) = given;
+        let context = json!({ "member": member });
+        let question = json!({ "KeyId": self.key_id, "EncryptionContext": context, name: STANDARD.encode(bytes) });
+        let answer = self.aws.ask(Service::Kms, operation, &question).await?;
+        let bytes = answer.get(wanted).and_then(Value::as_str).and_then(|text| STANDARD.decode(text).ok());
+        bytes.ok_or_else(|| SealError::Unavailable("an empty answer".to_owned()))
     }
 }
 
 /// Tells what may pass from what somebody has to mend. Only the error's code is kept: nothing personal is in it.
-fn failed<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> SealError {
-    let Some(code) = error.as_service_error().and_then(ProvideErrorMetadata::code) else {
-        return SealError::Unavailable("no answer".to_owned());
-    };
-    match code {
-        "AccessDeniedException"
-        | "DisabledException"
-        | "InvalidKeyUsageException"
-        | "KMSInvalidStateException"
-        | "NotFoundException"
-        | "UnrecognizedClientException"
-        | "ValidationException" => SealError::Refused(code.to_owned()),
-        // Throttling, internal errors and timeouts, and whatever KMS may think of next.
-        _ => SealError::Unavailable(code.to_owned()),
+impl From<NoAnswer> for SealError {
+    fn from(error: NoAnswer) -> Self {
+        match error {
+            NoAnswer::NotReached(_) => Self::Unavailable("no answer".to_owned()),
+            NoAnswer::Fails(why) => Self::Unavailable(why),
+            NoAnswer::Refuses(code) => match code.as_str() {
+                "InvalidCiphertextException" | "IncorrectKeyException" => Self::Unsealable,
+                "AccessDeniedException"
+                | "DisabledException"
+                | "InvalidKeyUsageException"
+                | "KMSInvalidStateException"
+                | "NotFoundException"
+                | "UnrecognizedClientException"
+                | "ValidationException" => Self::Refused(code),
+                // Whatever KMS may think of next.
+                _ => Self::Unavailable(code),
+            },
+        }
     }
 }
 
 impl MasterKey for KmsMasterKey {
     fn wrap<'a>(&'a self, member: MemberId, key: &'a MemberKey) -> BoxFuture<'a, Result<Vec<u8>, SealError>> {
-        Box::pin(self.encrypt(member, key))
+        Box::pin(self.ask("Encrypt", member, ("Plaintext", key.bytes()), "CiphertextBlob"))
     }
 
     fn unwrap<'a>(&'a self, member: MemberId, wrapped: &'a [u8]) -> BoxFuture<'a, Result<MemberKey, SealError>> {
-        Box::pin(self.decrypt(member, wrapped))
+        Box::pin(async move {
+            let plain = self.ask("Decrypt", member, ("CiphertextBlob", wrapped), "Plaintext").await?;
+            plain.try_into().map(MemberKey::from_bytes).map_err(|_| SealError::Malformed)
+        })
     }
 }
 
@@ -87,49 +85,14 @@ impl fmt::Debug for KmsMasterKey {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use aws_sdk_kms::config::retry::RetryConfig;
-    use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
-    use aws_smithy_runtime_api::client::http::{
-        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-    };
-    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-    use aws_smithy_types::body::SdkBody;
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    use serde_json::{Value, json};
+    use std::sync::Arc;
 
     use super::*;
+    use crate::aws::fake::{Fake, aws};
 
-    /// Answers every request the same, and remembers what was asked.
-    #[derive(Debug, Clone)]
-    struct FakeKms {
-        status: u16,
-        answer: String,
-        asked: Arc<Mutex<Vec<Value>>>,
-    }
-
-    impl HttpConnector for FakeKms {
-        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-            let asked = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-            self.asked.lock().unwrap().push(asked);
-            let status = self.status.try_into().unwrap();
-            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(self.answer.clone()))))
-        }
-    }
-
-    fn answering(status: u16, answer: &Value) -> (KmsMasterKey, Arc<Mutex<Vec<Value>>>) {
-        let asked = Arc::default();
-        let kms = FakeKms { status, answer: answer.to_string(), asked: Arc::clone(&asked) };
-        let config = aws_sdk_kms::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("cn-north-1"))
-            .credentials_provider(Credentials::new("id", "secret", None, None, "test"))
-            .retry_config(RetryConfig::disabled())
-            .http_client(http_client_fn(move |_, _| SharedHttpConnector::new(kms.clone())))
-            .build();
-        (KmsMasterKey { client: Client::from_conf(config).into(), key_id: "alias/huitou".to_owned() }, asked)
+    fn answering(status: u16, answer: Value) -> (KmsMasterKey, Arc<Fake>) {
+        let fake = Fake::answering([Ok((status, answer))]);
+        (KmsMasterKey { aws: aws(&fake), key_id: "alias/huitou".to_owned() }, fake)
     }
 
     fn member() -> MemberId {
@@ -142,17 +105,17 @@ mod tests {
 
     #[tokio::test]
     async fn keys_are_wrapped_and_unwrapped_in_the_context_of_their_member() {
-        let (kms, asked) = answering(200, &json!({"CiphertextBlob": base64(b"wrapped")}));
+        let (kms, fake) = answering(200, json!({"CiphertextBlob": base64(b"wrapped")}));
         assert_eq!(kms.wrap(member(), &MemberKey::from_bytes([7; 32])).await.unwrap(), b"wrapped");
         let context = json!({"member": member().to_string()});
         let wanted = json!({"KeyId": "alias/huitou", "EncryptionContext": context, "Plaintext": base64(&[7; 32])});
-        assert_eq!(*asked.lock().unwrap(), [wanted]);
+        assert_eq!(fake.questions(), [wanted]);
 
-        let (kms, asked) = answering(200, &json!({"Plaintext": base64(&[7; 32])}));
+        let (kms, fake) = answering(200, json!({"Plaintext": base64(&[7; 32])}));
         assert_eq!(kms.unwrap(member(), b"wrapped").await.unwrap().bytes(), &[7; 32]);
         let wanted =
             json!({"KeyId": "alias/huitou", "EncryptionContext": context, "CiphertextBlob": base64(b"wrapped")});
-        assert_eq!(*asked.lock().unwrap(), [wanted]);
+        assert_eq!(fake.questions(), [wanted]);
     }
 
     #[tokio::test]
@@ -165,14 +128,14 @@ mod tests {
             (400, "ThrottlingException", SealError::Unavailable("ThrottlingException".to_owned())),
             (500, "KMSInternalException", SealError::Unavailable("KMSInternalException".to_owned())),
         ] {
-            let (kms, _) = answering(status, &json!({"__type": code, "message": "no"}));
+            let (kms, _) = answering(status, json!({"__type": code, "message": "no"}));
             assert_eq!(kms.unwrap(member(), b"wrapped").await.unwrap_err(), wanted, "{code}");
         }
     }
 
     #[tokio::test]
     async fn an_answer_that_is_no_key_is_refused() {
-        let (kms, _) = answering(200, &json!({"Plaintext": base64(&[7; 16])}));
+        let (kms, _) = answering(200, json!({"Plaintext": base64(&[7; 16])}));
         assert_eq!(kms.unwrap(member(), b"wrapped").await.unwrap_err(), SealError::Malformed);
     }
 }

@@ -13,7 +13,6 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, Projection, Put,
     TimeToLiveSpecification, TransactWriteItem,
 };
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use futures_util::future::join_all;
 use huitou::app::App;
 use huitou::cases::Who;
@@ -23,6 +22,7 @@ use huitou::domain::purchase::Refunded;
 use huitou::table::{
     ChildKeys, Freshness, Hot, Identity, Lost, Outcome, Part, RefundTally, StoredPart, StoredVersion, metered,
 };
+use huitou::transport::{Authorities, Connections};
 use huitou::values::{
     Actor, CampaignId, ChildId, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Points, Reason, RowKey, SomePoints,
     Source,
@@ -288,13 +288,12 @@ struct Remote {
 impl Remote {
     async fn create() -> Self {
         let endpoint = std::env::var("HUITOU_TABLE_ENDPOINT").unwrap();
-        let tls = Provider::Rustls(CryptoMode::Ring);
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static(LOCAL_REGION))
             .endpoint_url(endpoint)
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client(aws_smithy_http_client::Builder::new().tls_provider(tls).build_https());
+            .http_client(Connections::new(&Authorities::Platform).unwrap());
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         let remote = Self {
             client: Client::from_conf(config.build()),

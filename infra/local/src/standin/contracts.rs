@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::config::Credentials;
 use futures_util::future::join_all;
+use huitou::aws::Signer;
 use huitou::channels::settings::Keys;
 use huitou::channels::smtp::{Encryption, SmtpServer};
 use huitou::channels::{
@@ -84,8 +85,9 @@ impl Scene {
             }
             "ses" => {
                 let identity = Credentials::new("stand-in", secret, None, None, "test").into();
-                let (region, from) = ("local".to_owned(), "dev@example.com".to_owned());
-                Box::new(Ses { base_url, region, identity, from, configuration_set: String::new(), line })
+                let signer = Signer { identity, region: "local".to_owned() };
+                let from = "dev@example.com".to_owned();
+                Box::new(Ses { base_url, signer, from, configuration_set: String::new(), line })
             }
             _ => Box::new(Webhook { url: base_url, secret: Secret(secret.to_owned()), line }),
         }

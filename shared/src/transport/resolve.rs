@@ -1,25 +1,48 @@
-//! Which addresses may be called when somebody else has chosen them: public ones, judged after the name was resolved
-//! and on the very addresses that are connected to, so that a name can't answer twice (server-side request forgery).
+//! Where names lead. When somebody else has chosen the name, to public addresses only, judged after it was resolved and
+//! on the very addresses that are connected to, so that it can't answer twice (server-side request forgery).
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::task::{Context, Poll};
+use std::vec;
 
-use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+use futures_util::future::BoxFuture;
+use hyper_util::client::legacy::connect::dns::Name;
+use tower::Service;
 
-/// Resolves names by the system, and leaves out what isn't public.
+/// Whom a name may lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// Anybody.
+    All,
+    /// Public addresses only.
+    Public,
+}
+
+/// Resolves names by the system, and leaves out where they may not lead.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PublicOnly;
+pub(super) struct Resolver(pub(super) Names);
 
-impl ResolveDns for PublicOnly {
-    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
-        let name = name.to_owned();
-        DnsFuture::new(Box::pin(async move {
+impl Service<Name> for Resolver {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let Self(names) = *self;
+        Box::pin(async move {
             let resolved = tokio::task::spawn_blocking(move || (name.as_str(), 0).to_socket_addrs());
-            let resolved = resolved.await.map_err(ResolveDnsError::new)?.map_err(ResolveDnsError::new)?;
-            let public: Vec<IpAddr> = resolved.map(|address| address.ip()).filter(|ip| is_public(*ip)).collect();
-            let none = || ResolveDnsError::new(io::Error::other("the name leads to no public address"));
-            if public.is_empty() { Err(none()) } else { Ok(public) }
-        }))
+            let mut addresses: Vec<SocketAddr> = resolved.await.map_err(io::Error::other)??.collect();
+            addresses.retain(|address| names == Names::All || is_public(address.ip()));
+            if addresses.is_empty() && names == Names::Public {
+                return Err(io::Error::other("the name leads to no public address"));
+            }
+            Ok(addresses.into_iter())
+        })
     }
 }
 
@@ -100,8 +123,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_leads_home_leads_nowhere() {
-        assert!(PublicOnly.resolve_dns("localhost").await.is_err());
+    async fn a_name_that_leads_home_leads_nowhere_for_others() {
+        let name: Name = "localhost".parse().unwrap();
+        assert!(Resolver(Names::Public).call(name.clone()).await.is_err());
+        assert!(Resolver(Names::All).call(name).await.unwrap().next().is_some());
     }
 
     proptest! {

@@ -1,0 +1,338 @@
+//! Calls to AWS with a signature of version 4, for services that are asked so little that a client of the SDK for each
+//! would be most of what they cost: KMS and Secrets Manager in AWS's JSON protocol; mail by SES is signed here too.
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
+use aws_smithy_runtime_api::client::identity::Identity;
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::Value;
+
+use crate::clock::Clock;
+use crate::entropy::{self, Entropy};
+use crate::transport::{Request, Response, Transport, TransportError};
+use crate::values::Moment;
+
+/// How long one attempt may take; four of them lie inside a request's deadline, as those of the SDK's clients do.
+const TIMEOUT: Duration = Duration::from_secs(3);
+const ATTEMPTS: u32 = 4;
+/// At most so long the second attempt waits; each further one at most twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Who signs, and for where.
+#[derive(Clone, Debug)]
+pub struct Signer {
+    /// The role, which never shows.
+    pub identity: Identity,
+    /// The region.
+    pub region: String,
+}
+
+impl Signer {
+    /// The headers of a POST of this body to `service`, with a signature among them. No call.
+    ///
+    /// # Errors
+    ///
+    /// Why it can't be signed, in a few words without anything of it.
+    pub fn headers(
+        &self,
+        service: &str,
+        url: &str,
+        headers: &[(&'static str, &str)],
+        body: &[u8],
+        now: Moment,
+    ) -> Result<HeaderMap, String> {
+        let params = v4::SigningParams::builder()
+            .identity(&self.identity)
+            .region(&self.region)
+            .name(service)
+            .time(UNIX_EPOCH + Duration::from_secs(u64::try_from(now.seconds()).unwrap_or(0)))
+            .settings(SigningSettings::default())
+            .build()
+            .map_err(|error| error.to_string())?
+            .into();
+        let signable = SignableRequest::new("POST", url, headers.iter().copied(), SignableBody::Bytes(body));
+        let signed = sign(signable.map_err(|error| error.to_string())?, &params).map_err(|error| error.to_string())?;
+        let mut request = http::Request::builder().method(Method::POST).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(()).map_err(|error| error.to_string())?;
+        signed.into_parts().0.apply_to_request_http1x(&mut request);
+        Ok(request.into_parts().0.headers)
+    }
+}
+
+/// A service that is asked in AWS's JSON protocol, version 1.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// AWS KMS.
+    Kms,
+    /// AWS Secrets Manager.
+    SecretsManager,
+}
+
+impl Service {
+    /// As it is called in its address and in signatures.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Kms => "kms",
+            Self::SecretsManager => "secretsmanager",
+        }
+    }
+
+    /// As it is called before the name of an operation.
+    const fn target(self) -> &'static str {
+        match self {
+            Self::Kms => "TrentService",
+            Self::SecretsManager => "secretsmanager",
+        }
+    }
+}
+
+/// Why a service gave no answer that helps.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// It was not reached.
+    #[error("it was not reached: {0}")]
+    NotReached(String),
+    /// It was reached, and fails or wants less: what it says of it, by its code if it gave one.
+    #[error("it fails: {0}")]
+    Fails(String),
+    /// It refuses, by this code.
+    #[error("it refuses: {0}")]
+    Refuses(String),
+}
+
+/// AWS, as a function's role may ask it. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    /// The way there.
+    pub transport: Arc<dyn Transport>,
+    /// Tells the time by which requests are signed.
+    pub clock: Arc<dyn Clock>,
+    /// Spreads further attempts.
+    pub entropy: Arc<dyn Entropy>,
+    /// Who asks.
+    pub signer: Signer,
+    /// One address for all services, as emulators have it.
+    pub endpoint: Option<String>,
+}
+
+impl Aws {
+    /// Asks until there is an answer, at most four times: only for operations that may be repeated. One to four calls
+    /// to the service.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer that helps.
+    pub async fn ask(&self, service: Service, operation: &str, question: &Value) -> Result<Value, NoAnswer> {
+        let body = Bytes::from(question.to_string());
+        let mut attempt = 1;
+        loop {
+            match self.once(service, operation, body.clone()).await {
+                Err(NoAnswer::NotReached(_) | NoAnswer::Fails(_)) if attempt < ATTEMPTS => {
+                    tokio::time::sleep(self.pause(attempt)).await;
+                    attempt += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn once(&self, service: Service, operation: &str, body: Bytes) -> Result<Value, NoAnswer> {
+        let url = self.url(service);
+        let target = format!("{}.{operation}", service.target());
+        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", &target)];
+        let headers = self.signer.headers(service.name(), &url, &headers, &body, self.clock.wall());
+        let headers = headers.map_err(NoAnswer::Refuses)?;
+        let request = Request { method: Method::POST, url, headers, body, timeout: TIMEOUT };
+        match self.transport.call(request).await {
+            Ok(answer) => read(&answer),
+            Err(TransportError::NotSent(why)) => Err(NoAnswer::NotReached(why)),
+            Err(TransportError::Unknown(why)) => Err(NoAnswer::Fails(why)),
+        }
+    }
+
+    fn url(&self, service: Service) -> String {
+        let (name, region) = (service.name(), &self.signer.region);
+        match &self.endpoint {
+            Some(endpoint) => format!("{}/", endpoint.trim_end_matches('/')),
+            None if region.starts_with("cn-") => format!("https://{name}.{region}.amazonaws.com.cn/"),
+            None => format!("https://{name}.{region}.amazonaws.com/"),
+        }
+    }
+
+    /// A random part of a span that doubles (full jitter: Brooker, "Exponential Backoff And Jitter", AWS 2015).
+    fn pause(&self, attempt: u32) -> Duration {
+        let [random] = entropy::bytes::<1>(&*self.entropy);
+        FIRST_PAUSE * 2_u32.pow(attempt - 1) * u32::from(random) / 255
+    }
+}
+
+fn read(answer: &Response) -> Result<Value, NoAnswer> {
+    if answer.status.is_success() {
+        // The parser's message would quote the answer.
+        return serde_json::from_slice(&answer.body)
+            .map_err(|_| NoAnswer::Fails("an answer that is no JSON".to_owned()));
+    }
+    let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    // As in `com.amazonaws.kms#NotFoundException`.
+    let code = said.get("__type").and_then(Value::as_str).and_then(|code| code.rsplit('#').next());
+    let code = code.unwrap_or(answer.status.as_str()).to_owned();
+    let busy = answer.status == StatusCode::TOO_MANY_REQUESTS || code.starts_with("Throttling");
+    Err(if busy || answer.status.is_server_error() { NoAnswer::Fails(code) } else { NoAnswer::Refuses(code) })
+}
+
+/// A service of AWS that answers what it is told to.
+#[cfg(test)]
+pub(crate) mod fake {
+    use std::collections::VecDeque;
+    use std::sync::{Mutex, PoisonError};
+
+    use aws_sdk_dynamodb::config::Credentials;
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    /// By which nothing waits.
+    #[derive(Debug)]
+    struct NoWait;
+
+    impl Entropy for NoWait {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
+    /// Says one answer after the other, the last one for ever, and remembers what it was asked.
+    #[derive(Debug, Default)]
+    pub(crate) struct Fake {
+        answers: Mutex<VecDeque<Result<(u16, String), TransportError>>>,
+        asked: Mutex<Vec<Request>>,
+    }
+
+    impl Fake {
+        pub(crate) fn answering<const N: usize>(answers: [Result<(u16, Value), TransportError>; N]) -> Arc<Self> {
+            let answers = answers.into_iter().map(|said| said.map(|(status, body)| (status, body.to_string())));
+            Arc::new(Self { answers: Mutex::new(answers.collect()), asked: Mutex::default() })
+        }
+
+        pub(crate) fn asked(&self) -> Vec<Request> {
+            self.asked.lock().unwrap().clone()
+        }
+
+        pub(crate) fn questions(&self) -> Vec<Value> {
+            self.asked().iter().map(|request| serde_json::from_slice(&request.body).unwrap()).collect()
+        }
+    }
+
+    impl Transport for Fake {
+        fn call(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+            self.asked.lock().unwrap().push(request);
+            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            let answer = if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() };
+            let answer = answer.unwrap().map(|(status, body)| Response {
+                status: StatusCode::from_u16(status).unwrap(),
+                headers: HeaderMap::new(),
+                body: body.into(),
+            });
+            Box::pin(async { answer })
+        }
+    }
+
+    /// AWS behind this, in a region of China.
+    pub(crate) fn aws(fake: &Arc<Fake>) -> Aws {
+        let credentials = Credentials::new("AKIDEXAMPLE", "hush", Some("token".to_owned()), None, "test");
+        Aws {
+            transport: fake.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(NoWait),
+            signer: Signer { identity: credentials.into(), region: "cn-north-1".to_owned() },
+            endpoint: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::fake::{Fake, aws};
+    use super::*;
+    use crate::entropy::SeededEntropy;
+
+    #[tokio::test]
+    async fn a_question_is_signed_and_names_its_operation() {
+        let fake = Fake::answering([Ok((200, json!({"SecretString": "s"})))]);
+        let answer = aws(&fake).ask(Service::SecretsManager, "GetSecretValue", &json!({"SecretId": "a"})).await;
+        assert_eq!(answer, Ok(json!({"SecretString": "s"})));
+        let [request]: [Request; 1] = fake.asked().try_into().unwrap();
+        assert_eq!(request.url, "https://secretsmanager.cn-north-1.amazonaws.com.cn/");
+        assert_eq!(request.headers["x-amz-target"], "secretsmanager.GetSecretValue");
+        assert_eq!(request.headers["content-type"], "application/x-amz-json-1.1");
+        assert_eq!(request.headers["x-amz-security-token"], "token");
+        let signature = request.headers["authorization"].to_str().unwrap();
+        assert!(signature.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"), "{signature}");
+        assert!(signature.contains("/cn-north-1/secretsmanager/aws4_request"), "{signature}");
+        let signed = "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target";
+        assert!(signature.contains(signed), "{signature}");
+    }
+
+    #[test]
+    fn services_are_found_in_both_partitions_and_on_emulators() {
+        let mut aws = aws(&Fake::answering([]));
+        assert_eq!(aws.url(Service::Kms), "https://kms.cn-north-1.amazonaws.com.cn/");
+        aws.signer.region = "eu-central-1".to_owned();
+        assert_eq!(aws.url(Service::Kms), "https://kms.eu-central-1.amazonaws.com/");
+        aws.endpoint = Some("http://127.0.0.1:3000/dev/aws".to_owned());
+        assert_eq!(aws.url(Service::Kms), "http://127.0.0.1:3000/dev/aws/");
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_is_tried_again_and_a_refusal_is_not() {
+        let not_sent = || Err(TransportError::NotSent("refused".to_owned()));
+        let passing = [
+            not_sent(),
+            Err(TransportError::Unknown("silence".to_owned())),
+            Ok((400, json!({"__type": "ThrottlingException"}))),
+            Ok((200, json!({"fine": true}))),
+        ];
+        let fake = Fake::answering(passing);
+        assert_eq!(aws(&fake).ask(Service::Kms, "Decrypt", &json!({})).await, Ok(json!({"fine": true})));
+        assert_eq!(fake.asked().len(), 4);
+
+        let fake = Fake::answering([not_sent()]);
+        let gone = NoAnswer::NotReached("refused".to_owned());
+        assert_eq!(aws(&fake).ask(Service::Kms, "Decrypt", &json!({})).await, Err(gone));
+        assert_eq!(fake.asked().len(), 4, "then it is given up");
+
+        let fake = Fake::answering([Ok((400, json!({"__type": "com.amazonaws.kms#NotFoundException"})))]);
+        let refused = NoAnswer::Refuses("NotFoundException".to_owned());
+        assert_eq!(aws(&fake).ask(Service::Kms, "Decrypt", &json!({})).await, Err(refused));
+        assert_eq!(fake.asked().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn the_role_and_its_questions_never_show() {
+        let fake = Fake::answering([Ok((200, json!({})))]);
+        let aws = aws(&fake);
+        aws.ask(Service::Kms, "Decrypt", &json!({"CiphertextBlob": "hush"})).await.unwrap();
+        let shown = format!("{:?} {:?}", aws.signer, fake.asked());
+        assert!(shown.contains("kms.cn-north-1") && !shown.contains("hush"), "{shown}");
+    }
+
+    #[test]
+    fn further_attempts_wait_longer_but_never_long() {
+        let aws = Aws { entropy: Arc::new(SeededEntropy::new(1)), ..aws(&Fake::answering([])) };
+        for (attempt, most) in [(1, 100), (2, 200), (3, 400)] {
+            for _ in 0..100 {
+                assert!(aws.pause(attempt) <= Duration::from_millis(most));
+            }
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Connections to other services: HTTP/1.1, with TLS by rustls and ring, kept and reused. The SDK's clients and the
+//! transport share this way out. The one that the SDK would bring also speaks HTTP/2, which no service asks for that is
+//! called here, and a tenth of a function would be that.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use futures_util::future::BoxFuture;
+use http::Uri;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector as Tcp, capture_connection};
+use hyper_util::client::legacy::{Client, ResponseFuture};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tower::Service;
+
+use super::resolve::{Names, Resolver};
+
+/// How long a connection may take to come about, TLS included.
+const OPENS_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// Whose signature a service's certificate needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authorities {
+    /// That of an authority that the platform trusts: about 145, whose reading takes its time.
+    Platform,
+    /// That of one in this text, in the form of PEM.
+    These(String),
+}
+
+impl Authorities {
+    fn read(&self) -> Result<RootCertStore, pem::Error> {
+        let mut store = RootCertStore::empty();
+        match self {
+            Self::Platform => {
+                // One that can't be read is one that nobody is trusted by.
+                store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            }
+            Self::These(text) => {
+                let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+                store.add_parsable_certificates(certificates?);
+            }
+        }
+        Ok(store)
+    }
+}
+
+/// A pool of connections. Clones are the same pool.
+#[derive(Clone, Debug)]
+pub struct Connections(Client<Opening, SdkBody>);
+
+impl Connections {
+    /// A pool without connections yet, to whatever `names` may lead to.
+    pub(super) fn to(names: Names, authorities: &Authorities) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(authorities.read()?)
+            .with_no_client_auth();
+        let mut tcp = Tcp::new_with_resolver(Resolver(names));
+        tcp.enforce_http(false); // https is for the layer above
+        tcp.set_nodelay(true);
+        let opening = Opening(HttpsConnector::from((tcp, tls)));
+        Ok(Self(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(opening)))
+    }
+
+    /// A pool without connections yet, to any address.
+    ///
+    /// # Errors
+    ///
+    /// The authorities can't be read.
+    pub fn new(authorities: &Authorities) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        Self::to(Names::All, authorities)
+    }
+
+    /// Makes one request, whose address has to be absolute, by a connection that is there or a new one.
+    pub(super) fn request(&self, request: http::Request<SdkBody>) -> ResponseFuture {
+        self.0.request(request)
+    }
+}
+
+impl HttpConnector for Connections {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let mut request = match request.try_into_http1x() {
+            Ok(request) => request,
+            Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
+        };
+        let connection = capture_connection(&mut request);
+        if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
+            capture.set_connection_retriever(move || described(&connection));
+        }
+        let answer = self.request(request);
+        HttpConnectorFuture::new(async move {
+            // Whatever goes wrong below HTTP may pass, so the SDK tries again.
+            let answer = answer.await.map_err(|error| ConnectorError::io(error.into()))?;
+            let answer = HttpResponse::try_from(answer.map(SdkBody::from_body_1_x));
+            answer.map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+impl HttpClient for Connections {
+    /// The same pool whatever the settings: how long a call may take is said by its client.
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+/// What lets the SDK give up a connection that it got a bad answer from.
+fn described(connection: &CaptureConnection) -> Option<ConnectionMetadata> {
+    connection.connection_metadata().as_ref()?;
+    let connection = connection.clone();
+    let give_up = move || {
+        if let Some(connection) = connection.connection_metadata().as_ref() {
+            connection.poison();
+        }
+    };
+    Some(ConnectionMetadata::builder().proxied(false).poison_fn(give_up).build())
+}
+
+/// Opens connections, and gives up on one that takes too long.
+#[derive(Clone, Debug)]
+struct Opening(HttpsConnector<Tcp<Resolver>>);
+
+impl Service<Uri> for Opening {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, address: Uri) -> Self::Future {
+        let opening = self.0.call(address);
+        Box::pin(async move {
+            let opened = tokio::time::timeout(OPENS_WITHIN, opening).await;
+            opened.unwrap_or_else(|_| Err(format!("no connection within {} ms", OPENS_WITHIN.as_millis()).into()))
+        })
+    }
+}
