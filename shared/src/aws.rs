@@ -66,29 +66,72 @@ impl Signer {
     }
 }
 
-/// A service that is asked in AWS's JSON protocol, version 1.1.
+/// A service of AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
+    /// Amazon DynamoDB.
+    DynamoDb,
     /// AWS KMS.
     Kms,
     /// AWS Secrets Manager.
     SecretsManager,
+    /// Amazon SQS.
+    Sqs,
 }
 
 impl Service {
     /// As it is called in its address and in signatures.
     const fn name(self) -> &'static str {
         match self {
+            Self::DynamoDb => "dynamodb",
             Self::Kms => "kms",
             Self::SecretsManager => "secretsmanager",
+            Self::Sqs => "sqs",
         }
     }
 
-    /// As it is called before the name of an operation.
-    const fn target(self) -> &'static str {
+    /// The variable that says where it is, as all SDKs of AWS and its command line understand it.
+    const fn variable(self) -> &'static str {
         match self {
-            Self::Kms => "TrentService",
-            Self::SecretsManager => "secretsmanager",
+            Self::DynamoDb => "AWS_ENDPOINT_URL_DYNAMODB",
+            Self::Kms => "AWS_ENDPOINT_URL_KMS",
+            Self::SecretsManager => "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+            Self::Sqs => "AWS_ENDPOINT_URL_SQS",
+        }
+    }
+}
+
+/// Where the services are, on machines where an emulator plays some or all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoints {
+    all: Option<String>,
+    named: Vec<(Service, String)>,
+}
+
+impl Endpoints {
+    /// As the environment says: `AWS_ENDPOINT_URL`, and with a service's name behind it for that one.
+    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let given = |name: &str| variable(name).filter(|url| !url.is_empty());
+        let services = [Service::DynamoDb, Service::Kms, Service::SecretsManager, Service::Sqs];
+        let named = services.into_iter().filter_map(|service| Some((service, given(service.variable())?)));
+        Self { all: given("AWS_ENDPOINT_URL"), named: named.collect() }
+    }
+
+    /// Where a service is said to be.
+    #[must_use]
+    pub fn given(&self, service: Service) -> Option<&str> {
+        let named = self.named.iter().find(|(of, _)| *of == service).map(|(_, url)| url);
+        named.or(self.all.as_ref()).map(String::as_str)
+    }
+
+    /// Where a service is: as said, or else in the partition of its region.
+    #[must_use]
+    pub fn of(&self, service: Service, region: &str) -> String {
+        let name = service.name();
+        match self.given(service) {
+            Some(url) => format!("{}/", url.trim_end_matches('/')),
+            None if region.starts_with("cn-") => format!("https://{name}.{region}.amazonaws.com.cn/"),
+            None => format!("https://{name}.{region}.amazonaws.com/"),
         }
     }
 }
@@ -118,13 +161,13 @@ pub struct Aws {
     pub entropy: Arc<dyn Entropy>,
     /// Who asks.
     pub signer: Signer,
-    /// One address for all services, as emulators have it.
-    pub endpoint: Option<String>,
+    /// Where it is.
+    pub endpoints: Endpoints,
 }
 
 impl Aws {
-    /// Asks until there is an answer, at most four times: only for operations that may be repeated. One to four calls
-    /// to the service.
+    /// Asks in AWS's JSON protocol, version 1.1, until there is an answer, at most four times: only for operations that
+    /// may be repeated. One to four calls to the service. `operation` is written as in `TrentService.Decrypt`.
     ///
     /// # Errors
     ///
@@ -144,9 +187,8 @@ impl Aws {
     }
 
     async fn once(&self, service: Service, operation: &str, body: Bytes) -> Result<Value, NoAnswer> {
-        let url = self.url(service);
-        let target = format!("{}.{operation}", service.target());
-        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", &target)];
+        let url = self.endpoints.of(service, &self.signer.region);
+        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", operation)];
         let headers = self.signer.headers(service.name(), &url, &headers, &body, self.clock.wall());
         let headers = headers.map_err(NoAnswer::Refuses)?;
         let request = Request { method: Method::POST, url, headers, body, timeout: TIMEOUT };
@@ -154,15 +196,6 @@ impl Aws {
             Ok(answer) => read(&answer),
             Err(TransportError::NotSent(why)) => Err(NoAnswer::NotReached(why)),
             Err(TransportError::Unknown(why)) => Err(NoAnswer::Fails(why)),
-        }
-    }
-
-    fn url(&self, service: Service) -> String {
-        let (name, region) = (service.name(), &self.signer.region);
-        match &self.endpoint {
-            Some(endpoint) => format!("{}/", endpoint.trim_end_matches('/')),
-            None if region.starts_with("cn-") => format!("https://{name}.{region}.amazonaws.com.cn/"),
-            None => format!("https://{name}.{region}.amazonaws.com/"),
         }
     }
 
@@ -253,7 +286,7 @@ pub(crate) mod fake {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(NoWait),
             signer: Signer { identity: credentials.into(), region: "cn-north-1".to_owned() },
-            endpoint: None,
+            endpoints: Endpoints::default(),
         }
     }
 }
@@ -269,7 +302,8 @@ mod tests {
     #[tokio::test]
     async fn a_question_is_signed_and_names_its_operation() {
         let fake = Fake::answering([Ok((200, json!({"SecretString": "s"})))]);
-        let answer = aws(&fake).ask(Service::SecretsManager, "GetSecretValue", &json!({"SecretId": "a"})).await;
+        let answer =
+            aws(&fake).ask(Service::SecretsManager, "secretsmanager.GetSecretValue", &json!({"SecretId": "a"})).await;
         assert_eq!(answer, Ok(json!({"SecretString": "s"})));
         let [request]: [Request; 1] = fake.asked().try_into().unwrap();
         assert_eq!(request.url, "https://secretsmanager.cn-north-1.amazonaws.com.cn/");
@@ -284,13 +318,18 @@ mod tests {
     }
 
     #[test]
-    fn services_are_found_in_both_partitions_and_on_emulators() {
-        let mut aws = aws(&Fake::answering([]));
-        assert_eq!(aws.url(Service::Kms), "https://kms.cn-north-1.amazonaws.com.cn/");
-        aws.signer.region = "eu-central-1".to_owned();
-        assert_eq!(aws.url(Service::Kms), "https://kms.eu-central-1.amazonaws.com/");
-        aws.endpoint = Some("http://127.0.0.1:3000/dev/aws".to_owned());
-        assert_eq!(aws.url(Service::Kms), "http://127.0.0.1:3000/dev/aws/");
+    fn services_are_found_in_both_partitions_and_where_the_environment_says() {
+        let nowhere = Endpoints::from_environment(|_| None);
+        assert_eq!(nowhere.of(Service::Kms, "cn-north-1"), "https://kms.cn-north-1.amazonaws.com.cn/");
+        assert_eq!(nowhere.of(Service::Sqs, "eu-central-1"), "https://sqs.eu-central-1.amazonaws.com/");
+        assert_eq!(nowhere.given(Service::Sqs), None);
+        let emulated = Endpoints::from_environment(|name| match name {
+            "AWS_ENDPOINT_URL" => Some("http://127.0.0.1:3000/dev/aws".to_owned()),
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER" => Some("http://127.0.0.1:4000".to_owned()),
+            _ => Some(String::new()),
+        });
+        assert_eq!(emulated.of(Service::DynamoDb, "eu-central-1"), "http://127.0.0.1:3000/dev/aws/");
+        assert_eq!(emulated.of(Service::SecretsManager, "eu-central-1"), "http://127.0.0.1:4000/");
     }
 
     #[tokio::test]
@@ -303,17 +342,17 @@ mod tests {
             Ok((200, json!({"fine": true}))),
         ];
         let fake = Fake::answering(passing);
-        assert_eq!(aws(&fake).ask(Service::Kms, "Decrypt", &json!({})).await, Ok(json!({"fine": true})));
+        assert_eq!(aws(&fake).ask(Service::Kms, "TrentService.Decrypt", &json!({})).await, Ok(json!({"fine": true})));
         assert_eq!(fake.asked().len(), 4);
 
         let fake = Fake::answering([not_sent()]);
         let gone = NoAnswer::NotReached("refused".to_owned());
-        assert_eq!(aws(&fake).ask(Service::Kms, "Decrypt", &json!({})).await, Err(gone));
+        assert_eq!(aws(&fake).ask(Service::Kms, "TrentService.Decrypt", &json!({})).await, Err(gone));
         assert_eq!(fake.asked().len(), 4, "then it is given up");
 
         let fake = Fake::answering([Ok((400, json!({"__type": "com.amazonaws.kms#NotFoundException"})))]);
         let refused = NoAnswer::Refuses("NotFoundException".to_owned());
-        assert_eq!(aws(&fake).ask(Service::Kms, "Decrypt", &json!({})).await, Err(refused));
+        assert_eq!(aws(&fake).ask(Service::Kms, "TrentService.Decrypt", &json!({})).await, Err(refused));
         assert_eq!(fake.asked().len(), 1);
     }
 
@@ -321,7 +360,7 @@ mod tests {
     async fn the_role_and_its_questions_never_show() {
         let fake = Fake::answering([Ok((200, json!({})))]);
         let aws = aws(&fake);
-        aws.ask(Service::Kms, "Decrypt", &json!({"CiphertextBlob": "hush"})).await.unwrap();
+        aws.ask(Service::Kms, "TrentService.Decrypt", &json!({"CiphertextBlob": "hush"})).await.unwrap();
         let shown = format!("{:?} {:?}", aws.signer, fake.asked());
         assert!(shown.contains("kms.cn-north-1") && !shown.contains("hush"), "{shown}");
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::cases::Error;
 use crate::domain::program::{Program, Shipped, Version, Versions};
-use crate::table::{Outcome, StoredVersion};
+use crate::table::{Outcome, StoredVersion, Table, Trouble};
 use crate::values::{Actor, Moment};
 
 const SUBJECT: &str = "program";
@@ -17,6 +17,20 @@ struct Stored {
     effective_from: Moment,
     by: Actor,
     program: Program,
+}
+
+/// The programme's settings as they lie in the table, which a function reads while it starts.
+#[derive(Debug)]
+pub struct StoredPrograms {
+    read_at: Moment,
+    versions: Vec<StoredVersion>,
+}
+
+impl StoredPrograms {
+    /// Reads all versions. One call.
+    pub async fn read(table: &Table, now: Moment) -> Result<Self, Trouble> {
+        Ok(Self { read_at: now, versions: table.versions(SUBJECT, 1).await? })
+    }
 }
 
 /// The programme's settings.
@@ -37,8 +51,13 @@ impl Programs<'_> {
         if let Some(versions) = self.0.kept_programs().get(self.0.wall(), self.0.parts().settings_fresh_for) {
             return Ok(versions);
         }
-        let stored = self.0.table().versions(SUBJECT, 1).await?;
-        let read = stored.iter().map(|v| {
+        let stored = StoredPrograms::read(self.0.table(), self.0.wall()).await?;
+        self.keep(&stored)
+    }
+
+    /// Keeps what was read. No call.
+    pub fn keep(&self, stored: &StoredPrograms) -> Result<Arc<Versions>, Error> {
+        let read = stored.versions.iter().map(|v| {
             let Stored { effective_from, by, program } = serde_json::from_str(&v.text)?;
             Ok(Version { version: v.version, effective_from, by, program })
         });
@@ -48,7 +67,7 @@ impl Programs<'_> {
         }
         let versions = Versions::new(versions).ok_or_else(|| Error::Defect("no programme".into()))?;
         let versions = Arc::new(versions);
-        self.0.kept_programs().put(self.0.wall(), &versions);
+        self.0.kept_programs().put(stored.read_at, &versions);
         Ok(versions)
     }
 

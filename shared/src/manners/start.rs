@@ -3,20 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::config::endpoint::{EndpointFuture, Params, ResolveEndpoint};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_smithy_types::endpoint::Endpoint;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
 use super::routes::Answers;
 use super::{edge, gateway as events};
 use crate::app::{App, Parts};
-use crate::aws::{self, Aws, NoAnswer, Signer};
+use crate::aws::{Aws, Endpoints, NoAnswer, Service, Signer};
+use crate::cases::programs::StoredPrograms;
 use crate::cases::tracking::Doors;
 use crate::channels::settings::{ProviderSettings, Workshop};
 use crate::channels::{Line, Secret};
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::domain::anonymity::SmallestGroup;
 use crate::entropy::SystemEntropy;
 use crate::later::Later;
@@ -24,12 +27,12 @@ use crate::objects::S3;
 use crate::queue::Queue;
 use crate::seal::KmsMasterKey;
 use crate::secrets::Secrets;
-use crate::table::{Freshness, Names, Table};
+use crate::table::{Names, Table};
 use crate::telemetry::lines::{Settings, subscriber};
 use crate::transport::{Authorities, Connections, HttpTransport, Transport};
 use crate::trust::identity::Identity;
 use crate::trust::oidc::Settings as StaffSettings;
-use crate::values::{Actor, MemberId};
+use crate::values::Actor;
 use crate::wechat::{WeChat, WeChatSettings};
 
 /// For how long settings that were read may judge: the time within which a new version reaches every instance.
@@ -97,7 +100,7 @@ fn variable(name: &str) -> Result<String, Error> {
 /// The app of a deployed function, from its environment.
 async fn from_environment() -> Result<App, Error> {
     let names = Names::from_environment(|name| std::env::var(name).ok()).map_err(Error::from)?;
-    let Connected { sdk, aws, table, secrets } = connected(names).await?;
+    let Connected { sdk, aws, table, programs, secrets } = connected(names).await?;
     let wechat = WeChatSettings {
         base_url: variable("WECHAT_BASE_URL")?,
         app_id: variable("WECHAT_APP_ID")?,
@@ -118,7 +121,7 @@ async fn from_environment() -> Result<App, Error> {
     let line = Line { transport: Arc::clone(&transport), clock: clock.clone(), entropy: entropy.clone() };
     let shop = Workshop::new(Arc::clone(&wechat), line, sdk.credentials.clone().into());
     let sqs = sdk.sqs();
-    Ok(App::new(Parts {
+    let app = App::new(Parts {
         table,
         queue: Queue::new(sqs.clone(), variable("RECOMPUTE_QUEUE")?),
         dispatch_queue: Queue::new(sqs.clone(), variable("DISPATCH_QUEUE")?),
@@ -145,14 +148,18 @@ async fn from_environment() -> Result<App, Error> {
         settings_fresh_for: SETTINGS_FRESH_FOR,
         instances_follow_within: SETTINGS_FRESH_FOR,
         own_name: Actor::parse("huitou")?,
-    }))
+    });
+    // What can't be understood is told by the first request that needs it.
+    programs.and_then(|stored| app.programs().keep(&stored).ok());
+    Ok(app)
 }
 
-/// The clients, with their connections open, and the secrets.
+/// The clients, with their connections open, and what was read by them.
 struct Connected {
     sdk: Sdk,
     aws: Aws,
     table: Table,
+    programs: Option<StoredPrograms>,
     secrets: Secrets,
 }
 
@@ -161,7 +168,7 @@ async fn connected(names: Names) -> Result<Connected, Error> {
     loop {
         let sdk = Sdk::from_environment(&authorities)?;
         let (aws, table) = (sdk.aws(), Table::new(sdk.dynamodb(), names.clone()));
-        let (secrets, ()) = tokio::join!(secrets(&aws), warm(&table));
+        let (secrets, programs) = tokio::join!(secrets(&aws), warm(&table));
         match secrets {
             // Should AWS ever be signed for by somebody else, a start takes longer until the next release.
             Err(Unread::NotReached(why)) if matches!(&authorities, Authorities::These(text) if text == AMAZON_ROOTS) => {
@@ -169,17 +176,15 @@ async fn connected(names: Names) -> Result<Connected, Error> {
                 authorities = Authorities::Platform;
             }
             Err(Unread::NotReached(why) | Unread::Wrong(why)) => return Err(Error::from(why)),
-            Ok(secrets) => return Ok(Connected { sdk, aws, table, secrets }),
+            Ok(secrets) => return Ok(Connected { sdk, aws, table, programs, secrets }),
         }
     }
 }
 
-/// Opens the connection to the table during start-up, which has the full processor: a read that the role may do
-/// anyway, of a member who does not exist.
-async fn warm(table: &Table) {
-    if let Err(trouble) = table.member(MemberId::from_random([0; 16]), Freshness::Recent).await {
-        tracing::warn!(%trouble, "the connection could not be warmed");
-    }
+/// Opens the connection to the table during start-up, which has the full processor, by what most requests need first.
+async fn warm(table: &Table) -> Option<StoredPrograms> {
+    let read = StoredPrograms::read(table, SystemClock.wall()).await;
+    read.inspect_err(|trouble| tracing::warn!(%trouble, "the connection could not be warmed")).ok()
 }
 
 /// Amazon's own authorities: few, where the platform's 145 cost more processor time than the rest of a start.
@@ -209,24 +214,33 @@ enum Unread {
 #[derive(Clone)]
 struct Sdk {
     connections: Connections,
+    endpoints: Endpoints,
     region: Region,
     credentials: Credentials,
 }
 
-/// A client of one service. Four attempts with jitter and three seconds for each lie inside the request's deadline.
-macro_rules! client {
+/// The settings of a client of one service. Four attempts with jitter and three seconds for each lie inside the request's deadline.
+macro_rules! settings {
     ($sdk:ident, $shared:expr) => {{
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build();
-        let mut config = $sdk::Config::builder()
+        $sdk::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client($shared.connections.clone())
             .region($shared.region.clone())
             .credentials_provider($shared.credentials.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(4))
-            .timeout_config(timeouts);
-        config.set_endpoint_url(endpoint());
-        $sdk::Client::from_conf(config.build())
+            .timeout_config(timeouts)
     }};
+}
+
+/// Where the table is. To find it out from the region, the SDK would read a description of all of AWS at every start.
+#[derive(Debug)]
+struct At(Endpoint);
+
+impl ResolveEndpoint for At {
+    fn resolve_endpoint<'a>(&'a self, _: &'a Params) -> EndpointFuture<'a> {
+        EndpointFuture::ready(Ok(self.0.clone()))
+    }
 }
 
 impl Sdk {
@@ -239,16 +253,23 @@ impl Sdk {
             "environment",
         );
         let connections = Connections::new(authorities)?;
-        Ok(Self { connections, region: Region::new(variable("AWS_REGION")?), credentials })
+        let endpoints = Endpoints::from_environment(|name| std::env::var(name).ok());
+        Ok(Self { connections, endpoints, region: Region::new(variable("AWS_REGION")?), credentials })
     }
 
     fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        client!(aws_sdk_dynamodb, self)
+        let url = self.endpoints.of(Service::DynamoDb, self.region.as_ref());
+        let at = At(Endpoint::builder().url(url).build());
+        aws_sdk_dynamodb::Client::from_conf(settings!(aws_sdk_dynamodb, self).endpoint_resolver(at).build())
     }
 
     fn sqs(&self) -> Later<aws_sdk_sqs::Client> {
         let shared = self.clone();
-        Later::new(move || client!(aws_sdk_sqs, shared))
+        Later::new(move || {
+            let mut settings = settings!(aws_sdk_sqs, shared);
+            settings.set_endpoint_url(shared.endpoints.given(Service::Sqs).map(ToOwned::to_owned));
+            aws_sdk_sqs::Client::from_conf(settings.build())
+        })
     }
 
     fn aws(&self) -> Aws {
@@ -257,19 +278,14 @@ impl Sdk {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             signer: Signer { identity: self.credentials.clone().into(), region: self.region.to_string() },
-            endpoint: endpoint(),
+            endpoints: self.endpoints.clone(),
         }
     }
 }
 
-/// One address for all of AWS, on machines where an emulator plays it.
-fn endpoint() -> Option<String> {
-    std::env::var("AWS_ENDPOINT_URL").ok().filter(|url| !url.is_empty())
-}
-
 async fn secrets(aws: &Aws) -> Result<Secrets, Unread> {
     let name = variable("SECRETS_ARN").map_err(|error| Unread::Wrong(error.to_string()))?;
-    let answer = aws.ask(aws::Service::SecretsManager, "GetSecretValue", &json!({ "SecretId": name })).await;
+    let answer = aws.ask(Service::SecretsManager, "secretsmanager.GetSecretValue", &json!({ "SecretId": name })).await;
     let answer = answer.map_err(|error| match error {
         NoAnswer::NotReached(why) => Unread::NotReached(why),
         NoAnswer::Fails(_) | NoAnswer::Refuses(_) => Unread::Wrong(format!("the secret was not told: {error}")),

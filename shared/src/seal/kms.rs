@@ -66,12 +66,12 @@ impl From<NoAnswer> for SealError {
 
 impl MasterKey for KmsMasterKey {
     fn wrap<'a>(&'a self, member: MemberId, key: &'a MemberKey) -> BoxFuture<'a, Result<Vec<u8>, SealError>> {
-        Box::pin(self.ask("Encrypt", member, ("Plaintext", key.bytes()), "CiphertextBlob"))
+        Box::pin(self.ask("TrentService.Encrypt", member, ("Plaintext", key.bytes()), "CiphertextBlob"))
     }
 
     fn unwrap<'a>(&'a self, member: MemberId, wrapped: &'a [u8]) -> BoxFuture<'a, Result<MemberKey, SealError>> {
         Box::pin(async move {
-            let plain = self.ask("Decrypt", member, ("CiphertextBlob", wrapped), "Plaintext").await?;
+            let plain = self.ask("TrentService.Decrypt", member, ("CiphertextBlob", wrapped), "Plaintext").await?;
             plain.try_into().map(MemberKey::from_bytes).map_err(|_| SealError::Malformed)
         })
     }
