@@ -52,12 +52,17 @@ impl App {
     }
 }
 
-/// A customer of a batch: who it is, when known, and the hot item read last.
+/// A customer of a batch: who it is, when known, and the hot item read last, whatever became of the person.
 struct Known {
     customer: Customer,
     hot: Option<Hot>,
-    /// Why nothing can be booked for them.
-    barred: Option<Refusal>,
+}
+
+impl Known {
+    /// Why nothing more can be booked for them.
+    fn bar(&self) -> Option<Refusal> {
+        self.hot.as_ref()?.account.membership.bar()
+    }
 }
 
 impl Intake<'_> {
@@ -133,17 +138,11 @@ impl Intake<'_> {
         let mut known = Vec::with_capacity(customers.len());
         for (customer, member) in customers.iter().zip(members) {
             let hot = hots.iter().find(|hot| Some(hot.account.member) == member).cloned();
-            let followed = match hot {
-                Some(hot) => self.0.ledger().follow(hot, Freshness::Latest).await.map(Some),
-                None => Ok(None),
+            let hot = match hot {
+                Some(hot) => Some(self.0.ledger().follow_to_the_end(hot, Freshness::Latest).await?),
+                None => None,
             };
-            let (hot, barred) = match followed {
-                Ok(hot) => (hot, None),
-                // One customer's bar is no reason to refuse the others of the batch.
-                Err(Error::Refused(refusal)) => (None, Some(refusal)),
-                Err(error) => return Err(error),
-            };
-            known.push(Known { customer: Customer::clone(customer), hot, barred });
+            known.push(Known { customer: Customer::clone(customer), hot });
         }
         Ok(known)
     }
@@ -160,8 +159,8 @@ impl Intake<'_> {
         let rules = Rules { now: &now, then: &then };
         let mut patience = Patience::new(self.0);
         loop {
-            if let Some(refusal) = &known.barred {
-                return Err(refusal.clone().into());
+            if let Some(bar) = known.bar() {
+                return self.booked_before(known, order, bar).await;
             }
             let tried = match &known.hot {
                 Some(hot) => self.book_order(hot, order, rules, by).await,
@@ -173,11 +172,7 @@ impl Intake<'_> {
                     return Ok(accepted);
                 }
                 Ok(Err(lost)) => lost,
-                // What was booked before stays booked, even if it would be refused by what has changed since.
-                Err(Error::Refused(refusal)) => {
-                    let earlier = self.0.table().row(order.row()).await?;
-                    Lost::RowExists(Box::new(earlier.ok_or(refusal)?))
-                }
+                Err(Error::Refused(refusal)) => return self.booked_before(known, order, refusal).await,
                 Err(other) => return Err(other),
             };
             if let Lost::RowExists(entry) = lost {
@@ -185,10 +180,19 @@ impl Intake<'_> {
             }
             patience.wait().await?;
             match lost {
-                Lost::Stale(_, Some(hot)) => known.hot = Some(self.0.ledger().follow(*hot, Freshness::Latest).await?),
+                Lost::Stale(_, Some(hot)) => {
+                    known.hot = Some(self.0.ledger().follow_to_the_end(*hot, Freshness::Latest).await?);
+                }
                 _ => self.look_up_again(known).await?,
             }
         }
+    }
+
+    /// What was booked before stays booked, even if it would be refused by what has changed since. One call, and those of
+    /// a replay.
+    async fn booked_before(&self, known: &mut Known, order: &Order, refusal: Refusal) -> Result<Accepted, Error> {
+        let earlier = self.0.table().row(order.row()).await?;
+        self.replayed(known, earlier.ok_or(refusal)?, order).await
     }
 
     async fn book_order(
@@ -257,16 +261,11 @@ impl Intake<'_> {
         }
         self.look_up_again(known).await?;
         let member = known.hot.as_ref().map(|hot| hot.account.member);
-        if member == Some(entry.member) || member == Some(self.survivor(entry.member).await?) {
+        if member == Some(entry.member) || member == Some(self.0.ledger().books(entry.member).await?.account.member) {
             Ok(Accepted { entry, created: false })
         } else {
             Err(Error::ReusedKey)
         }
-    }
-
-    async fn survivor(&self, member: MemberId) -> Result<MemberId, Error> {
-        let hot = self.0.table().member(member, Freshness::Latest).await?.ok_or(Error::NotFound)?;
-        Ok(self.0.ledger().follow(hot, Freshness::Latest).await?.account.member)
     }
 
     /// Money back for an order. Four calls: the order's row, what was refunded so far, the member, the transaction.

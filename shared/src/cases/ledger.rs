@@ -308,7 +308,8 @@ impl Ledger<'_> {
         }
     }
 
-    async fn follow_to_the_end(&self, mut hot: Hot, freshness: Freshness) -> Result<Hot, Error> {
+    /// The account that goes on after all merges, whatever became of the person. No call, and one for each merge.
+    pub(crate) async fn follow_to_the_end(&self, mut hot: Hot, freshness: Freshness) -> Result<Hot, Error> {
         for _ in 0..MOST_MERGES {
             let Membership::MergedInto(next) = hot.account.membership else { return Ok(hot) };
             hot = self.0.table().member(next, freshness).await?.ok_or(Error::NotFound)?;

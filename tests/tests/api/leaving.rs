@@ -580,3 +580,18 @@ async fn r3_who_is_back_after_a_restore_is_erased_again_and_comes_back_as_somebo
     let session = house.logs_in("dev:anna", &json!({ "phone_code": format!("dev:{PHONE}") })).await.expect(201);
     assert_ne!(session["member"]["id"], anna.id);
 }
+
+#[tokio::test]
+async fn r4_an_order_that_was_booked_before_a_legal_hold_is_told_as_booked_when_it_is_sent_again() {
+    let house = a_house().await;
+    let anna = house.signs_up("anna", &json!({})).await;
+    let order = |id| order(id, &json!({ "member_id": anna.id }), &house.now(), 199_00);
+    let (before, during) = ([order("A-1")], [order("A-2")]);
+    assert_eq!(house.sends(&before).await[0]["status"], "created");
+    holds(&house, &anna, true).await;
+    let again = house.sends(&before).await.remove(0);
+    assert_eq!((&again["status"], &again["points"]), (&json!("replayed"), &json!(199)), "{again}");
+    assert_eq!(house.sends(&during).await[0]["problem"]["code"], "legal_hold");
+    holds(&house, &anna, false).await;
+    assert_eq!(house.sends(&during).await[0]["status"], "created", "and nothing is lost for having waited");
+}
