@@ -2,10 +2,11 @@
 
 use huitou::channels::settings::ProviderSecrets;
 use huitou::wechat::push::PushKeys;
+use local::host::Store;
 use local::standin::{PUSH_KEY, PUSH_TOKEN, WECHAT_APP_ID};
 use serde_json::{Value, json};
 use tests::marketing::{a_campaign, by_sms};
-use tests::{Answer, House, Member, a_house};
+use tests::{Answer, House, Member, a_house, a_house_in};
 
 /// Late enough that no cap counts what went before.
 const A_WEEK_LATER: &str = "2026-03-20T12:00:00+08:00";
@@ -273,4 +274,26 @@ async fn an_offer_that_ends_at_midnight_is_good_until_the_day_before() {
     house.until(&campaign, |counts| counts["sent"] == 1).await;
     let told = last_to(&house, "8613800138000")["TemplateParam"].to_string();
     assert!(told.contains("2026年3月30日"), "{told}");
+}
+
+#[tokio::test]
+async fn a_link_leads_to_its_page_when_whoever_follows_it_is_the_first_to_ask_for_the_campaign() {
+    let data = std::env::temp_dir().join(format!("huitou-links-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&data);
+    let opened = async || a_house_in(Store::Directory(data.clone()), "2026-03-02T10:00:00+08:00").await;
+    let house = opened().await;
+    anna(&house, &["marketing.email"]).await;
+    let campaign = house.launches(&by_email()).await;
+    house.until(&campaign, |counts| counts["sent"] == 1).await;
+    let mail = last_to(&house, "anna@example.com");
+    let text = mail["Content"]["Simple"]["Body"]["Text"]["Data"].as_str().unwrap().to_owned();
+    let click = text.split_once(' ').unwrap().0.strip_prefix(&house.host.url()).unwrap().to_owned();
+    house.host.stop().await;
+
+    let house = opened().await;
+    let answer = house.call("GET", &click).send().await;
+    assert_eq!((answer.status, answer.header("location")), (302, "https://shop.example.cn/back?from=mail"));
+    house.until(&campaign, |counts| counts["clicked"] == 1).await;
+    house.host.stop().await;
+    std::fs::remove_dir_all(&data).unwrap();
 }
