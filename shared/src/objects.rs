@@ -3,13 +3,12 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
     UriPathNormalizationMode, sign,
 };
-use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -91,16 +90,7 @@ impl S3 {
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.payload_checksum_kind = PayloadChecksumKind::NoHeader;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-        let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(now.seconds()).unwrap_or(0));
-        let params = v4::SigningParams::builder()
-            .identity(&self.signer.identity)
-            .region(&self.signer.region)
-            .name("s3")
-            .time(time)
-            .settings(settings)
-            .build()
-            .map_err(defect)?
-            .into();
+        let params = self.signer.params("s3", settings, now).map_err(defect)?;
         let url = format!("{}/{key}", self.url);
         let request =
             SignableRequest::new(method.as_str(), &url, headers.iter().copied(), SignableBody::UnsignedPayload);

@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
 
 pub use self::connections::{Authorities, Connections};
-use self::resolve::{Names, is_public};
+use self::resolve::{LeadsTo, is_public};
 
 /// What is sent.
 #[derive(Clone)]
@@ -125,7 +125,7 @@ impl HttpTransport {
         if let Some(connections) = self.connections.get() {
             return Ok(connections);
         }
-        let names = if self.reaches == Reaches::Public { Names::Public } else { Names::All };
+        let names = if self.reaches == Reaches::Public { LeadsTo::Public } else { LeadsTo::Anybody };
         let made = Connections::to(names, &Authorities::Platform);
         let made = made.map_err(|error| TransportError::NotSent(error.to_string()))?;
         Ok(self.connections.get_or_init(|| made))

@@ -22,12 +22,12 @@ use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector as Tc
 use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tower::Service;
 
-use super::resolve::{Names, Resolver};
+use super::resolve::{LeadsTo, Resolver};
 
 /// How long a connection may take to come about, TLS included.
 const OPENS_WITHIN: Duration = Duration::from_millis(1_500);
@@ -42,7 +42,7 @@ pub enum Authorities {
 }
 
 impl Authorities {
-    fn read(&self) -> Result<RootCertStore, pem::Error> {
+    fn read(&self) -> Result<RootCertStore, Box<dyn Error + Send + Sync>> {
         let mut store = RootCertStore::empty();
         match self {
             Self::Platform => {
@@ -50,8 +50,9 @@ impl Authorities {
                 store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             }
             Self::These(text) => {
-                let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-                store.add_parsable_certificates(certificates?);
+                for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
+                    store.add(certificate?)?;
+                }
             }
         }
         Ok(store)
@@ -63,8 +64,8 @@ impl Authorities {
 pub struct Connections(Client<Opening, SdkBody>);
 
 impl Connections {
-    /// A pool without connections yet, to whatever `names` may lead to.
-    pub(super) fn to(names: Names, authorities: &Authorities) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    /// A pool without connections yet, to wherever names may lead.
+    pub(super) fn to(names: LeadsTo, authorities: &Authorities) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -83,7 +84,7 @@ impl Connections {
     ///
     /// The authorities can't be read.
     pub fn new(authorities: &Authorities) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        Self::to(Names::All, authorities)
+        Self::to(LeadsTo::Anybody, authorities)
     }
 
     /// Makes one request, whose address has to be absolute, by a connection that is there or a new one.
@@ -150,5 +151,20 @@ impl Service<Uri> for Opening {
             let opened = tokio::time::timeout(OPENS_WITHIN, opening).await;
             opened.unwrap_or_else(|_| Err(format!("no connection within {} ms", OPENS_WITHIN.as_millis()).into()))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AMAZON: &str = include_str!("../manners/amazon-roots.pem");
+
+    #[test]
+    fn whoever_is_named_is_trusted_and_nobody_else() {
+        let read = |text: String| Authorities::These(text).read().map(|store| store.len());
+        assert_eq!(read(AMAZON.to_owned()).unwrap(), 5);
+        assert!(read(AMAZON.replacen("MII", "???", 1)).is_err(), "no PEM");
+        assert!(read(AMAZON.replacen("MII", "AAA", 1)).is_err(), "no certificate");
     }
 }

@@ -12,16 +12,16 @@ use tower::Service;
 
 /// Whom a name may lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Names {
+pub(super) enum LeadsTo {
     /// Anybody.
-    All,
+    Anybody,
     /// Public addresses only.
     Public,
 }
 
 /// Resolves names by the system, and leaves out where they may not lead.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Resolver(pub(super) Names);
+pub(super) struct Resolver(pub(super) LeadsTo);
 
 impl Service<Name> for Resolver {
     type Response = vec::IntoIter<SocketAddr>;
@@ -33,12 +33,12 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let Self(names) = *self;
+        let Self(to) = *self;
         Box::pin(async move {
             let resolved = tokio::task::spawn_blocking(move || (name.as_str(), 0).to_socket_addrs());
             let mut addresses: Vec<SocketAddr> = resolved.await.map_err(io::Error::other)??.collect();
-            addresses.retain(|address| names == Names::All || is_public(address.ip()));
-            if addresses.is_empty() && names == Names::Public {
+            addresses.retain(|address| to == LeadsTo::Anybody || is_public(address.ip()));
+            if addresses.is_empty() && to == LeadsTo::Public {
                 return Err(io::Error::other("the name leads to no public address"));
             }
             Ok(addresses.into_iter())
@@ -125,8 +125,8 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_leads_home_leads_nowhere_for_others() {
         let name: Name = "localhost".parse().unwrap();
-        assert!(Resolver(Names::Public).call(name.clone()).await.is_err());
-        assert!(Resolver(Names::All).call(name).await.unwrap().next().is_some());
+        assert!(Resolver(LeadsTo::Public).call(name.clone()).await.is_err());
+        assert!(Resolver(LeadsTo::Anybody).call(name).await.unwrap().next().is_some());
     }
 
     proptest! {
