@@ -1,6 +1,6 @@
-//! Connections to other services: HTTP/1.1, with TLS by rustls and ring, kept and reused. The SDK's clients and the
-//! transport share this way out. The one that the SDK would bring also speaks HTTP/2, which no service asks for that is
-//! called here, and a tenth of a function would be that.
+//! Connections to other services: HTTP/1.1, with TLS by rustls and ring, kept and reused. The transport and the SDK's
+//! client for queues share this way out. The one that the SDK would bring also speaks HTTP/2, which no service asks for
+//! that is called here, and a tenth of a function would be that.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -61,7 +61,10 @@ impl Authorities {
 
 /// A pool of connections. Clones are the same pool.
 #[derive(Clone, Debug)]
-pub struct Connections(Client<Opening, SdkBody>);
+pub struct Connections {
+    client: Client<Opening, SdkBody>,
+    resolver: Resolver,
+}
 
 impl Connections {
     /// A pool without connections yet, to wherever names may lead.
@@ -71,11 +74,13 @@ impl Connections {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(authorities.read()?)
             .with_no_client_auth();
-        let mut tcp = Tcp::new_with_resolver(Resolver(names));
+        let resolver = Resolver::new(names);
+        let mut tcp = Tcp::new_with_resolver(resolver.clone());
         tcp.enforce_http(false); // https is for the layer above
         tcp.set_nodelay(true);
         let opening = Opening(HttpsConnector::from((tcp, tls)));
-        Ok(Self(Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(opening)))
+        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(opening);
+        Ok(Self { client, resolver })
     }
 
     /// A pool without connections yet, to any address.
@@ -87,9 +92,16 @@ impl Connections {
         Self::to(LeadsTo::Anybody, authorities)
     }
 
+    /// Says whether names are looked up on a thread of their own, as they are at first, or whether this one waits for the
+    /// answer. Nothing else can run on it then; but while a function starts nothing else has to, and a second thread
+    /// costs it a twentieth of its processor time.
+    pub fn look_up_aside(&self, aside: bool) {
+        self.resolver.set_aside(aside);
+    }
+
     /// Makes one request, whose address has to be absolute, by a connection that is there or a new one.
     pub(super) fn request(&self, request: http::Request<SdkBody>) -> ResponseFuture {
-        self.0.request(request)
+        self.client.request(request)
     }
 }
 

@@ -1,8 +1,11 @@
 //! Where names lead. When somebody else has chosen the name, to public addresses only, judged after it was resolved and
 //! on the very addresses that are connected to, so that it can't answer twice (server-side request forgery).
 
+use std::future::ready;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::vec;
 
@@ -20,8 +23,32 @@ pub(super) enum LeadsTo {
 }
 
 /// Resolves names by the system, and leaves out where they may not lead.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Resolver(pub(super) LeadsTo);
+#[derive(Clone, Debug)]
+pub(super) struct Resolver {
+    to: LeadsTo,
+    aside: Arc<AtomicBool>,
+}
+
+impl Resolver {
+    /// One that looks names up on a thread of their own.
+    pub(super) fn new(to: LeadsTo) -> Self {
+        Self { to, aside: Arc::new(AtomicBool::new(true)) }
+    }
+
+    /// Says whether names are looked up on a thread of their own, or on the one that asks.
+    pub(super) fn set_aside(&self, aside: bool) {
+        self.aside.store(aside, Ordering::Relaxed);
+    }
+
+    fn look_up(&self, name: &Name) -> io::Result<vec::IntoIter<SocketAddr>> {
+        let mut addresses: Vec<SocketAddr> = (name.as_str(), 0).to_socket_addrs()?.collect();
+        addresses.retain(|address| self.to == LeadsTo::Anybody || is_public(address.ip()));
+        if addresses.is_empty() && self.to == LeadsTo::Public {
+            return Err(io::Error::other("the name leads to no public address"));
+        }
+        Ok(addresses.into_iter())
+    }
+}
 
 impl Service<Name> for Resolver {
     type Response = vec::IntoIter<SocketAddr>;
@@ -33,16 +60,13 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let Self(to) = *self;
-        Box::pin(async move {
-            let resolved = tokio::task::spawn_blocking(move || (name.as_str(), 0).to_socket_addrs());
-            let mut addresses: Vec<SocketAddr> = resolved.await.map_err(io::Error::other)??.collect();
-            addresses.retain(|address| to == LeadsTo::Anybody || is_public(address.ip()));
-            if addresses.is_empty() && to == LeadsTo::Public {
-                return Err(io::Error::other("the name leads to no public address"));
-            }
-            Ok(addresses.into_iter())
-        })
+        let this = self.clone();
+        if !this.aside.load(Ordering::Relaxed) {
+            return Box::pin(ready(this.look_up(&name)));
+        }
+        Box::pin(
+            async move { tokio::task::spawn_blocking(move || this.look_up(&name)).await.map_err(io::Error::other)? },
+        )
     }
 }
 
@@ -125,8 +149,23 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_leads_home_leads_nowhere_for_others() {
         let name: Name = "localhost".parse().unwrap();
-        assert!(Resolver(LeadsTo::Public).call(name.clone()).await.is_err());
-        assert!(Resolver(LeadsTo::Anybody).call(name).await.unwrap().next().is_some());
+        for aside in [true, false] {
+            let (public, anybody) = (Resolver::new(LeadsTo::Public), Resolver::new(LeadsTo::Anybody));
+            public.set_aside(aside);
+            anybody.set_aside(aside);
+            assert!(public.clone().call(name.clone()).await.is_err());
+            assert!(anybody.clone().call(name.clone()).await.unwrap().next().is_some());
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_looked_up_here_is_there_at_once() {
+        let resolver = Resolver::new(LeadsTo::Anybody);
+        resolver.set_aside(false);
+        // Without a runtime there is no other thread.
+        let mut found = resolver.clone().call("localhost".parse().unwrap());
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(matches!(found.as_mut().poll(&mut context), Poll::Ready(Ok(_))));
     }
 
     proptest! {
