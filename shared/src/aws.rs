@@ -1,5 +1,6 @@
-//! Calls to AWS with a signature of version 4, for services that are asked so little that a client of the SDK for each
-//! would be most of what they cost: KMS and Secrets Manager in AWS's JSON protocol; mail by SES is signed here too.
+//! Calls to AWS with a signature of version 4: to DynamoDB, KMS and Secrets Manager in AWS's JSON protocol; mail by SES is
+//! signed here too. What a client of the SDK does around a call besides is nearly half of a call's instructions and most of
+//! a client's start, and nothing here needs it.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -8,7 +9,9 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningParams, Sign
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::header::InvalidHeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::clock::Clock;
@@ -18,9 +21,33 @@ use crate::values::Moment;
 
 /// How long one attempt may take; four of them lie inside a request's deadline, as those of the SDK's clients do.
 const TIMEOUT: Duration = Duration::from_secs(3);
-const ATTEMPTS: u32 = 4;
-/// At most so long the second attempt waits; each further one at most twice as long as the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// How what fails by itself is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retries {
+    /// The most attempts, the first one among them.
+    pub attempts: u32,
+    /// At most so long the second attempt waits; each further one at most twice as long as the one before.
+    pub pause: Duration,
+}
+
+impl Retries {
+    /// Four attempts, of which the second waits up to a tenth of a second.
+    pub const ORDINARY: Self = Self { attempts: 4, pause: Duration::from_millis(100) };
+    /// None.
+    pub const NONE: Self = Self { attempts: 1, pause: Duration::ZERO };
+}
+
+/// Refusals of the services here after which all SDKs of AWS try again.
+const PASSING: [&str; 7] = [
+    "ProvisionedThroughputExceededException",
+    "ReplicatedWriteConflictException",
+    "RequestLimitExceeded",
+    "RequestTimeoutException",
+    "Throttling",
+    "ThrottlingException",
+    "TransactionInProgressException",
+];
 
 /// Who signs, and for where.
 #[derive(Clone, Debug)]
@@ -99,6 +126,14 @@ impl Service {
         }
     }
 
+    /// The content type of its protocol: AWS's JSON, in the version that it was born with.
+    const fn protocol(self) -> &'static str {
+        match self {
+            Self::DynamoDb | Self::Sqs => "application/x-amz-json-1.0",
+            Self::Kms | Self::SecretsManager => "application/x-amz-json-1.1",
+        }
+    }
+
     /// The variable that says where it is, as all SDKs of AWS and its command line understand it.
     const fn variable(self) -> &'static str {
         match self {
@@ -110,20 +145,27 @@ impl Service {
     }
 }
 
-/// Where the services are, on machines where an emulator plays some or all of them.
-#[derive(Clone, Debug, Default)]
+/// Where the services of a region are, on machines too where an emulator plays some or all of them.
+#[derive(Clone, Debug)]
 pub struct Endpoints {
+    region: String,
     all: Option<String>,
     named: Vec<(Service, String)>,
 }
 
 impl Endpoints {
     /// As the environment says: `AWS_ENDPOINT_URL`, and with a service's name behind it for that one.
-    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
+    pub fn from_environment(region: impl Into<String>, variable: impl Fn(&str) -> Option<String>) -> Self {
         let given = |name: &str| variable(name).filter(|url| !url.is_empty());
         let services = [Service::DynamoDb, Service::Kms, Service::SecretsManager, Service::Sqs];
         let named = services.into_iter().filter_map(|service| Some((service, given(service.variable())?)));
-        Self { all: given("AWS_ENDPOINT_URL"), named: named.collect() }
+        Self { region: region.into(), all: given("AWS_ENDPOINT_URL"), named: named.collect() }
+    }
+
+    /// Everything at one address, outside of any region.
+    #[must_use]
+    pub const fn at(url: String) -> Self {
+        Self { region: String::new(), all: Some(url), named: Vec::new() }
     }
 
     /// Where a service is said to be.
@@ -135,8 +177,8 @@ impl Endpoints {
 
     /// Where a service is: as said, or else in the partition of its region.
     #[must_use]
-    pub fn of(&self, service: Service, region: &str) -> String {
-        let name = service.name();
+    pub fn of(&self, service: Service) -> String {
+        let (name, region) = (service.name(), &self.region);
         match self.given(service) {
             Some(url) => format!("{}/", url.trim_end_matches('/')),
             None if region.starts_with("cn-") => format!("https://{name}.{region}.amazonaws.com.cn/"),
@@ -166,53 +208,68 @@ pub struct Aws {
     pub transport: Arc<dyn Transport>,
     /// Tells the time by which requests are signed.
     pub clock: Arc<dyn Clock>,
-    /// Spreads further attempts.
+    /// Spreads further attempts, and names transactions.
     pub entropy: Arc<dyn Entropy>,
-    /// Who asks.
-    pub signer: Signer,
+    /// Who asks; none where nobody looks at signatures.
+    pub signer: Option<Signer>,
     /// Where it is.
     pub endpoints: Endpoints,
+    /// How it is asked again.
+    pub retries: Retries,
 }
 
 impl Aws {
-    /// Asks in AWS's JSON protocol, version 1.1, until there is an answer, at most four times: only for operations that
-    /// may be repeated. One to four calls to the service. `operation` is written as in `TrentService.Decrypt`.
+    /// Asks a question that may be repeated. One to four calls to the service. `operation` is written as in
+    /// `TrentService.Decrypt`.
     ///
     /// # Errors
     ///
     /// There is no answer that helps.
     pub async fn ask(&self, service: Service, operation: &str, question: &Value) -> Result<Value, NoAnswer> {
-        let body = Bytes::from(question.to_string());
-        let mut attempt = 1;
-        loop {
-            match self.once(service, operation, body.clone()).await {
-                Err(NoAnswer::NotReached(_) | NoAnswer::Fails(_)) if attempt < ATTEMPTS => {
-                    tokio::time::sleep(self.pause(attempt)).await;
-                    attempt += 1;
-                }
-                done => return done,
-            }
-        }
-    }
-
-    async fn once(&self, service: Service, operation: &str, body: Bytes) -> Result<Value, NoAnswer> {
-        let url = self.endpoints.of(service, &self.signer.region);
-        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", operation)];
-        let headers = self.signer.headers(service.name(), &url, &headers, &body, self.clock.wall());
-        let headers = headers.map_err(NoAnswer::Refuses)?;
-        let request = Request { method: Method::POST, url, headers, body, timeout: TIMEOUT };
-        match self.transport.call(request).await {
+        match self.exchange(service, operation, Bytes::from(question.to_string())).await {
             Ok(answer) => read(&answer),
             Err(TransportError::NotSent(why)) => Err(NoAnswer::NotReached(why)),
             Err(TransportError::Unknown(why)) => Err(NoAnswer::Fails(why)),
         }
     }
 
+    /// Asks until there is an answer that would stay the same, as often as [`Aws::retries`] allows: only for what may be
+    /// repeated. One to four calls to the service.
+    ///
+    /// # Errors
+    ///
+    /// The last attempt had no answer.
+    pub async fn exchange(&self, service: Service, operation: &str, body: Bytes) -> Result<Response, TransportError> {
+        let mut attempt = 1;
+        loop {
+            match self.once(service, operation, body.clone()).await {
+                answer if attempt >= self.retries.attempts || !answer.as_ref().map_or(true, passes) => return answer,
+                _ => tokio::time::sleep(self.pause(attempt)).await,
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn once(&self, service: Service, operation: &str, body: Bytes) -> Result<Response, TransportError> {
+        let url = self.endpoints.of(service);
+        let headers = [("content-type", service.protocol()), ("x-amz-target", operation)];
+        let headers = match &self.signer {
+            Some(signer) => signer.headers(service.name(), &url, &headers, &body, self.clock.wall()),
+            None => plain(&headers).map_err(|error| error.to_string()),
+        };
+        let headers = headers.map_err(TransportError::NotSent)?;
+        self.transport.call(Request { method: Method::POST, url, headers, body, timeout: TIMEOUT }).await
+    }
+
     /// A random part of a span that doubles (full jitter: Brooker, "Exponential Backoff And Jitter", AWS 2015).
     fn pause(&self, attempt: u32) -> Duration {
         let [random] = entropy::bytes::<1>(&*self.entropy);
-        FIRST_PAUSE * 2_u32.pow(attempt - 1) * u32::from(random) / 255
+        self.retries.pause * 2_u32.pow(attempt - 1) * u32::from(random) / 255
     }
+}
+
+fn plain(headers: &[(&'static str, &str)]) -> Result<HeaderMap, InvalidHeaderValue> {
+    headers.iter().map(|(name, value)| Ok((HeaderName::from_static(name), HeaderValue::from_str(value)?))).collect()
 }
 
 fn read(answer: &Response) -> Result<Value, NoAnswer> {
@@ -221,12 +278,30 @@ fn read(answer: &Response) -> Result<Value, NoAnswer> {
         return serde_json::from_slice(&answer.body)
             .map_err(|_| NoAnswer::Fails("an answer that is no JSON".to_owned()));
     }
-    let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    // As in `com.amazonaws.kms#NotFoundException`.
-    let code = said.get("__type").and_then(Value::as_str).and_then(|code| code.rsplit('#').next());
-    let code = code.unwrap_or(answer.status.as_str()).to_owned();
-    let busy = answer.status == StatusCode::TOO_MANY_REQUESTS || code.starts_with("Throttling");
-    Err(if busy || answer.status.is_server_error() { NoAnswer::Fails(code) } else { NoAnswer::Refuses(code) })
+    let code = code(answer).unwrap_or_else(|| answer.status.as_str().to_owned());
+    Err(if passes(answer) { NoAnswer::Fails(code) } else { NoAnswer::Refuses(code) })
+}
+
+/// What a service calls its refusal, as `NotFoundException` in `com.amazonaws.kms#NotFoundException`.
+fn code(answer: &Response) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Said {
+        #[serde(rename = "__type")]
+        kind: String,
+    }
+    let Said { kind } = serde_json::from_slice(&answer.body).ok()?;
+    Some(kind.rsplit('#').next().unwrap_or_default().to_owned())
+}
+
+/// Whether another attempt may get another answer: the service fails, wants less, or is at work on the same.
+fn passes(answer: &Response) -> bool {
+    let status = answer.status;
+    if status.is_success() {
+        return false;
+    }
+    status.is_server_error()
+        || status == StatusCode::TOO_MANY_REQUESTS
+        || code(answer).is_some_and(|code| PASSING.contains(&code.as_str()))
 }
 
 /// A service of AWS that answers what it is told to.
@@ -294,8 +369,9 @@ pub(crate) mod fake {
             transport: fake.clone(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(NoWait),
-            signer: Signer { identity: credentials.into(), region: "cn-north-1".to_owned() },
-            endpoints: Endpoints::default(),
+            signer: Some(Signer { identity: credentials.into(), region: "cn-north-1".to_owned() }),
+            endpoints: Endpoints::from_environment("cn-north-1", |_| None),
+            retries: Retries::ORDINARY,
         }
     }
 }
@@ -328,17 +404,17 @@ mod tests {
 
     #[test]
     fn services_are_found_in_both_partitions_and_where_the_environment_says() {
-        let nowhere = Endpoints::from_environment(|_| None);
-        assert_eq!(nowhere.of(Service::Kms, "cn-north-1"), "https://kms.cn-north-1.amazonaws.com.cn/");
-        assert_eq!(nowhere.of(Service::Sqs, "eu-central-1"), "https://sqs.eu-central-1.amazonaws.com/");
-        assert_eq!(nowhere.given(Service::Sqs), None);
-        let emulated = Endpoints::from_environment(|name| match name {
+        let in_region = |region: &str| Endpoints::from_environment(region, |_| None);
+        assert_eq!(in_region("cn-north-1").of(Service::Kms), "https://kms.cn-north-1.amazonaws.com.cn/");
+        assert_eq!(in_region("eu-central-1").of(Service::Sqs), "https://sqs.eu-central-1.amazonaws.com/");
+        assert_eq!(in_region("eu-central-1").given(Service::Sqs), None);
+        let emulated = Endpoints::from_environment("eu-central-1", |name| match name {
             "AWS_ENDPOINT_URL" => Some("http://127.0.0.1:3000/dev/aws".to_owned()),
             "AWS_ENDPOINT_URL_SECRETS_MANAGER" => Some("http://127.0.0.1:4000".to_owned()),
             _ => Some(String::new()),
         });
-        assert_eq!(emulated.of(Service::DynamoDb, "eu-central-1"), "http://127.0.0.1:3000/dev/aws/");
-        assert_eq!(emulated.of(Service::SecretsManager, "eu-central-1"), "http://127.0.0.1:4000/");
+        assert_eq!(emulated.of(Service::DynamoDb), "http://127.0.0.1:3000/dev/aws/");
+        assert_eq!(emulated.of(Service::SecretsManager), "http://127.0.0.1:4000/");
     }
 
     #[tokio::test]

@@ -51,7 +51,7 @@ pub struct Response {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The whole body, at most [`LARGEST_ANSWER`].
+    /// The whole body, at most [`LARGEST_ANSWER`], or [`LARGEST_OF_AWS`] from there.
     pub body: Bytes,
 }
 
@@ -64,6 +64,9 @@ impl fmt::Debug for Response {
 
 /// The largest body that is read, in bytes: 1 MiB, a hundred times what any provider answers.
 pub const LARGEST_ANSWER: usize = 1 << 20;
+
+/// The largest body that AWS is believed, in bytes: 16 MB of items (DynamoDB, `BatchGetItem`), twice as long as text.
+pub const LARGEST_OF_AWS: usize = 32 << 20;
 
 /// Why there is no answer. The text holds nothing of the request's query, headers or body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,12 +96,21 @@ pub struct HttpTransport {
 /// Whom a transport reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reaches {
-    /// Whatever the one who deploys has named.
+    /// AWS, or whatever the one who deploys has named for it.
     Configured,
     /// Anybody by https, since secrets travel in queries and bodies; plain `http://` is for stand-ins on this machine.
     Anybody,
     /// Public addresses only, by https.
     Public,
+}
+
+impl Reaches {
+    const fn largest(self) -> usize {
+        match self {
+            Self::Configured => LARGEST_OF_AWS,
+            Self::Anybody | Self::Public => LARGEST_ANSWER,
+        }
+    }
 }
 
 impl HttpTransport {
@@ -115,7 +127,7 @@ impl HttpTransport {
         Self { connections: Arc::default(), reaches: Reaches::Public }
     }
 
-    /// A transport by these connections, for addresses of which the deployment says whether they may be plain.
+    /// A transport by these connections to AWS, of which the deployment says whether addresses may be plain.
     #[must_use]
     pub fn over(connections: Connections) -> Self {
         Self { connections: Arc::new(connections.into()), reaches: Reaches::Configured }
@@ -143,7 +155,7 @@ impl HttpTransport {
         let connections = self.connections()?;
         let exchange = async {
             let answer = connections.request(request).await.map_err(|e| failed(DisplayErrorContext(&e).to_string()))?;
-            read(answer).await.map_err(&failed)
+            read(answer, self.reaches.largest()).await.map_err(&failed)
         };
         let timed = tokio::time::timeout(timeout, exchange).await;
         timed.unwrap_or_else(|_| Err(failed(format!("no answer within {} ms", timeout.as_millis()))))
@@ -233,14 +245,14 @@ fn is_public_https(uri: &Uri) -> bool {
     uri.scheme() == Some(&Scheme::HTTPS) && !host.is_empty() && address.map_or(true, is_public)
 }
 
-async fn read(answer: http::Response<Incoming>) -> Result<Response, String> {
+async fn read(answer: http::Response<Incoming>, largest: usize) -> Result<Response, String> {
     let (head, mut body) = answer.into_parts();
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| DisplayErrorContext(&e).to_string())?;
         let Ok(piece) = frame.into_data() else { continue };
-        if whole.len() + piece.len() > LARGEST_ANSWER {
-            return Err(format!("the answer is larger than {LARGEST_ANSWER} bytes"));
+        if whole.len() + piece.len() > largest {
+            return Err(format!("the answer is larger than {largest} bytes"));
         }
         whole.extend_from_slice(&piece);
     }

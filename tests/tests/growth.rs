@@ -125,8 +125,9 @@ async fn by_the_sdk(client: &Client, table: &str) -> Vec<Account> {
 async fn costs_to_read(embedded: &Embedded) -> [Duration; 2] {
     let names = names();
     let scan = json!({ "TableName": names.members, "Limit": PAGE, "ReturnConsumedCapacity": "TOTAL" });
-    let client = Embedded::client(APage(embedded.dispatch("Scan", scan.to_string().as_bytes()).body).http_client());
-    let table = Table::new(client.clone(), names.clone());
+    let page = APage(embedded.dispatch("Scan", scan.to_string().as_bytes()).body);
+    let client = Embedded::client(page.http_client());
+    let table = Table::new(page.aws(), names.clone());
     let mut fastest = [Duration::MAX; 2];
     for _ in 0..ROUNDS {
         let started = Instant::now();
@@ -153,7 +154,7 @@ fn a_full_pass_reads_no_more_than_its_budget() {
     run(async {
         let wanted = most();
         let embedded = Embedded::open(None, &Template::shipped().unwrap().tables).unwrap();
-        let yard = Yard::over(Embedded::client(embedded.http_client()), Faults::none(), "", SEED).await;
+        let yard = Yard::over(embedded.aws(), Faults::none(), "", SEED).await;
         let process = yard.process();
         let (rules, now) = (process.rulebook().await.unwrap(), yard.now());
         // The index for scans in parts is made by the first of them, and belongs to what is written.

@@ -152,7 +152,7 @@ impl Host {
             .map_err(|e| StartError(format!("The stand-in providers found no free port on 127.0.0.1: {e}.")))?;
         let surroundings = Surroundings {
             template,
-            table: Embedded::client(table.http_client()),
+            table: table.aws(),
             queues: Queues::client(queues.http_client()),
             clock: Arc::clone(&clock),
             objects: LocalObjects::new(file("objects"), &format!("http://{address}"), secret),

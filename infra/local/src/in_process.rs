@@ -1,7 +1,7 @@
-//! AWS services inside this process: SDK clients reach them without a socket, other processes through
-//! [`crate::cloud`].
+//! AWS services inside this process: the product's calls and SDK clients reach them without a socket, other processes
+//! through [`crate::cloud`].
 //!
-//! Both ways carry the same requests in AWS's JSON protocols, so that there is one dispatch and one set of answers.
+//! All ways carry the same requests in AWS's JSON protocols, so that there is one dispatch and one set of answers.
 
 mod faults;
 
@@ -16,7 +16,12 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use http::StatusCode;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, StatusCode};
+use huitou::aws::{Aws, Endpoints, Retries};
+use huitou::clock::SystemClock;
+use huitou::entropy::SystemEntropy;
+use huitou::transport::{Request, Response, Transport, TransportError};
 
 pub use faults::{Fault, Faults};
 
@@ -24,6 +29,8 @@ use crate::rights;
 use crate::template::Right;
 
 const TARGET: &str = "x-amz-target";
+/// An address for those who need one; nobody goes there.
+pub(crate) const ENDPOINT: &str = "http://in-process.localhost";
 
 /// An AWS service that answers JSON requests. Clones are the same service.
 pub trait Service: Clone + Debug + Send + Sync + 'static {
@@ -37,6 +44,25 @@ pub trait Service: Clone + Debug + Send + Sync + 'static {
 
     /// Answers one request for an operation, as `GetItem`.
     fn answer(self: Arc<Self>, operation: String, body: Bytes) -> impl Future<Output = Answer> + Send;
+
+    /// The way here for the product's own calls.
+    #[must_use]
+    fn aws(&self) -> Aws {
+        self.faulty_aws(Faults::none())
+    }
+
+    /// The same, but calls meet `faults`.
+    #[must_use]
+    fn faulty_aws(&self, faults: Faults) -> Aws {
+        Aws {
+            transport: Arc::new(Connector { service: Arc::new(self.clone()), faults }),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            signer: None,
+            endpoints: Endpoints::at(ENDPOINT.to_owned()),
+            retries: Retries::ORDINARY,
+        }
+    }
 
     /// An HTTP client for the AWS SDK whose every request is answered here, without a socket.
     #[must_use]
@@ -60,7 +86,7 @@ macro_rules! client {
             $sdk::Config::builder()
                 .behavior_version($sdk::config::BehaviorVersion::latest())
                 .region($sdk::config::Region::from_static($crate::template::LOCAL_REGION))
-                .endpoint_url("http://in-process.localhost")
+                .endpoint_url($crate::in_process::ENDPOINT)
                 .allow_no_auth()
                 .stalled_stream_protection($sdk::config::StalledStreamProtectionConfig::disabled())
                 .http_client($http_client)
@@ -102,19 +128,16 @@ struct Connector<S> {
     faults: Faults,
 }
 
-impl<S: Service> HttpConnector for Connector<S> {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let operation = operation_in(request.headers().get(TARGET));
-        let Some(body) = request.body().bytes().map(Bytes::copy_from_slice) else {
-            return HttpConnectorFuture::ready(Err(ConnectorError::user("a streamed body has no place here".into())));
-        };
+impl<S: Service> Connector<S> {
+    /// What comes of a request: an answer, or the fault that kept it away.
+    fn ask(&self, operation: String, body: Bytes) -> impl Future<Output = Result<Answer, Fault>> + Send + use<S> {
         // Asked here, where the calling function's own task runs.
         let denied = rights::check(S::needs(&operation, &body)).err();
         let fault = self.faults.next(&operation);
         let service = Arc::clone(&self.service);
-        HttpConnectorFuture::new(async move {
+        async move {
             if let Some(Fault::Unreachable) = fault {
-                return Err(ConnectorError::io("the service could not be reached (a fault set by a test)".into()));
+                return Err(Fault::Unreachable);
             }
             let denied = denied.map(|denied| Answer::error(400, "AccessDeniedException", &denied.to_string()));
             let fails = || fault.and_then(|f| f.instead_of_the_call(&operation, S::THROTTLED));
@@ -122,9 +145,38 @@ impl<S: Service> HttpConnector for Connector<S> {
                 Some(refusal) => refusal,
                 None => service.answer(operation, body).await,
             };
-            if let Some(Fault::AnswerLost) = fault {
-                return Err(ConnectorError::timeout("the answer was lost (a fault set by a test)".into()));
-            }
+            if let Some(Fault::AnswerLost) = fault { Err(Fault::AnswerLost) } else { Ok(answer) }
+        }
+    }
+}
+
+impl<S: Service> Transport for Connector<S> {
+    fn call(&self, request: Request) -> BoxFuture<'_, Result<Response, TransportError>> {
+        let target = request.headers.get(TARGET).and_then(|target| target.to_str().ok());
+        let answer = self.ask(operation_in(target), request.body);
+        Box::pin(async move {
+            let answer = answer.await.map_err(|fault| match fault {
+                Fault::AnswerLost => TransportError::Unknown(fault.to_string()),
+                _ => TransportError::NotSent(fault.to_string()),
+            })?;
+            let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            Ok(Response { status, headers: HeaderMap::new(), body: answer.body })
+        })
+    }
+}
+
+impl<S: Service> HttpConnector for Connector<S> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let operation = operation_in(request.headers().get(TARGET));
+        let Some(body) = request.body().bytes().map(Bytes::copy_from_slice) else {
+            return HttpConnectorFuture::ready(Err(ConnectorError::user("a streamed body has no place here".into())));
+        };
+        let answer = self.ask(operation, body);
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await.map_err(|fault| match fault {
+                Fault::AnswerLost => ConnectorError::timeout(fault.to_string().into()),
+                _ => ConnectorError::io(fault.to_string().into()),
+            })?;
             respond::<S>(answer)
         })
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::config::Credentials;
 use axum::Router;
 use huitou::app::{App, Parts};
+use huitou::aws::Aws;
 use huitou::cases::tracking::Doors;
 use huitou::channels::settings::{ProviderSettings, Workshop};
 use huitou::channels::{Line, Recorder, Secret, Senders};
@@ -50,8 +51,8 @@ const TOKEN_LIFE: Duration = Duration::from_hours(12);
 pub struct Surroundings {
     /// What exists, and the environment of every function.
     pub template: Template,
-    /// A client of the embedded table.
-    pub table: aws_sdk_dynamodb::Client,
+    /// The way to the embedded table.
+    pub table: Aws,
     /// A client of the queue server.
     pub queues: aws_sdk_sqs::Client,
     /// Business time, and real time.

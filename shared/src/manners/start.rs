@@ -130,7 +130,7 @@ async fn from_environment() -> Result<App, Error> {
         lookup: secrets.lookup()?,
         objects: Arc::new(S3 {
             url: variable("ATTACHMENTS_URL")?,
-            signer: aws.signer.clone(),
+            signer: sdk.signer(),
             transport: Arc::clone(&aws.transport),
         }),
         master: Arc::new(KmsMasterKey { aws, key_id: variable("MASTER_KEY")? }),
@@ -164,7 +164,8 @@ async fn connected(names: Names) -> Result<Connected, Error> {
     let mut authorities = authorities()?;
     loop {
         let sdk = Sdk::from_environment(&authorities)?;
-        let (aws, table) = (sdk.aws(), Table::new(sdk.dynamodb(), names.clone()));
+        let aws = sdk.aws();
+        let table = Table::new(aws.clone(), names.clone());
         let (secrets, programs) = tokio::join!(secrets(&aws), warm(&table));
         match secrets {
             // Should AWS ever be signed for by somebody else, a start takes longer until the next release.
@@ -173,7 +174,10 @@ async fn connected(names: Names) -> Result<Connected, Error> {
                 authorities = Authorities::Platform;
             }
             Err(Unread::NotReached(why) | Unread::Wrong(why)) => return Err(Error::from(why)),
-            Ok(secrets) => return Ok(Connected { sdk, aws, table, programs, secrets }),
+            Ok(secrets) => {
+                sdk.started();
+                return Ok(Connected { sdk, aws, table, programs, secrets });
+            }
         }
     }
 }

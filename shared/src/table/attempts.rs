@@ -5,10 +5,8 @@
 //! that a flood of guesses takes no throughput from log-ins. Every window has its own item, which lapses after it: no
 //! partition is hot for longer, and none grows.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemInput;
 
-use super::meter::{Kind, count};
 use super::{Table, Trouble, binary, number};
 use crate::values::Moment;
 
@@ -20,9 +18,7 @@ impl Table {
     ///
     /// One call, one write unit. An attempt whose answer was lost may count twice: a limit is then tighter, never wider.
     pub async fn count_attempt(&self, counter: CounterKey, most: u32, ends: Moment) -> Result<bool, Trouble> {
-        let update = self
-            .client
-            .update_item()
+        let update = UpdateItemInput::builder()
             .table_name(&self.names.attempts)
             .key("counter", binary(counter))
             .update_expression("SET #gone = :ends ADD #times :once")
@@ -31,21 +27,7 @@ impl Table {
             .expression_attribute_names("#times", "times")
             .expression_attribute_values(":ends", number(ends.seconds()))
             .expression_attribute_values(":once", number(1))
-            .expression_attribute_values(":most", number(most))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        // The SDK's future is large; in a box, those around it stay small.
-        match Box::pin(update.send()).await {
-            Ok(answer) => {
-                count(Kind::Write, answer.consumed_capacity());
-                Ok(true)
-            }
-            Err(error)
-                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                count(Kind::Write, []);
-                Ok(false)
-            }
-            Err(error) => Err(Trouble::of(&error)),
-        }
+            .expression_attribute_values(":most", number(most));
+        Ok(self.update(update).await?.is_some())
     }
 }

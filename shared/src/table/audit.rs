@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::query::QueryInput;
+use aws_sdk_dynamodb::operation::query::builders::QueryInputBuilder;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 
 use super::{
-    Item, Lost, Outcome, Table, Trouble, ask, ask_all, binary, get_binary, get_number, get_text, in_transaction,
-    number, text,
+    Item, Lost, Outcome, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number, text,
 };
 use crate::clock::Clock;
 use crate::domain::audit::{Act, Draft, Head, Key, Link, Seal};
@@ -298,7 +298,7 @@ impl Table {
         let limit = i32::try_from(most).unwrap_or(i32::MAX);
         let span = (after.as_str(), "entry$");
         let parts =
-            (0..AUDIT_SHARDS).map(|shard| ask(self.in_partition(partition(from.day, shard), span).limit(limit)));
+            (0..AUDIT_SHARDS).map(|shard| self.ask(self.in_partition(partition(from.day, shard), span).limit(limit)));
         let mut entries = Vec::new();
         let mut whole = true;
         for answer in futures_util::future::try_join_all(parts).await? {
@@ -323,7 +323,7 @@ impl Table {
         let AuditPlace { day, shard, after } = place;
         let at = |moment: Moment| format!("{ENTRY}{:015}", moment.millis());
         let query = self.in_partition(partition(day, shard), (&at(from), &at(until)));
-        let answer = ask(query.set_exclusive_start_key(after)).await?;
+        let answer = self.ask(query.set_exclusive_start_key(after)).await?;
         let links = answer.items().iter().map(|item| read_link(get_text(item, "part").unwrap_or_default(), item));
         let links = links.collect::<Result<_, _>>()?;
         Ok((links, answer.last_evaluated_key.map(|after| AuditPlace { day, shard, after: Some(after) })))
@@ -331,7 +331,7 @@ impl Table {
 
     /// Everything of a day: heads and entries. At least one call per partition, and one per MB.
     pub async fn audited_day(&self, day: LocalDay) -> Result<(Vec<Head>, Vec<Link>), Trouble> {
-        let parts = (0..AUDIT_SHARDS).map(|shard| ask_all(self.in_partition(partition(day, shard), ("!", "~"))));
+        let parts = (0..AUDIT_SHARDS).map(|shard| self.ask_all(self.in_partition(partition(day, shard), ("!", "~"))));
         let (mut heads, mut links) = (Vec::new(), Vec::new());
         for item in futures_util::future::try_join_all(parts).await?.iter().flatten() {
             match get_text(item, "part").unwrap_or_default() {
@@ -343,9 +343,8 @@ impl Table {
     }
 
     /// Items of a partition whose sort keys lie between two texts.
-    fn in_partition(&self, partition: String, (from, until): (&str, &str)) -> QueryFluentBuilder {
-        self.client
-            .query()
+    fn in_partition(&self, partition: String, (from, until): (&str, &str)) -> QueryInputBuilder {
+        QueryInput::builder()
             .table_name(&self.names.audit)
             .key_condition_expression("#d = :d AND #p BETWEEN :from AND :until")
             .expression_attribute_names("#d", "day")

@@ -4,13 +4,14 @@
 //! every claim takes its message, and the counts, which every send changes. They are changed in the transaction that
 //! moves a send, so they are exact; they are read by key in one call, and are what their shards add up to.
 
+use aws_sdk_dynamodb::operation::query::QueryInput;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemInput, UpdateItemOutput};
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 
-use super::meter::{Kind, count};
 use super::{
-    Freshness, Item, Table, Trouble, ask, ask_all, get_number, get_text, in_transaction, number, put_over, text,
+    Freshness, Item, Table, Trouble, get_number, get_text, in_transaction, number, put_over, text,
     update_in_transaction,
 };
 use crate::domain::campaign::circuit::Circuit;
@@ -306,21 +307,15 @@ impl Table {
     /// Notes that a campaign is looked at on a day, and tells on how many days it was. One call; looking again on the
     /// same day changes nothing.
     pub async fn look_at(&self, id: CampaignId, day: LocalDay) -> Result<u32, Trouble> {
-        let answer = self
-            .client
-            .update_item()
+        let update = UpdateItemInput::builder()
             .table_name(&self.names.campaigns)
             .set_key(Some(of_campaign(id, LOOKS)))
             .update_expression("ADD #d :d")
             .expression_attribute_names("#d", "days")
             .expression_attribute_values(":d", AttributeValue::Ns(vec![day.number().to_string()]))
-            .return_values(ReturnValue::AllNew)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Write, answer.consumed_capacity());
-        Ok(answer.attributes().map_or(0, days_looked_at))
+            .return_values(ReturnValue::AllNew);
+        let answer = self.update(update).await?;
+        Ok(answer.as_ref().and_then(UpdateItemOutput::attributes).map_or(0, days_looked_at))
     }
 
     /// On how many days a campaign was looked at. One call.
@@ -341,9 +336,7 @@ impl Table {
     }
 
     async fn campaign_parts(&self, partition: &str, from: &str, until: &str) -> Result<Vec<Item>, Trouble> {
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.campaigns)
             .key_condition_expression("#c = :c AND #p BETWEEN :from AND :until")
             .expression_attribute_names("#c", "campaign")
@@ -352,7 +345,7 @@ impl Table {
             .expression_attribute_values(":from", text(from))
             .expression_attribute_values(":until", text(until))
             .consistent_read(true);
-        ask_all(query).await
+        self.ask_all(query).await
     }
 
     /// A page of all campaigns, newest first, as they were a moment ago. One call.
@@ -367,9 +360,7 @@ impl Table {
             key.insert("created_at".into(), number(position.created_at.millis()));
             key
         });
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.campaigns)
             .index_name("listed")
             .key_condition_expression("#l = :l")
@@ -378,7 +369,7 @@ impl Table {
             .set_exclusive_start_key(start)
             .scan_index_forward(false)
             .limit(most);
-        let answer = ask(query).await?;
+        let answer = self.ask(query).await?;
         let position = |key: &Item| {
             let campaign = get_text(key, "campaign").and_then(|id| CampaignId::parse(id).ok())?;
             Some(CampaignPosition {
@@ -393,15 +384,13 @@ impl Table {
     /// Campaigns that were launched and have not ended, as they were a moment ago, the one that time changes first at
     /// the front. One call per megabyte.
     pub async fn live_campaigns(&self) -> Result<Vec<StoredCampaign>, Trouble> {
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.campaigns)
             .index_name("live")
             .key_condition_expression("#l = :l")
             .expression_attribute_names("#l", "live")
             .expression_attribute_values(":l", text(CAMPAIGN));
-        let items = ask_all(query).await?;
+        let items = self.ask_all(query).await?;
         let mut found = items.iter().map(StoredCampaign::read).collect::<Result<Vec<_>, _>>()?;
         found.retain(|stored| stored.campaign.state != State::Draft);
         Ok(found)

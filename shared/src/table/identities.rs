@@ -1,10 +1,10 @@
 //! Identities: keyed hashes of openids, unionids, phones, cards and invite codes, each leading to one member.
 
+use aws_sdk_dynamodb::operation::put_item::PutItemInput;
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
 
 use super::{
-    Item, Table, Trouble, binary, get_binary, get_text, in_transaction, number, put_if, put_over, text,
-    update_in_transaction,
+    Item, Table, Trouble, binary, get_binary, get_text, in_transaction, number, put_over, text, update_in_transaction,
 };
 use crate::values::{MemberId, Moment};
 
@@ -68,14 +68,12 @@ impl Table {
     ///
     /// The note lapses when the signature would be refused for its age anyway.
     pub async fn use_signature_once(&self, digest: &[u8], until: Moment) -> Result<bool, Trouble> {
-        let put = self
-            .client
-            .put_item()
+        let put = PutItemInput::builder()
             .table_name(&self.names.identities)
             .item("identity", binary(digest))
             .item("gone_at", number(until.seconds()))
             .condition_expression("attribute_not_exists(#i)")
             .expression_attribute_names("#i", "identity");
-        put_if(put).await
+        self.put_if(put).await
     }
 }

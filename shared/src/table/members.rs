@@ -2,14 +2,12 @@
 
 use std::borrow::Cow;
 
-use aws_sdk_dynamodb::types::{
-    KeysAndAttributes, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-};
+use std::collections::HashMap;
 
-use super::meter::{Kind, count};
-use super::{
-    Item, Table, Trouble, ask, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text,
-};
+use aws_sdk_dynamodb::operation::query::QueryInput;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+
+use super::{Item, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text};
 use crate::domain::account::Account;
 use crate::domain::age::{ChildAge, Own};
 use crate::domain::campaign::conversion::Conversion;
@@ -175,9 +173,7 @@ impl Table {
                 ("member".into(), text(p.member.to_string())),
             ])
         });
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.members)
             .index_name("due")
             .key_condition_expression("due_shard = :shard AND due_on <= :day")
@@ -185,7 +181,7 @@ impl Table {
             .expression_attribute_values(":day", number(day.number()))
             .set_exclusive_start_key(start)
             .limit(most);
-        let answer = ask(query).await?;
+        let answer = self.ask(query).await?;
         let position = |item: &Item| {
             let member = get_text(item, "member").and_then(|m| MemberId::parse(m).ok())?;
             Some(DuePosition { member, due_on: get_number(item, "due_on").and_then(LocalDay::from_number)? })
@@ -208,15 +204,7 @@ impl Table {
                     .consistent_read(latest)
                     .build()
                     .map_err(Trouble::defect)?;
-                let answer = self
-                    .client
-                    .batch_get_item()
-                    .request_items(table, request)
-                    .return_consumed_capacity(ReturnConsumedCapacity::Total)
-                    .send()
-                    .await
-                    .map_err(|e| Trouble::of(&e))?;
-                count(Kind::Read, answer.consumed_capacity());
+                let answer = self.get_all(HashMap::from([(table.to_owned(), request)])).await?;
                 let mut responses = answer.responses.unwrap_or_default();
                 found.append(&mut responses.remove(table).unwrap_or_default());
                 let mut left = answer.unprocessed_keys.unwrap_or_default();

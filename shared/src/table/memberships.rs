@@ -7,12 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::operation::query::QueryInput;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use super::{Item, Table, Trouble, ask, ask_all, binary, get_number, get_text, number, text, update_in_transaction};
+use super::{Item, Table, Trouble, binary, get_number, get_text, number, text, update_in_transaction};
 use crate::domain::playbook::{self, Way};
 use crate::domain::posting::Posted;
 use crate::values::{Code, MemberId, Moment, RowKey};
@@ -229,15 +230,13 @@ impl Table {
         most: usize,
     ) -> Result<(Vec<InSegment>, Option<MemberId>), Trouble> {
         let start = at.after.map(|member| key(partition(segment, at.shard), member.to_string()));
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.memberships)
             .key_condition_expression("segment_shard = :shard")
             .expression_attribute_values(":shard", text(partition(segment, at.shard)))
             .set_exclusive_start_key(start)
             .limit(i32::try_from(most).unwrap_or(i32::MAX));
-        let answer = ask(query).await?;
+        let answer = self.ask(query).await?;
         let member = |item: &Item| get_text(item, "member").and_then(|member| MemberId::parse(member).ok());
         let read = |item: &Item| {
             let since = get_number(item, "since").and_then(Moment::from_millis);
@@ -256,16 +255,14 @@ impl Table {
         first: MemberId,
         last: MemberId,
     ) -> Result<Vec<MemberId>, Trouble> {
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.memberships)
             .key_condition_expression("segment_shard = :shard AND #m BETWEEN :first AND :last")
             .expression_attribute_names("#m", "member")
             .expression_attribute_values(":shard", text(partition(segment, shard)))
             .expression_attribute_values(":first", text(first.to_string()))
             .expression_attribute_values(":last", text(last.to_string()));
-        let items = ask_all(query).await?;
+        let items = self.ask_all(query).await?;
         let member = |item: &Item| get_text(item, "member").and_then(|member| MemberId::parse(member).ok());
         Ok(items.iter().filter_map(member).collect())
     }

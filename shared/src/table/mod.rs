@@ -29,14 +29,17 @@ mod transaction;
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
-use aws_sdk_dynamodb::operation::query::QueryOutput;
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::batch_get_item::{BatchGetItem, BatchGetItemInput, BatchGetItemOutput};
+use aws_sdk_dynamodb::operation::get_item::{GetItem, GetItemInput};
+use aws_sdk_dynamodb::operation::put_item::PutItem;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemInputBuilder;
+use aws_sdk_dynamodb::operation::query::builders::QueryInputBuilder;
+use aws_sdk_dynamodb::operation::query::{Query, QueryOutput};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItem, UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
-use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, ReturnConsumedCapacity, TransactWriteItem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -60,7 +63,10 @@ pub use settings::StoredVersion;
 pub use tickets::{Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition};
 pub use transaction::{Lost, MOST_WRITES, Outcome, Transaction};
 
+use call::{Failure, call};
 use meter::{Kind, count};
+
+use crate::aws::Aws;
 
 /// An item as the SDK has it.
 pub type Item = HashMap<String, AttributeValue>;
@@ -125,73 +131,105 @@ impl Names {
     }
 }
 
-/// All tables, behind one client.
+/// All tables, behind one way to them.
 #[derive(Clone, Debug)]
 pub struct Table {
-    client: Client,
+    aws: Aws,
     names: Names,
 }
 
 impl Table {
     /// Tables with these names.
     #[must_use]
-    pub const fn new(client: Client, names: Names) -> Self {
-        Self { client, names }
+    pub const fn new(aws: Aws, names: Names) -> Self {
+        Self { aws, names }
     }
 }
 
 impl Table {
     /// One item by its key. One call; half a read unit per 4 KB, one when it must be the latest.
     async fn get(&self, table: &str, key: Item, freshness: Freshness) -> Result<Option<Item>, Trouble> {
-        let answer = self
-            .client
-            .get_item()
+        let question = GetItemInput::builder()
             .table_name(table)
             .set_key(Some(key))
             .consistent_read(freshness == Freshness::Latest)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = call::<GetItem>(&self.aws, question.build().map_err(Trouble::defect)?).await?;
         count(Kind::Read, answer.consumed_capacity());
         Ok(answer.item)
     }
-}
 
-/// Asks and counts what it costs. One call.
-async fn ask(query: QueryFluentBuilder) -> Result<QueryOutput, Trouble> {
-    // The SDK's future is large; in a box, those of the use cases around it stay small.
-    let sent = Box::pin(query.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await;
-    let answer = sent.map_err(|e| Trouble::of(&e))?;
-    count(Kind::Read, answer.consumed_capacity());
-    Ok(answer)
-}
+    /// Asks and counts what it costs. One call.
+    async fn ask(&self, query: QueryInputBuilder) -> Result<QueryOutput, Trouble> {
+        let question =
+            query.return_consumed_capacity(ReturnConsumedCapacity::Total).build().map_err(Trouble::defect)?;
+        let answer = call::<Query>(&self.aws, question).await?;
+        count(Kind::Read, answer.consumed_capacity());
+        Ok(answer)
+    }
 
-/// Asks for all that there is, page by page. One call per megabyte.
-async fn ask_all(query: QueryFluentBuilder) -> Result<Vec<Item>, Trouble> {
-    let (mut found, mut start) = (Vec::new(), None);
-    loop {
-        let answer = ask(query.clone().set_exclusive_start_key(start)).await?;
-        found.extend(answer.items.unwrap_or_default());
-        start = answer.last_evaluated_key;
-        if start.is_none() {
-            return Ok(found);
+    /// Asks for all that there is, page by page. One call per megabyte.
+    async fn ask_all(&self, query: QueryInputBuilder) -> Result<Vec<Item>, Trouble> {
+        let (mut found, mut start) = (Vec::new(), None);
+        loop {
+            let answer = self.ask(query.clone().set_exclusive_start_key(start)).await?;
+            found.extend(answer.items.unwrap_or_default());
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
         }
     }
-}
 
-/// Puts an item on its condition; false when that does not hold. One call.
-async fn put_if(put: PutItemFluentBuilder) -> Result<bool, Trouble> {
-    match Box::pin(put.return_consumed_capacity(ReturnConsumedCapacity::Total).send()).await {
-        Ok(answer) => {
-            count(Kind::Write, answer.consumed_capacity());
-            Ok(true)
+    /// Several items of several tables, counted. One call.
+    async fn get_all(&self, keys: HashMap<String, KeysAndAttributes>) -> Result<BatchGetItemOutput, Trouble> {
+        let question = BatchGetItemInput::builder()
+            .set_request_items(Some(keys))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = call::<BatchGetItem>(&self.aws, question.build().map_err(Trouble::defect)?).await?;
+        count(Kind::Read, answer.consumed_capacity());
+        Ok(answer)
+    }
+
+    /// Changes an item, on its condition if it has one; none when that does not hold. One call.
+    async fn update(&self, update: UpdateItemInputBuilder) -> Result<Option<UpdateItemOutput>, Trouble> {
+        self.update_unless(update, UpdateItemError::is_conditional_check_failed_exception).await
+    }
+
+    /// The same, and none when it was refused like this.
+    async fn update_unless(
+        &self,
+        update: UpdateItemInputBuilder,
+        refused: fn(&UpdateItemError) -> bool,
+    ) -> Result<Option<UpdateItemOutput>, Trouble> {
+        let question = update.return_consumed_capacity(ReturnConsumedCapacity::Total).build();
+        match call::<UpdateItem>(&self.aws, question.map_err(Trouble::defect)?).await {
+            Ok(answer) => {
+                count(Kind::Write, answer.consumed_capacity());
+                Ok(Some(answer))
+            }
+            Err(Failure::Refused(refusal)) if refused(&refusal) => {
+                count(Kind::Write, []);
+                Ok(None)
+            }
+            Err(failure) => Err(failure.into()),
         }
-        Err(error) if error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) => {
-            count(Kind::Write, []);
-            Ok(false)
+    }
+
+    /// Puts an item on its condition; false when that does not hold. One call.
+    async fn put_if(&self, put: PutItemInputBuilder) -> Result<bool, Trouble> {
+        let question = put.return_consumed_capacity(ReturnConsumedCapacity::Total).build().map_err(Trouble::defect)?;
+        match call::<PutItem>(&self.aws, question).await {
+            Ok(answer) => {
+                count(Kind::Write, answer.consumed_capacity());
+                Ok(true)
+            }
+            Err(Failure::Refused(refusal)) if refusal.is_conditional_check_failed_exception() => {
+                count(Kind::Write, []);
+                Ok(false)
+            }
+            Err(failure) => Err(failure.into()),
         }
-        Err(error) => Err(Trouble::of(&error)),
     }
 }
 

@@ -1,29 +1,20 @@
 //! Pages of a full pass over the members' hot items.
 //!
 //! The SDK turns every attribute of every item into a map of values first, which costs eight times what a judgement
-//! needs. A scan here keeps the SDK's request, signature and retries, but reads the answer's text itself: borrowed
-//! from the body, one item after the other, with no value in between.
+//! needs. A scan here is written by the SDK too, but its answer's text is read here: borrowed from the body, one item
+//! after the other, with no value in between.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_sdk_dynamodb::operation::scan::ScanOutput;
+use aws_sdk_dynamodb::operation::scan::{Scan, ScanInput};
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeDeserializationInterceptorContextMut, Error, Output,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, OrchestratorError};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_runtime_api::client::ser_de::{DeserializeResponse, SharedResponseDeserializer};
-use aws_smithy_types::config_bag::ConfigBag;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
+use super::call::call_raw;
 use super::members::read_account;
 use super::meter::{Kind, count_units};
 use super::{Hot, Item, Table, Trouble, text};
@@ -64,70 +55,17 @@ impl Table {
         most: i32,
     ) -> Result<MembersPage, Trouble> {
         let start = from.map(|member| Item::from([("member".into(), text(member.to_string()))]));
-        let slot = Slot::default();
-        self.client
-            .scan()
+        let question = ScanInput::builder()
             .table_name(&self.names.members)
             .segment(shard.number.into())
             .total_segments(shard.of.into())
             .set_exclusive_start_key(start)
             .limit(most)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .customize()
-            .interceptor(ReadHere(slot.clone()))
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        let read = slot.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (page, units) = read.ok_or_else(|| Trouble::defect("a page of members was not read"))??;
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let page = call_raw::<Scan>(&self.aws, question.build().map_err(Trouble::defect)?).await?;
+        let (page, units) = read_page(&page)?;
         count_units(Kind::Read, units);
         Ok(page)
-    }
-}
-
-type Read = Result<(MembersPage, f64), Trouble>;
-
-/// Where the page is left for the caller: what the SDK itself gets to see is an empty one.
-#[derive(Clone, Debug, Default)]
-struct Slot(Arc<Mutex<Option<Read>>>);
-
-/// Puts [`Reader`] in the place of the SDK's own reader when the answer is a page; errors are left to the SDK.
-#[derive(Debug)]
-struct ReadHere(Slot);
-
-impl Intercept for ReadHere {
-    fn name(&self) -> &'static str {
-        "ReadHere"
-    }
-
-    fn modify_before_deserialization(
-        &self,
-        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if context.response().status().is_success() {
-            config.interceptor_state().store_put(SharedResponseDeserializer::new(Reader(self.0.clone())));
-        }
-        Ok(())
-    }
-}
-
-#[derive(Debug)]
-struct Reader(Slot);
-
-impl DeserializeResponse for Reader {
-    fn deserialize_nonstreaming_with_config(
-        &self,
-        response: &HttpResponse,
-        _: &ConfigBag,
-    ) -> Result<Output, OrchestratorError<Error>> {
-        if !response.status().is_success() {
-            return Err(OrchestratorError::other("the table broke off a page and then refused it"));
-        }
-        let body = response.body().bytes().unwrap_or_default();
-        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(read_page(body));
-        Ok(Output::erase(ScanOutput::builder().build()))
     }
 }
 
@@ -258,7 +196,7 @@ impl<'de: 'a, 'a> Visitor<'de> for EachMember<'a> {
     }
 }
 
-fn read_page(body: &[u8]) -> Read {
+fn read_page(body: &[u8]) -> Result<(MembersPage, f64), Trouble> {
     let answer: Answer<'_> = serde_json::from_slice(body).map_err(Trouble::defect)?;
     let next = answer.next.map(|key| MemberId::parse(&key.member.value)).transpose().map_err(Trouble::defect)?;
     let Members { read, unreadable, .. } = answer.items;

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::operation::query::QueryOutput;
-use aws_sdk_dynamodb::types::{Delete, KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem, Update};
+use std::collections::HashMap;
 
-use super::meter::{Kind, count};
+use aws_sdk_dynamodb::operation::query::QueryInput;
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::types::{Delete, KeysAndAttributes, TransactWriteItem, Update};
+
 use super::{
-    Freshness, Item, Table, Trouble, ask, binary, get_binary, get_number, get_text, in_transaction, number, put_over,
-    text,
+    Freshness, Item, Table, Trouble, binary, get_binary, get_number, get_text, in_transaction, number, put_over, text,
 };
 use crate::domain::child::MOST_CHILDREN;
 use crate::values::{ChildId, MemberId, Moment, RowKey};
@@ -212,16 +213,11 @@ impl Table {
         let latest = freshness == Freshness::Latest;
         let request =
             |key: Item| KeysAndAttributes::builder().keys(key).consistent_read(latest).build().map_err(Trouble::defect);
-        let answer = self
-            .client
-            .batch_get_item()
-            .request_items(&self.names.profiles, request(profile_key(member))?)
-            .request_items(&self.names.keys, request(key_key(member))?)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+        let keys = HashMap::from([
+            (self.names.profiles.clone(), request(profile_key(member))?),
+            (self.names.keys.clone(), request(key_key(member))?),
+        ]);
+        let answer = self.get_all(keys).await?;
         if answer.unprocessed_keys().is_some_and(|left| !left.is_empty()) {
             return Err(Trouble::Unavailable("the table left a profile unread".into()));
         }
@@ -283,9 +279,7 @@ impl Table {
         freshness: Freshness,
     ) -> Result<QueryOutput, Trouble> {
         let key = |part: &str| Item::from([("member".into(), text(member.to_string())), ("part".into(), text(part))]);
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.profiles)
             .key_condition_expression("#m = :m AND begins_with(#p, :p)")
             .expression_attribute_names("#m", "member")
@@ -296,6 +290,6 @@ impl Table {
             .scan_index_forward(false)
             .limit(most)
             .consistent_read(freshness == Freshness::Latest);
-        ask(query).await
+        self.ask(query).await
     }
 }

@@ -1,9 +1,10 @@
 //! Requests under the law: by id, by whose they are, and those that are open by the time at which they are due.
 
+use aws_sdk_dynamodb::operation::query::QueryInput;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
 
-use super::{Freshness, Item, Table, Trouble, ask, get_number, get_text, in_transaction, number, put_over, text};
+use super::{Freshness, Item, Table, Trouble, get_number, get_text, in_transaction, number, put_over, text};
 use crate::domain::rights_request::{RightsRequest, Standing};
 use crate::values::{MemberId, Moment, RequestId};
 
@@ -119,9 +120,7 @@ impl Table {
         most: i32,
     ) -> Result<(Vec<StoredRequest>, Option<RequestPosition>), Trouble> {
         let start = from.map(|position| position.key(("open", list.word().to_owned()), "due_at"));
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.requests)
             .index_name("open")
             .key_condition_expression("#o = :o")
@@ -129,7 +128,7 @@ impl Table {
             .expression_attribute_values(":o", text(list.word()))
             .set_exclusive_start_key(start)
             .limit(most);
-        let answer = ask(query).await?;
+        let answer = self.ask(query).await?;
         let page = answer.items().iter().map(StoredRequest::read).collect::<Result<_, _>>()?;
         Ok((page, answer.last_evaluated_key().and_then(|key| RequestPosition::read(key, "due_at"))))
     }
@@ -141,9 +140,7 @@ impl Table {
         from: Option<RequestPosition>,
         most: i32,
     ) -> Result<(Vec<StoredRequest>, Option<RequestPosition>), Trouble> {
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.requests)
             .index_name("of_member")
             .key_condition_expression("#m = :m")
@@ -152,7 +149,7 @@ impl Table {
             .set_exclusive_start_key(from.map(|from| from.key(("member", member.to_string()), "received_at")))
             .scan_index_forward(false)
             .limit(most);
-        let answer = ask(query).await?;
+        let answer = self.ask(query).await?;
         let page = answer.items().iter().map(StoredRequest::read).collect::<Result<_, _>>()?;
         Ok((page, answer.last_evaluated_key().and_then(|key| RequestPosition::read(key, "received_at"))))
     }

@@ -5,15 +5,16 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
+use aws_sdk_dynamodb::operation::query::QueryInput;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity, TransactWriteItem, Update};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemInput;
+use aws_sdk_dynamodb::types::{KeysAndAttributes, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 
-use super::meter::{Kind, count};
 use super::profiles::{StoredKeys, key_key, profile_key, read_profile};
 use super::{
-    Freshness, Hot, Item, StoredPart, Table, Trouble, ask, binary, get_number, get_text, in_transaction, number,
-    put_over, text, unpacked, update_in_transaction,
+    Freshness, Hot, Item, StoredPart, Table, Trouble, binary, get_number, get_text, in_transaction, number, put_over,
+    text, unpacked, update_in_transaction,
 };
 use crate::domain::campaign::send::Send;
 use crate::values::{CampaignId, MemberId, Moment, RowKey, SendId, TicketId};
@@ -174,15 +175,7 @@ impl Table {
             (self.names.keys.clone(), latest(key_key(wanted.member))?),
             (self.names.sends.clone(), latest(key(wanted.id()))?),
         ]);
-        let answer = self
-            .client
-            .batch_get_item()
-            .set_request_items(Some(request))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|e| Trouble::of(&e))?;
-        count(Kind::Read, answer.consumed_capacity());
+        let answer = self.get_all(request).await?;
         if answer.unprocessed_keys().is_some_and(|left| !left.is_empty()) {
             return Err(Trouble::Unavailable("the table left something unread".into()));
         }
@@ -197,16 +190,14 @@ impl Table {
 
     /// Sends of one shard whose time has come, the most overdue first. One call.
     pub async fn due_sends(&self, shard: u8, now: Moment, most: i32) -> Result<Vec<DueSend>, Trouble> {
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.sends)
             .index_name("due")
             .key_condition_expression("due_shard = :shard AND due_at <= :now")
             .expression_attribute_values(":shard", number(shard))
             .expression_attribute_values(":now", number(now.millis()))
             .limit(most);
-        let answer = ask(query).await?;
+        let answer = self.ask(query).await?;
         let read = |item: &Item| {
             let due_at = get_number(item, "due_at").and_then(Moment::from_millis)?;
             Some(DueSend { key: SendKey::read(item)?, due_at })
@@ -217,29 +208,14 @@ impl Table {
     /// Moves a send on in the due index, so that it comes up again should its message be lost; false when somebody else
     /// has moved it. One call. What the send is stays as it is, its version too.
     pub async fn postpone_send(&self, due: &DueSend, until: Moment) -> Result<bool, Trouble> {
-        let sent = self
-            .client
-            .update_item()
+        let update = UpdateItemInput::builder()
             .table_name(&self.names.sends)
             .set_key(Some(key(due.key.id())))
             .update_expression("SET due_at = :until")
             .condition_expression("due_at = :seen")
             .expression_attribute_values(":until", number(until.millis()))
-            .expression_attribute_values(":seen", number(due.due_at.millis()))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match sent {
-            Ok(answer) => {
-                count(Kind::Write, answer.consumed_capacity());
-                Ok(true)
-            }
-            Err(error) if error.as_service_error().is_some_and(passed_over) => {
-                count(Kind::Write, []);
-                Ok(false)
-            }
-            Err(error) => Err(Trouble::of(&error)),
-        }
+            .expression_attribute_values(":seen", number(due.due_at.millis()));
+        Ok(self.update_unless(update, passed_over).await?.is_some())
     }
 
     /// A page of the sends that wait for a paused campaign to go on, as they were a moment ago, and the send after which
@@ -255,16 +231,14 @@ impl Table {
             start.insert("parked".into(), text(campaign.to_string()));
             start
         });
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.sends)
             .index_name("parked")
             .key_condition_expression("parked = :campaign")
             .expression_attribute_values(":campaign", text(campaign.to_string()))
             .set_exclusive_start_key(start)
             .limit(most);
-        let answer = ask(query).await?;
+        let answer = self.ask(query).await?;
         let next = answer.last_evaluated_key().and_then(|key| SendId::parse(get_text(key, "send")?).ok());
         Ok((answer.items().iter().filter_map(SendKey::read).collect(), next))
     }

@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Freshness, Item, Table, Trouble, ask, get_number, get_text, number, put_if, text};
+use super::{Freshness, Item, Table, Trouble, get_number, get_text, number, text};
 use crate::values::Moment;
+use aws_sdk_dynamodb::operation::put_item::PutItemInput;
+use aws_sdk_dynamodb::operation::query::QueryInput;
 
 /// One stored version of one kind of settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,9 +67,7 @@ impl<T> Kept<T> {
 impl Table {
     /// Versions of a subject from a number on, oldest first. One call.
     pub async fn versions(&self, subject: &str, from: u32) -> Result<Vec<StoredVersion>, Trouble> {
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.settings)
             .key_condition_expression("#s = :s AND #v >= :v")
             .expression_attribute_names("#s", "subject")
@@ -75,15 +75,13 @@ impl Table {
             .expression_attribute_values(":s", text(subject))
             .expression_attribute_values(":v", number(from))
             .consistent_read(true);
-        let answer = ask(query).await?;
+        let answer = self.ask(query).await?;
         answer.items().iter().map(|item| read_version(subject, item)).collect()
     }
 
     /// The newest version of a subject. One call.
     pub async fn newest_version(&self, subject: &str) -> Result<Option<StoredVersion>, Trouble> {
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.settings)
             .key_condition_expression("#s = :s")
             .expression_attribute_names("#s", "subject")
@@ -91,7 +89,7 @@ impl Table {
             .scan_index_forward(false)
             .limit(1)
             .consistent_read(true);
-        let answer = ask(query).await?;
+        let answer = self.ask(query).await?;
         answer.items().first().map(|item| read_version(subject, item)).transpose()
     }
 
@@ -106,15 +104,13 @@ impl Table {
     pub async fn replace_version(&self, version: &StoredVersion) -> Result<bool, Trouble> {
         let mut item = version.item();
         item.insert("revision".into(), number(version.revision + 1));
-        let put = self
-            .client
-            .put_item()
+        let put = PutItemInput::builder()
             .table_name(&self.names.settings)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(#r) OR #r = :r")
             .expression_attribute_names("#r", "revision")
             .expression_attribute_values(":r", number(version.revision));
-        put_if(put).await
+        self.put_if(put).await
     }
 }
 

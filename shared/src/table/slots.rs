@@ -3,11 +3,10 @@
 //! Many take at once, so nothing is read first: the number is raised, and what it was is the answer. What a crash or a
 //! lost answer takes in vain is lost, so that a campaign gets slower by them and never faster.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValue};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemInput;
+use aws_sdk_dynamodb::types::ReturnValue;
 
 use super::campaigns::of_campaign;
-use super::meter::{Kind, count};
 use super::{Table, Trouble, get_number, number};
 use crate::values::CampaignId;
 
@@ -40,9 +39,7 @@ impl Table {
         } else {
             ("SET #next = :value", "attribute_not_exists(#next) OR #next < :from", from.saturating_add(many))
         };
-        let update = self
-            .client
-            .update_item()
+        let update = UpdateItemInput::builder()
             .table_name(&self.names.campaigns)
             .set_key(Some(of_campaign(campaign, SLOTS)))
             .update_expression(set)
@@ -50,22 +47,10 @@ impl Table {
             .expression_attribute_names("#next", "next")
             .expression_attribute_values(":from", number(from))
             .expression_attribute_values(":value", number(value))
-            .return_values(ReturnValue::UpdatedNew)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        match Box::pin(update.send()).await {
-            Ok(answer) => {
-                count(Kind::Write, answer.consumed_capacity());
-                let next = answer.attributes().and_then(|item| get_number::<u64>(item, "next"));
-                let next = next.ok_or_else(|| Trouble::defect("slots were taken and have no number"))?;
-                Ok(Some(next.saturating_sub(many)))
-            }
-            Err(error)
-                if error.as_service_error().is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                count(Kind::Write, []);
-                Ok(None)
-            }
-            Err(error) => Err(Trouble::of(&error)),
-        }
+            .return_values(ReturnValue::UpdatedNew);
+        let Some(answer) = self.update(update).await? else { return Ok(None) };
+        let next = answer.attributes().and_then(|item| get_number::<u64>(item, "next"));
+        let next = next.ok_or_else(|| Trouble::defect("slots were taken and have no number"))?;
+        Ok(Some(next.saturating_sub(many)))
     }
 }

@@ -3,13 +3,14 @@
 //! Records that the member may see and records of the desk lie in two ranges of keys, so that what is read for a member
 //! can't hold the desk's own, whatever a handler does.
 
+use aws_sdk_dynamodb::operation::query::QueryInput;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Freshness, Item, Table, Trouble, ask, ask_all, binary, get_number, get_text, in_transaction, number, put_over,
-    text, unpacked, update_in_transaction,
+    Freshness, Item, Table, Trouble, binary, get_number, get_text, in_transaction, number, put_over, text, unpacked,
+    update_in_transaction,
 };
 use crate::domain::tally::Figures;
 use crate::domain::ticket::{Record, State, Ticket, Untold};
@@ -291,9 +292,7 @@ impl Table {
     ) -> Result<Option<(StoredTicket, Vec<Record>)>, Trouble> {
         // In the order of keys: desk's own, notes of what was done, what was said, the ticket.
         let from = if side == Side::Shared { SHARED } else { "desk#" };
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.tickets)
             .key_condition_expression("#t = :t AND #p BETWEEN :from AND :ticket")
             .expression_attribute_names("#t", "ticket")
@@ -303,7 +302,7 @@ impl Table {
             .expression_attribute_values(":ticket", text(TICKET))
             .scan_index_forward(false)
             .consistent_read(true);
-        let answer = ask(query).await?;
+        let answer = self.ask(query).await?;
         let Some((first, rest)) = answer.items().split_first() else { return Ok(None) };
         let ticket = StoredTicket::read(first)?;
         let contents = rest.iter().filter_map(|item| get_text(item, "content"));
@@ -335,9 +334,7 @@ impl Table {
             key.insert(sort.into(), place);
             key
         });
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.tickets)
             .index_name(list.index())
             .key_condition_expression("#h = :h")
@@ -346,7 +343,7 @@ impl Table {
             .set_exclusive_start_key(start)
             .scan_index_forward(!newest_first)
             .limit(most);
-        let answer = ask(query).await?;
+        let answer = self.ask(query).await?;
         let position = |key: &Item| {
             let ticket = get_text(key, "ticket").and_then(|id| TicketId::parse(id).ok())?;
             let place = get_text(key, sort).map(str::to_owned);
@@ -361,16 +358,14 @@ impl Table {
 
     /// Tickets of one shard whose time has come, and when it came, the most overdue first. One call.
     pub async fn due_tickets(&self, shard: u8, now: Moment, most: i32) -> Result<Vec<(TicketId, Moment)>, Trouble> {
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.tickets)
             .index_name("due")
             .key_condition_expression("due_shard = :shard AND due_at <= :now")
             .expression_attribute_values(":shard", number(shard))
             .expression_attribute_values(":now", number(now.millis()))
             .limit(most);
-        let answer = ask(query).await?;
+        let answer = self.ask(query).await?;
         let due = |item: &Item| {
             let id = get_text(item, "ticket").and_then(|id| TicketId::parse(id).ok())?;
             Some((id, get_number(item, "due_at").and_then(Moment::from_millis)?))
@@ -406,9 +401,7 @@ impl Table {
     }
 
     async fn counters(&self, partition: &str, from: LocalDay, until: LocalDay) -> Result<Vec<Item>, Trouble> {
-        let query = self
-            .client
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.names.tickets)
             .key_condition_expression("#t = :t AND #p BETWEEN :from AND :until")
             .expression_attribute_names("#t", "ticket")
@@ -417,7 +410,7 @@ impl Table {
             .expression_attribute_values(":from", text(from.to_string()))
             // Behind every line of the last day: '~' comes after '#' in the order of keys.
             .expression_attribute_values(":until", text(format!("{until}~")));
-        ask_all(query).await
+        self.ask_all(query).await
     }
 }
 

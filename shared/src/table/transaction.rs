@@ -1,11 +1,14 @@
 //! Transactions: writes that happen together or not at all.
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
+use aws_sdk_dynamodb::operation::transact_write_items::{
+    TransactWriteItems, TransactWriteItemsError, TransactWriteItemsInput,
+};
 use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, TransactWriteItem};
 
 use super::audit;
 use super::budgets::write_charge;
+use super::call::{Failure, call};
 use super::campaigns::{
     count_shard, write_checkpoint, write_circuit, write_counts, write_reshare, write_room, write_taken,
 };
@@ -19,6 +22,7 @@ use super::{
     ChildKeys, Hot, Identity, RefundTally, StoredCampaign, StoredCheckpoint, StoredPart, StoredRequest, StoredSend,
     StoredTicket, StoredVersion, Table, Trouble, in_transaction, put_over,
 };
+use crate::digest::hex;
 use crate::domain::campaign::circuit::Circuit;
 use crate::domain::campaign::counts::Counts;
 use crate::domain::campaign::gates::Room;
@@ -29,6 +33,7 @@ use crate::domain::purchase::Refunded;
 use crate::domain::tally::Figures;
 use crate::domain::ticket::Record;
 use crate::domain::traits::Channel;
+use crate::entropy;
 use crate::values::{
     CampaignId, Category, Fen, ForeignId, LocalDay, MemberId, MessageId, Moment, RowKey, SendId, Source, TicketId,
 };
@@ -334,15 +339,14 @@ impl Transaction<'_> {
         Ok(self)
     }
 
-    /// Does it. The SDK repeats it with the same token when an answer is lost, so it happens at most once.
+    /// Does it. It is repeated with the same token when an answer is lost, so it happens at most once.
     ///
     /// Within a staff member's request the first one that changes something writes the audit trail's entry along.
     pub async fn commit(self) -> Result<Outcome, Trouble> {
-        // The SDK's future is large; in a box, those of the use cases around it stay small.
         match audit::due(self.table, &self.touched)? {
-            None => Box::pin(self.carry_out(Vec::new())).await,
+            None => self.carry_out(Vec::new()).await,
             Some(mut entry) => {
-                let outcome = Box::pin(self.carry_out(std::mem::take(&mut entry.writes))).await;
+                let outcome = self.carry_out(std::mem::take(&mut entry.writes)).await;
                 entry.settle(&outcome);
                 outcome
             }
@@ -354,34 +358,35 @@ impl Transaction<'_> {
         let moves = memberships::writes(self.table, &self.moves)?;
         let others = moves.into_iter().chain(along).map(|write| (Slot::Other, write));
         let (slots, items): (Vec<Slot>, Vec<TransactWriteItem>) = self.writes.into_iter().chain(others).unzip();
-        let sent = self
-            .table
-            .client
-            .transact_write_items()
+        // Every repetition of this question bears the same token, so it happens at most once.
+        let token = hex(&entropy::bytes::<16>(&*self.table.aws.entropy));
+        let question = TransactWriteItemsInput::builder()
             .set_transact_items(Some(items))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match sent {
+            .client_request_token(token)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let question = question.build().map_err(Trouble::defect)?;
+        match call::<TransactWriteItems>(&self.table.aws, question).await {
             Ok(answer) => {
                 count(Kind::Write, answer.consumed_capacity());
                 Ok(Outcome::Done)
             }
-            Err(error) => {
+            Err(Failure::Refused(refusal)) => {
                 count(Kind::Write, []);
-                cancelled(&slots, &error).map(Outcome::Lost)
+                cancelled(&slots, refusal).map(Outcome::Lost)
+            }
+            Err(failure) => {
+                count(Kind::Write, []);
+                Err(failure.into())
             }
         }
     }
 }
 
-fn cancelled<R>(slots: &[Slot], error: &SdkError<TransactWriteItemsError, R>) -> Result<Lost, Trouble> {
-    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
-        let conflict = error.as_service_error().is_some_and(|e| {
-            use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
-            matches!(e.code(), Some("TransactionConflictException" | "TransactionInProgressException"))
-        });
-        return if conflict { Ok(Lost::Crossed) } else { Err(Trouble::of(error)) };
+fn cancelled(slots: &[Slot], refusal: TransactWriteItemsError) -> Result<Lost, Trouble> {
+    let TransactWriteItemsError::TransactionCanceledException(canceled) = refusal else {
+        let conflict =
+            matches!(refusal.code(), Some("TransactionConflictException" | "TransactionInProgressException"));
+        return if conflict { Ok(Lost::Crossed) } else { Err(Failure::Refused(refusal).into()) };
     };
     let reasons = canceled.cancellation_reasons();
     let failed = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");

@@ -121,7 +121,7 @@ impl Brand {
         let embedded = Embedded::open(Some(&data.file("table.sqlite")), &template.tables).unwrap();
         let variables = &template.functions.first().unwrap().environment;
         let names = Names::from_environment(|name| variables.get(name).cloned()).unwrap();
-        let table = Table::new(Embedded::client(embedded.http_client()), names);
+        let table = Table::new(embedded.aws(), names);
         let (rules, now) = (rules().await, SystemClock.now());
         for first in (0..members).step_by(AT_ONCE as usize) {
             let some: Vec<_> =

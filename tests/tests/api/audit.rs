@@ -223,7 +223,7 @@ async fn a_day_proves_itself_until_an_entry_is_changed_or_missing() {
     let entries = stored(&house).await;
     let last = entries.last().unwrap().clone();
     let changed = last["entry"].as_s().unwrap().replace("guide:li", "guide:wu");
-    let (table, name) = (&house.host.surroundings.table, "AuditTrail");
+    let (table, name) = (&house.host.table.sdk(), "AuditTrail");
     let mut bent = last.clone();
     bent.insert("entry".into(), AttributeValue::S(changed));
     for lie in [Some(bent), None] {
@@ -243,7 +243,7 @@ async fn a_day_proves_itself_until_an_entry_is_changed_or_missing() {
 
 /// The entries as they lie in the table, by their time.
 async fn stored(house: &House) -> Vec<std::collections::HashMap<String, AttributeValue>> {
-    let all = house.host.surroundings.table.scan().table_name("AuditTrail").send().await.unwrap();
+    let all = house.host.table.sdk().scan().table_name("AuditTrail").send().await.unwrap();
     let mut entries: Vec<_> = all.items().iter().filter(|item| item.contains_key("entry")).cloned().collect();
     entries.sort_by_key(|item| item["part"].as_s().unwrap().clone());
     entries
@@ -264,7 +264,7 @@ async fn without_an_entry_staff_are_shown_nothing_and_members_go_on() {
     let anna = house.signs_up("anna", &json!({ "phone_code": "dev:13800138000" })).await;
     let _ = house.gives(&anna, 100).await.expect(201);
     let before = house.books(&anna).await;
-    let table = &house.host.surroundings.table;
+    let table = &house.host.table.sdk();
     let _ = table.delete_table().table_name("AuditTrail").send().await.unwrap();
     let seen = house.as_manager("GET", &format!("/v1/members/{}", anna.id)).send().await;
     assert!(seen.status >= 500 && seen.count("138****8000") == 0, "{}", seen.status);
@@ -278,7 +278,7 @@ async fn a_change_that_can_not_be_put_on_record_is_none() {
     let everything = async || {
         let mut all = std::collections::BTreeMap::new();
         for table in house.host.surroundings.template.tables.iter().filter(|table| table.name != "AuditTrail") {
-            let page = house.host.surroundings.table.scan().table_name(&table.name).send().await.unwrap();
+            let page = house.host.table.sdk().scan().table_name(&table.name).send().await.unwrap();
             let mut items: Vec<String> = page.items().iter().map(sorted).collect();
             items.sort();
             all.insert(table.name.clone(), items);
@@ -287,7 +287,7 @@ async fn a_change_that_can_not_be_put_on_record_is_none() {
     };
     let (program, tag) = house.program().await;
     let before = everything().await;
-    let _ = house.host.surroundings.table.delete_table().table_name("AuditTrail").send().await.unwrap();
+    let _ = house.host.table.sdk().delete_table().table_name("AuditTrail").send().await.unwrap();
     let member = format!("/v1/members/{}", anna.id);
     for (method, path, body) in [
         ("POST", "/v1/points/adjustments", json!({ "member_id": anna.id, "points": 5, "reason": "补偿" })),
@@ -316,7 +316,7 @@ async fn a_chain_whose_head_has_moved_is_left_alone_and_the_work_goes_on() {
     let house = a_house().await;
     let anna = house.signs_up("anna", &json!({ "source": { "guide": "li" } })).await;
     looks(&house, "li", &anna).await;
-    let table = &house.host.surroundings.table;
+    let table = &house.host.table.sdk();
     let all = table.scan().table_name("AuditTrail").send().await.unwrap();
     for head in all.items().iter().filter(|item| item.contains_key("number")) {
         let mut moved = head.clone();

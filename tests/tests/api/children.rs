@@ -66,7 +66,7 @@ async fn is_in(house: &House, segment: &str) -> bool {
 async fn is_stored(house: &House, text: &str) -> bool {
     let mut found = false;
     for table in &house.host.surroundings.template.tables {
-        let items = house.host.surroundings.table.scan().table_name(&table.name).send().await.unwrap();
+        let items = house.host.table.sdk().scan().table_name(&table.name).send().await.unwrap();
         found |= format!("{:?}", items.items()).contains(text);
     }
     found

@@ -426,7 +426,7 @@ async fn r3_a_manager_erases_on_request_and_what_was_on_its_way_is_cleared_away_
     assert_eq!(erasure["receipt"]["request"], asked["id"]);
 
     // A note that a slow request writes after all, under a key that is no more.
-    let table = &house.host.surroundings.table;
+    let table = &house.host.table.sdk();
     let profiles = house.host.surroundings.template.tables.iter().find(|table| table.name == "Profiles").unwrap();
     let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
     let put = table.put_item().table_name(&profiles.name).item("member", text(&anna.id));
@@ -553,7 +553,7 @@ async fn r2_a_correction_counts_at_once_also_for_segments_and_is_on_record_witho
 async fn r3_who_is_back_after_a_restore_is_erased_again_and_comes_back_as_somebody_new() {
     let house = a_house().await;
     let (anna, _) = a_life(&house).await;
-    let client = &house.host.surroundings.table;
+    let client = &house.host.table.sdk();
     let mut kept = Vec::new();
     for table in ["Members", "Journal", "Profiles", "Identities"] {
         let page = client.scan().table_name(table).send().await.unwrap();

@@ -165,7 +165,7 @@ async fn t1_three_years_after_it_was_decided_a_request_goes_and_one_that_is_open
     let kept = async |moment: &str| {
         let tables = Template::shipped().unwrap().tables;
         let _ = house.host.table.remove_expired(&tables, Moment::parse(moment).unwrap()).unwrap();
-        let page = house.host.surroundings.table.scan().table_name("Requests").send().await.unwrap();
+        let page = house.host.table.sdk().scan().table_name("Requests").send().await.unwrap();
         page.items().iter().map(|item| item["request"].as_s().unwrap().clone()).collect::<BTreeSet<_>>()
     };
     assert_eq!(kept("2029-12-31T23:59:59+08:00").await.len(), 3);

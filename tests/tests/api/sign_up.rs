@@ -322,7 +322,7 @@ async fn everything_stored(house: &House) -> Vec<Vec<u8>> {
     for table in &house.host.surroundings.template.tables {
         let mut from = None;
         loop {
-            let scan = house.host.surroundings.table.scan().table_name(&table.name).set_exclusive_start_key(from);
+            let scan = house.host.table.sdk().scan().table_name(&table.name).set_exclusive_start_key(from);
             let page = scan.send().await.unwrap();
             for item in page.items.unwrap_or_default() {
                 let mut bytes = Vec::new();

@@ -4,6 +4,7 @@
 mod tickets;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
@@ -15,19 +16,22 @@ use aws_sdk_dynamodb::types::{
 };
 use futures_util::future::join_all;
 use huitou::app::App;
+use huitou::aws::{Aws, Endpoints, Retries, Signer};
 use huitou::cases::Who;
+use huitou::clock::SystemClock;
 use huitou::domain::earning;
 use huitou::domain::posting::Posted;
 use huitou::domain::purchase::Refunded;
+use huitou::entropy::SystemEntropy;
 use huitou::table::{
     ChildKeys, Freshness, Hot, Identity, Lost, Outcome, Part, RefundTally, StoredPart, StoredVersion, metered,
 };
-use huitou::transport::{Authorities, Connections};
+use huitou::transport::{Authorities, Connections, HttpTransport};
 use huitou::values::{
     Actor, CampaignId, ChildId, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Points, Reason, RowKey, SomePoints,
     Source,
 };
-use local::in_process::{Faults, Service as _};
+use local::in_process::Faults;
 use local::table::Embedded;
 use local::template::{KeyPart, LOCAL_REGION, Table, Template};
 use proptest::strategy::{Strategy as _, ValueTree as _};
@@ -281,6 +285,7 @@ async fn at_once(world: &World, transcript: &mut Transcript) {
 /// The tables of one run on the other implementation; nobody else uses their names.
 struct Remote {
     client: Client,
+    aws: Aws,
     prefix: String,
     tables: Vec<Table>,
 }
@@ -288,15 +293,26 @@ struct Remote {
 impl Remote {
     async fn create() -> Self {
         let endpoint = std::env::var("HUITOU_TABLE_ENDPOINT").unwrap();
+        let connections = Connections::new(&Authorities::Platform).unwrap();
+        let credentials = Credentials::new("test", "test", None, None, "test");
+        let signer = Signer { identity: credentials.clone().into(), region: LOCAL_REGION.to_owned() };
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static(LOCAL_REGION))
-            .endpoint_url(endpoint)
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .http_client(Connections::new(&Authorities::Platform).unwrap());
+            .endpoint_url(&endpoint)
+            .credentials_provider(credentials)
+            .http_client(connections.clone());
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         let remote = Self {
             client: Client::from_conf(config.build()),
+            aws: Aws {
+                transport: Arc::new(HttpTransport::over(connections)),
+                clock: Arc::new(SystemClock),
+                entropy: Arc::new(SystemEntropy),
+                signer: Some(signer),
+                endpoints: Endpoints::at(endpoint),
+                retries: Retries::ORDINARY,
+            },
             prefix: format!("run-{started}-{}-", std::process::id()),
             tables: Template::shipped().unwrap().tables,
         };
@@ -394,7 +410,7 @@ async fn half_into_nowhere(client: &Client, prefix: &str) -> (Option<String>, bo
 #[tokio::test]
 async fn a_transaction_into_a_table_that_is_not_there_is_refused_as_a_whole() {
     let table = Embedded::open(None, &Template::shipped().unwrap().tables).unwrap();
-    let refused = half_into_nowhere(&Embedded::client(table.http_client()), "").await;
+    let refused = half_into_nowhere(&table.sdk(), "").await;
     assert_eq!(refused, (Some("ResourceNotFoundException".to_owned()), false));
 }
 
@@ -410,7 +426,7 @@ async fn the_embedded_table_tells_the_same_story_twice() {
 async fn another_dynamodb_tells_the_same_story_as_the_embedded_table() {
     let embedded = story(Yard::in_memory(SEED).await).await;
     let remote = Remote::create().await;
-    let yard = Yard::over(remote.client.clone(), Faults::none(), &remote.prefix, SEED).await;
+    let yard = Yard::over(remote.aws.clone(), Faults::none(), &remote.prefix, SEED).await;
     assert_same(&embedded, &story(yard).await);
     let refused = half_into_nowhere(&remote.client, &remote.prefix).await;
     assert_eq!(refused, (Some("ResourceNotFoundException".to_owned()), false));

@@ -18,6 +18,16 @@ pub enum Fault {
     TransactionConflict,
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreachable => "the service could not be reached (a fault set by a test)",
+            Self::AnswerLost => "the answer was lost (a fault set by a test)",
+            Self::Throttled | Self::TransactionConflict => "refused (a fault set by a test)",
+        })
+    }
+}
+
 impl Fault {
     pub(super) fn instead_of_the_call(self, operation: &str, throttled: &str) -> Option<Answer> {
         match self {

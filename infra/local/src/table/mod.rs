@@ -78,7 +78,13 @@ impl Embedded {
         }
     }
 
-    /// A client over an HTTP client of this service.
+    /// A client of the SDK's, for whoever looks behind the product's back.
+    #[must_use]
+    pub fn sdk(&self) -> aws_sdk_dynamodb::Client {
+        Self::client(self.http_client())
+    }
+
+    /// The same over this HTTP client.
     #[must_use]
     pub fn client(http_client: SharedHttpClient) -> aws_sdk_dynamodb::Client {
         in_process::client!(aws_sdk_dynamodb, http_client)

@@ -19,7 +19,7 @@ fn memory() -> Embedded {
 }
 
 fn client(embedded: &Embedded) -> Client {
-    Embedded::client(embedded.http_client())
+    embedded.sdk()
 }
 
 fn text(value: &str) -> AttributeValue {

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::endpoint::{EndpointFuture, Params, ResolveEndpoint};
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_smithy_types::endpoint::Endpoint;
+use aws_sdk_sqs::config::retry::RetryConfig;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
 use lambda_runtime::Error;
 
 use super::variable;
-use crate::aws::{Aws, Endpoints, Service, Signer};
+use crate::aws::{Aws, Endpoints, Retries, Service, Signer};
 use crate::clock::SystemClock;
 use crate::entropy::SystemEntropy;
 use crate::later::Later;
@@ -31,7 +29,7 @@ pub(super) fn authorities() -> Result<Authorities, Error> {
     Ok(if china { Authorities::Platform } else { Authorities::These(AMAZON_ROOTS.to_owned()) })
 }
 
-/// What all SDK clients share: their connections, and the role's credentials, which Lambda puts into the environment, so
+/// What all ways to AWS share: their connections, and the role's credentials, which Lambda puts into the environment, so
 /// no chain of providers has to be tried.
 #[derive(Clone)]
 pub(super) struct Sdk {
@@ -39,31 +37,6 @@ pub(super) struct Sdk {
     endpoints: Endpoints,
     region: Region,
     pub(super) credentials: Credentials,
-}
-
-/// The settings of a client of one service. Four attempts with jitter and three seconds for each lie inside the request's
-/// deadline.
-macro_rules! settings {
-    ($sdk:ident, $shared:expr) => {{
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build();
-        $sdk::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client($shared.connections.clone())
-            .region($shared.region.clone())
-            .credentials_provider($shared.credentials.clone())
-            .retry_config(RetryConfig::standard().with_max_attempts(4))
-            .timeout_config(timeouts)
-    }};
-}
-
-/// Where the table is. To find it out from the region, the SDK would read a description of all of AWS at every start.
-#[derive(Debug)]
-struct At(Endpoint);
-
-impl ResolveEndpoint for At {
-    fn resolve_endpoint<'a>(&'a self, _: &'a Params) -> EndpointFuture<'a> {
-        EndpointFuture::ready(Ok(self.0.clone()))
-    }
 }
 
 impl Sdk {
@@ -76,23 +49,36 @@ impl Sdk {
             "environment",
         );
         let connections = Connections::new(authorities)?;
-        let endpoints = Endpoints::from_environment(|name| std::env::var(name).ok());
-        Ok(Self { connections, endpoints, region: Region::new(variable("AWS_REGION")?), credentials })
+        connections.look_up_aside(false);
+        let region = variable("AWS_REGION")?;
+        let endpoints = Endpoints::from_environment(region.as_str(), |name| std::env::var(name).ok());
+        Ok(Self { connections, endpoints, region: Region::new(region), credentials })
     }
 
-    pub(super) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        let url = self.endpoints.of(Service::DynamoDb, self.region.as_ref());
-        let at = At(Endpoint::builder().url(url).build());
-        aws_sdk_dynamodb::Client::from_conf(settings!(aws_sdk_dynamodb, self).endpoint_resolver(at).build())
+    /// Says that the start is over: from here on no lookup may hold up a request's deadline.
+    pub(super) fn started(&self) {
+        self.connections.look_up_aside(true);
     }
 
     pub(super) fn sqs(&self) -> Later<aws_sdk_sqs::Client> {
         let shared = self.clone();
         Later::new(move || {
-            let mut settings = settings!(aws_sdk_sqs, shared);
+            // Four attempts with jitter and three seconds for each lie inside the request's deadline.
+            let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build();
+            let mut settings = aws_sdk_sqs::Config::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .http_client(shared.connections)
+                .region(shared.region)
+                .credentials_provider(shared.credentials)
+                .retry_config(RetryConfig::standard().with_max_attempts(Retries::ORDINARY.attempts))
+                .timeout_config(timeouts);
             settings.set_endpoint_url(shared.endpoints.given(Service::Sqs).map(ToOwned::to_owned));
             aws_sdk_sqs::Client::from_conf(settings.build())
         })
+    }
+
+    pub(super) fn signer(&self) -> Signer {
+        Signer { identity: self.credentials.clone().into(), region: self.region.to_string() }
     }
 
     pub(super) fn aws(&self) -> Aws {
@@ -100,8 +86,9 @@ impl Sdk {
             transport: Arc::new(HttpTransport::over(self.connections.clone())),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
-            signer: Signer { identity: self.credentials.clone().into(), region: self.region.to_string() },
+            signer: Some(self.signer()),
             endpoints: self.endpoints.clone(),
+            retries: Retries::ORDINARY,
         }
     }
 }

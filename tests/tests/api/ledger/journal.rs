@@ -115,7 +115,7 @@ async fn a_proof_fails_when_a_row_of_the_journal_is_gone() {
     for row in house.journal(&anna).await.concat() {
         let id = row["id"].as_str().unwrap();
         let stored = stored_row(&house, id).await;
-        let gone = house.host.surroundings.table.delete_item().table_name("Journal").key("row", row_key(id));
+        let gone = house.host.table.sdk().delete_item().table_name("Journal").key("row", row_key(id));
         gone.send().await.unwrap();
         assert_eq!(house.proof(&anna).await["balanced"], false, "{stored}");
         store_row(&house, id, &stored).await;
@@ -144,12 +144,12 @@ fn row_key(id: &str) -> AttributeValue {
 }
 
 async fn stored_row(house: &House, id: &str) -> String {
-    let table = &house.host.surroundings.table;
+    let table = &house.host.table.sdk();
     let answer = table.get_item().table_name("Journal").key("row", row_key(id)).send().await.unwrap();
     answer.item.unwrap()["entry"].as_s().unwrap().clone()
 }
 
 async fn store_row(house: &House, id: &str, text: &str) {
-    let put = house.host.surroundings.table.put_item().table_name("Journal").item("row", row_key(id));
+    let put = house.host.table.sdk().put_item().table_name("Journal").item("row", row_key(id));
     put.item("entry", AttributeValue::S(text.to_owned())).send().await.unwrap();
 }

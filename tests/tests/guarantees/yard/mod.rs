@@ -10,9 +10,8 @@ pub(crate) mod world;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition, TokenBucket};
 use huitou::app::{App, Parts};
+use huitou::aws::{Aws, Retries};
 use huitou::cases::Error;
 use huitou::channels::Recorder;
 use huitou::clock::Clock;
@@ -57,13 +56,16 @@ impl Clock for HandClock {
     }
 }
 
+/// As on AWS, except that a process waits a hundredth of the time.
+const QUICK: Retries = Retries { pause: Duration::from_millis(1), ..Retries::ORDINARY };
+
 /// Everything around the product: what is kept, the time, and the faults that its processes meet.
 pub(crate) struct Yard {
     pub(crate) clock: Arc<HandClock>,
     pub(crate) faults: Faults,
     pub(crate) recorder: Recorder,
     names: Names,
-    client: Client,
+    aws: Aws,
     queues: Queues,
     model: App,
     wechat: (WeChatSettings, Arc<dyn Transport>),
@@ -75,8 +77,8 @@ impl Yard {
         let template = Template::shipped().unwrap();
         let table = Embedded::open(None, &template.tables).unwrap();
         let faults = Faults::none();
-        let client = patient(&Embedded::client(table.faulty_http_client(faults.clone())));
-        Self::over(client, faults, "", seed).await
+        let aws = Aws { retries: QUICK, ..table.faulty_aws(faults.clone()) };
+        Self::over(aws, faults, "", seed).await
     }
 
     /// The same yard with WeChat at this address, reached by this transport.
@@ -86,8 +88,8 @@ impl Yard {
         self
     }
 
-    /// A yard over the tables behind a client, which exist under their names in the template after a prefix.
-    pub(crate) async fn over(client: Client, faults: Faults, prefix: &str, seed: u64) -> Self {
+    /// A yard over tables elsewhere, which exist under their names in the template after a prefix.
+    pub(crate) async fn over(aws: Aws, faults: Faults, prefix: &str, seed: u64) -> Self {
         keep_the_log();
         let template = Template::shipped().unwrap();
         let queues = Queues::open(None, &template.queues).unwrap();
@@ -95,7 +97,7 @@ impl Yard {
         let names = Names::from_environment(|name| environment.get(name).map(|table| format!("{prefix}{table}")));
         let surroundings = Surroundings {
             template,
-            table: client.clone(),
+            table: aws.clone(),
             queues: Queues::client(queues.http_client()),
             clock: Arc::new(DevClock::new()),
             objects: LocalObjects::new(None, "http://127.0.0.1:9", [7; 32]),
@@ -115,7 +117,7 @@ impl Yard {
         };
         let names = names.unwrap();
         let parts = Parts {
-            table: Table::new(client.clone(), names.clone()),
+            table: Table::new(aws.clone(), names.clone()),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             master: Arc::new(FileMasterKey::from_bytes([9; 32], Arc::clone(&entropy))),
             entropy,
@@ -123,26 +125,25 @@ impl Yard {
         };
         let model = App::new(parts);
         let wechat = (settings, Arc::new(HttpTransport::new()) as Arc<dyn Transport>);
-        let yard = Self { clock, faults, recorder: surroundings.recorder, names, client, queues, model, wechat };
+        let yard = Self { clock, faults, recorder: surroundings.recorder, names, aws, queues, model, wechat };
         wire::install_programme(&yard.process(), &quick_programme()).await.unwrap();
         yard
     }
 
     /// A process of its own, which has read nothing yet and sends a call again when it fails by itself.
     pub(crate) fn process(&self) -> App {
-        self.process_over(self.client.clone())
+        self.process_over(self.aws.clone())
     }
 
     /// A process that is about to die: it sends nothing twice.
     pub(crate) fn dying_process(&self) -> App {
-        let config = self.client.config().to_builder().retry_config(RetryConfig::disabled());
-        self.process_over(Client::from_conf(config.build()))
+        self.process_over(Aws { retries: Retries::NONE, ..self.aws.clone() })
     }
 
-    fn process_over(&self, client: Client) -> App {
+    fn process_over(&self, aws: Aws) -> App {
         let (settings, transport) = &self.wechat;
         App::new(Parts {
-            table: Table::new(client, self.names.clone()),
+            table: Table::new(aws, self.names.clone()),
             wechat: Arc::new(WeChat::new(settings.clone(), Arc::clone(transport))),
             ..self.model.parts().clone()
         })
@@ -189,13 +190,6 @@ impl Yard {
         }
         Ok(())
     }
-}
-
-/// The client of a process on AWS, except that it waits a thousandth of the time and never tires of trying again.
-fn patient(client: &Client) -> Client {
-    let retries = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(1));
-    let tireless = RetryPartition::custom("tireless").token_bucket(TokenBucket::unlimited()).build();
-    Client::from_conf(client.config().to_builder().retry_config(retries).retry_partition(tireless).build())
 }
 
 /// The shipped programme with short terms and low thresholds.
