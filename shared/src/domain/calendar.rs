@@ -288,15 +288,15 @@ impl Calendar {
             let length = holiday.until.days_since(holiday.from);
             flaws.note(
                 !(0..LONGEST_HOLIDAY).contains(&length),
-                format!("/holidays/{n}"),
+                format_args!("/holidays/{n}"),
                 "must end on the day it begins or later, and last at most 31 days",
             );
         }
         for (n, workday) in self.workdays.iter().enumerate() {
             let again = self.workdays.iter().take(n).any(|other| other.day == workday.day);
-            flaws.note(again, format!("/workdays/{n}/day"), "must differ from the days before it");
+            flaws.note(again, format_args!("/workdays/{n}/day"), "must differ from the days before it");
             let idle = self.week.shifts(workday.hours_of).is_empty();
-            flaws.note(idle, format!("/workdays/{n}/hours_of"), "must be a weekday that has shifts");
+            flaws.note(idle, format_args!("/workdays/{n}/hours_of"), "must be a weekday that has shifts");
         }
         flaws.0
     }

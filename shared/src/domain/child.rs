@@ -73,7 +73,7 @@ impl Child {
             );
             flaws.note(
                 entry.height_mm.is_none() && entry.size.is_none(),
-                format!("/growth/{n}"),
+                format_args!("/growth/{n}"),
                 "must have height_mm or size",
             );
             before = Some(entry.on);

@@ -165,14 +165,18 @@ impl Desk {
         flaws.note(self.return_reasons.len() > MOST_CODES, "/return_reasons", "must be at most 30");
         for (n, department) in self.departments.iter().enumerate() {
             let again = self.departments.iter().take(n).any(|other| other.id == department.id);
-            flaws.note(again, format!("/departments/{n}/id"), "must differ from the ids before it");
+            flaws.note(again, format_args!("/departments/{n}/id"), "must differ from the ids before it");
         }
         for (n, reason) in self.return_reasons.iter().enumerate() {
             let again = self.return_reasons.iter().take(n).any(|other| other.id == reason.id);
-            flaws.note(again, format!("/return_reasons/{n}/id"), "must differ from the ids before it");
+            flaws.note(again, format_args!("/return_reasons/{n}/id"), "must differ from the ids before it");
         }
         for (n, route) in self.routes.iter().enumerate() {
-            flaws.note(unknown(&route.department), format!("/routes/{n}/department"), "must be one of departments");
+            flaws.note(
+                unknown(&route.department),
+                format_args!("/routes/{n}/department"),
+                "must be one of departments",
+            );
         }
         for kind in Kind::ALL {
             let routes = self.routes.iter().filter(|route| route.kind == kind).count();
@@ -194,7 +198,7 @@ impl Desk {
         flaws.0.extend(self.notices.flaws());
         let TicketLimits { open, messages_a_day } = self.limits;
         for (limit, name) in [(open, "open"), (messages_a_day, "messages_a_day")] {
-            flaws.note(!(1..=1_000).contains(&limit), format!("/limits/{name}"), "must be 1 to 1000");
+            flaws.note(!(1..=1_000).contains(&limit), format_args!("/limits/{name}"), "must be 1 to 1000");
         }
         flaws.0.extend(faq::flaws(&self.faq));
         flaws.0

@@ -73,9 +73,9 @@ pub fn flaws(entries: &[FaqEntry]) -> Vec<Flaw> {
     flaws.note(entries.len() > MOST_ENTRIES, "/faq", "must be at most 200");
     for (n, entry) in entries.iter().enumerate() {
         let again = entries.iter().take(n).any(|other| other.id == entry.id);
-        flaws.note(again, format!("/faq/{n}/id"), "must differ from the ids before it");
+        flaws.note(again, format_args!("/faq/{n}/id"), "must differ from the ids before it");
         let words = (1..=MOST_WORDS).contains(&entry.words.len());
-        flaws.note(!words, format!("/faq/{n}/words"), "must be 1 to 20");
+        flaws.note(!words, format_args!("/faq/{n}/words"), "must be 1 to 20");
     }
     flaws.0
 }

@@ -17,9 +17,9 @@ pub struct Flaws(pub Vec<Flaw>);
 
 impl Flaws {
     /// Notes a flaw at this place if something is wrong there.
-    pub(super) fn note(&mut self, wrong: bool, pointer: impl Into<String>, detail: &str) {
+    pub(super) fn note(&mut self, wrong: bool, pointer: impl fmt::Display, detail: &str) {
         if wrong {
-            self.0.push(Flaw { pointer: pointer.into(), detail: detail.to_owned() });
+            self.0.push(Flaw { pointer: pointer.to_string(), detail: detail.to_owned() });
         }
     }
 }

@@ -235,10 +235,10 @@ impl Notices {
         for notice in Notice::ALL {
             let Some(Wording { plan, content }) = self.wording(notice) else { continue };
             let place = format!("/notices/{}", notice.as_str());
-            flaws.note(plan.is_empty(), format!("{place}/plan"), "must name at least one channel");
+            flaws.note(plan.is_empty(), format_args!("{place}/plan"), "must name at least one channel");
             for (n, channel) in plan.iter().enumerate() {
                 let again = plan.iter().take(n).any(|other| other == channel);
-                flaws.note(again, format!("{place}/plan/{n}"), "must differ from the channels before it");
+                flaws.note(again, format_args!("{place}/plan/{n}"), "must differ from the channels before it");
             }
             let marketing = notice.purpose() == Purpose::Marketing;
             for flaw in content.flaws(&Setting { channels: plan, marketing, coupon: None }) {

@@ -47,9 +47,9 @@ impl Occasion {
         flaws.note(occasions.len() > MOST, "/occasions", "must be at most 50");
         for (n, occasion) in occasions.iter().enumerate() {
             let words = occasion.words.len();
-            flaws.note(!(1..=MOST).contains(&words), format!("/occasions/{n}/words"), "must be 1 to 50");
+            flaws.note(!(1..=MOST).contains(&words), format_args!("/occasions/{n}/words"), "must be 1 to 50");
             let days = (1..=MOST_DAYS).contains(&occasion.days);
-            flaws.note(!days, format!("/occasions/{n}/days"), "must be 1 to 366");
+            flaws.note(!days, format_args!("/occasions/{n}/days"), "must be 1 to 366");
         }
     }
 }

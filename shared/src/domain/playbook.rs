@@ -157,14 +157,14 @@ impl Playbook {
         let mut flaws = Flaws::default();
         flaws.note(self.suggestions.len() > MOST_LISTED, "/suggestions", "must be at most 5");
         for (list, actions) in [("on_enter", &self.on_enter), ("on_leave", &self.on_leave)] {
-            flaws.note(actions.len() > MOST_LISTED, format!("/{list}"), "must be at most 5 actions");
+            flaws.note(actions.len() > MOST_LISTED, format_args!("/{list}"), "must be at most 5 actions");
             for (n, action) in actions.iter().enumerate() {
                 let days = if let Action::PutTag { days, .. } = action { *days } else { None };
                 let wrong = days.is_some_and(|days| !(1..=MOST_DAYS).contains(&days));
-                flaws.note(wrong, format!("/{list}/{n}/put_tag/days"), "must be 1 to 3650");
+                flaws.note(wrong, format_args!("/{list}/{n}/put_tag/days"), "must be 1 to 3650");
                 let again =
                     actions.iter().take(n).any(|other| tag_of(other).is_some() && tag_of(other) == tag_of(action));
-                flaws.note(again, format!("/{list}/{n}"), "must be about another tag than the actions before it");
+                flaws.note(again, format_args!("/{list}/{n}"), "must be about another tag than the actions before it");
             }
         }
         if let Some(budget) = self.budget {

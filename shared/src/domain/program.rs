@@ -315,18 +315,18 @@ impl Program {
         flaws.note(self.window == Window::Days(0), "/window", "must be at least 1 day");
         for (n, rule) in self.earning.rules.iter().enumerate() {
             let ends_early = matches!((rule.from, rule.until), (Some(from), Some(until)) if until < from);
-            flaws.note(ends_early, format!("/earning/rules/{n}/until"), "must not lie before from");
-            flaws.note(rule.percent > 10_000, format!("/earning/rules/{n}/percent"), "must be at most 10000");
+            flaws.note(ends_early, format_args!("/earning/rules/{n}/until"), "must not lie before from");
+            flaws.note(rule.percent > 10_000, format_args!("/earning/rules/{n}/percent"), "must be at most 10000");
             let unknown = rule.tiers.iter().any(|t| !self.ladder.tiers.iter().any(|tier| tier.id == *t));
-            flaws.note(unknown, format!("/earning/rules/{n}/tiers"), "must name tiers of the ladder");
+            flaws.note(unknown, format_args!("/earning/rules/{n}/tiers"), "must name tiers of the ladder");
         }
         for (n, bonus) in self.check_ins.streaks.iter().enumerate() {
-            flaws.note(bonus.every < 2, format!("/check_ins/streaks/{n}/every"), "must be at least 2 days");
+            flaws.note(bonus.every < 2, format_args!("/check_ins/streaks/{n}/every"), "must be at least 2 days");
         }
         for (n, reward) in self.rewards.iter().enumerate() {
-            flaws.note(reward.points.is_zero(), format!("/rewards/{n}/points"), "must be at least 1");
+            flaws.note(reward.points.is_zero(), format_args!("/rewards/{n}/points"), "must be at least 1");
             let again = self.rewards.iter().take(n).any(|other| other.id == reward.id);
-            flaws.note(again, format!("/rewards/{n}/id"), "must differ from the ids before it");
+            flaws.note(again, format_args!("/rewards/{n}/id"), "must differ from the ids before it");
         }
         Occasion::flaws(&self.occasions, &mut flaws);
         flaws.0.extend(self.ladder_flaws());
@@ -381,16 +381,20 @@ impl Program {
                         && (upper.days, upper.basket) != (lower.days, lower.basket)
                 }
             };
-            flaws.note(!rises, format!("/ladder/tiers/{}", n + 1), "must ask for more than the tier before it");
+            flaws.note(!rises, format_args!("/ladder/tiers/{}", n + 1), "must ask for more than the tier before it");
             let again = ladder.tiers.iter().take(n + 1).any(|other| other.id == upper.id);
-            flaws.note(again, format!("/ladder/tiers/{}/id", n + 1), "must differ from the ids before it");
+            flaws.note(again, format_args!("/ladder/tiers/{}/id", n + 1), "must differ from the ids before it");
         }
         if let Some(first) = ladder.tiers.first() {
             let free = first.spend.is_zero() && first.days == 0 && first.basket.is_zero();
             flaws.note(!free, "/ladder/tiers/0", "must ask for nothing: it is everybody's tier");
         }
         for (n, tier) in ladder.tiers.iter().enumerate() {
-            flaws.note(tier.earn_percent > 1_000, format!("/ladder/tiers/{n}/earn_percent"), "must be at most 1000");
+            flaws.note(
+                tier.earn_percent > 1_000,
+                format_args!("/ladder/tiers/{n}/earn_percent"),
+                "must be at most 1000",
+            );
         }
         flaws.0
     }

@@ -71,10 +71,10 @@ impl Allowance {
     fn flaws(self, place: &str) -> Vec<Flaw> {
         let mut flaws = Flaws::default();
         let minutes = (1..=MOST_MINUTES).contains(&self.minutes);
-        flaws.note(!minutes, format!("{place}/minutes"), "must be 1 to 129600 (ninety days)");
-        flaws.note(!(1..=99).contains(&self.warn_percent), format!("{place}/warn_percent"), "must be 1 to 99");
+        flaws.note(!minutes, format_args!("{place}/minutes"), "must be 1 to 129600 (ninety days)");
+        flaws.note(!(1..=99).contains(&self.warn_percent), format_args!("{place}/warn_percent"), "must be 1 to 99");
         let late = self.escalate_minutes > MOST_MINUTES;
-        flaws.note(late, format!("{place}/escalate_minutes"), "must be at most 129600 (ninety days)");
+        flaws.note(late, format_args!("{place}/escalate_minutes"), "must be at most 129600 (ninety days)");
         flaws.0
     }
 }

@@ -200,7 +200,7 @@ impl Definition {
         let mut flaws = Flaws::default();
         for (n, channel) in self.plan.iter().enumerate() {
             let detail = "must be a channel with a provider: set one up, or take the channel out of the plan";
-            flaws.note(!provided(*channel), format!("/plan/{n}"), detail);
+            flaws.note(!provided(*channel), format_args!("/plan/{n}"), detail);
         }
         flaws.0
     }
@@ -232,7 +232,7 @@ impl Definition {
         flaws.note(self.plan.is_empty(), "/plan", "must name at least one channel");
         for (n, channel) in self.plan.iter().enumerate() {
             let again = self.plan.iter().take(n).any(|other| other == channel);
-            flaws.note(again, format!("/plan/{n}"), "must differ from the channels before it");
+            flaws.note(again, format_args!("/plan/{n}"), "must differ from the channels before it");
         }
     }
 
@@ -249,11 +249,11 @@ impl Definition {
         };
         let mut ids = BTreeSet::new();
         for (n, variant) in self.variants.iter().enumerate() {
-            flaws.note(variant.weight == 0, format!("/variants/{n}/weight"), "must be at least 1");
+            flaws.note(variant.weight == 0, format_args!("/variants/{n}/weight"), "must be at least 1");
             let again = !ids.insert(&variant.id);
-            flaws.note(again, format!("/variants/{n}/id"), "must differ from the ids before it");
+            flaws.note(again, format_args!("/variants/{n}/id"), "must differ from the ids before it");
             for flaw in variant.content.flaws(&setting) {
-                flaws.note(true, format!("/variants/{n}/content{}", flaw.pointer), &flaw.detail);
+                flaws.note(true, format_args!("/variants/{n}/content{}", flaw.pointer), &flaw.detail);
             }
         }
         let most = self.holdout_percent > LARGEST_HOLDOUT;

@@ -62,8 +62,12 @@ impl Limits {
         flaws.note(self.caps.len() > MOST_CAPS, "/caps", "must be at most 20");
         for (n, cap) in self.caps.iter().enumerate() {
             let long = matches!(cap.per, Period::Year | Period::Ever);
-            flaws.note(long, format!("/caps/{n}/per"), "must be day, week or month: no touch is remembered for longer");
-            flaws.note(!(1..=LARGEST_CAP).contains(&cap.most), format!("/caps/{n}/most"), "must be 1 to 100");
+            flaws.note(
+                long,
+                format_args!("/caps/{n}/per"),
+                "must be day, week or month: no touch is remembered for longer",
+            );
+            flaws.note(!(1..=LARGEST_CAP).contains(&cap.most), format_args!("/caps/{n}/most"), "must be 1 to 100");
         }
         flaws.0
     }

@@ -164,6 +164,10 @@ impl<'a> Reader<'a> {
         RuleError::of(self.text, shape, detail, expected)
     }
 
+    fn out_of_range(&self, shape: &One<'a>, field: &str, expected: &str) -> RuleError {
+        self.wrong(shape, Detail::OutOfRange(field.to_owned()), &[expected])
+    }
+
     fn any(&mut self, shape: One<'a>, depth: usize) -> Result<Rule, RuleError> {
         let parts = shape.into_inner().filter(|part| part.as_rule() == Shape::all);
         parts.map(|part| self.all(part, depth)).collect::<Result<_, _>>().map(Rule::any)
@@ -300,8 +304,7 @@ impl<'a> Reader<'a> {
     fn days(&self, field: &str, span: &One<'a>, most: u64) -> Result<u32, RuleError> {
         let number = span.clone().into_inner().next().and_then(|number| number.as_str().parse::<u64>().ok());
         let days = number.filter(|days| (1..=most).contains(days)).and_then(|days| u32::try_from(days).ok());
-        let expected = format!("a window of 1 to {most} days");
-        days.ok_or_else(|| self.wrong(span, Detail::OutOfRange(field.to_owned()), &[expected.as_str()]))
+        days.ok_or_else(|| self.out_of_range(span, field, &format!("a window of 1 to {most} days")))
     }
 
     fn number(&self, name: &str, field: &Number, test: One<'a>) -> Result<Test, RuleError> {
@@ -341,15 +344,15 @@ impl<'a> Reader<'a> {
             _ => return Err(wrong()),
         };
         let number = digits.as_str().parse::<u64>().ok().and_then(|number| number.checked_mul(times));
-        let expected = match unit {
-            Unit::Days => format!("at most {most} days"),
-            Unit::Pieces => format!("at most {most}"),
-            Unit::Money => format!("at most {} yuan", most / 100),
-            Unit::Score => "a score from 0 to 100".to_owned(),
-        };
-        number
-            .filter(|number| *number <= most)
-            .ok_or_else(|| self.wrong(value, Detail::OutOfRange(field.to_owned()), &[expected.as_str()]))
+        number.filter(|number| *number <= most).ok_or_else(|| {
+            let expected = match unit {
+                Unit::Days => format!("at most {most} days"),
+                Unit::Pieces => format!("at most {most}"),
+                Unit::Money => format!("at most {} yuan", most / 100),
+                Unit::Score => "a score from 0 to 100".to_owned(),
+            };
+            self.out_of_range(value, field, &expected)
+        })
     }
 
     fn among(&self, name: &str, field: &Text, test: One<'a>) -> Result<Among, RuleError> {

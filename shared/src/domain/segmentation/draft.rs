@@ -1,5 +1,7 @@
 //! A segmentation as people write it and the table stores it, and what may be wrong with one.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{MOST_AT_ONCE, MOST_SEGMENTS, Mode, Part, Segment, Segmentation, Set};
@@ -101,15 +103,15 @@ impl TryFrom<Draft> for Segmentation {
         for (n, set) in draft.sets.into_iter().enumerate() {
             let begins = segments.len();
             let entries = set.entries.into_iter().enumerate();
-            let pointer = |place| format!("/sets/{n}/entries/{place}/rule");
-            segments.extend(entries.map(|(m, entry)| reader.segment(entry, Some(set.id.clone()), &pointer(m))));
+            let id = &set.id;
+            segments.extend(entries.map(|(m, entry)| reader.segment(entry, Some(id.clone()), Place::Entry(n, m))));
             let entries = segments.iter().skip(begins).map(|entry: &Segment| entry.id.clone()).collect();
             reader.vocabulary.sets.push(SetWords { id: set.id.clone(), entries });
             let place = begins..segments.len();
             sets.push(Set { id: set.id, name: set.name, english: set.english, mode: set.mode, place });
         }
         for (n, segment) in draft.segments.into_iter().enumerate() {
-            segments.push(reader.segment(segment, None, &format!("/segments/{n}/rule")));
+            segments.push(reader.segment(segment, None, Place::Segment(n)));
         }
         if !reader.flaws.is_empty() {
             return Err(Flaws(reader.flaws));
@@ -121,6 +123,24 @@ impl TryFrom<Draft> for Segmentation {
     }
 }
 
+/// Where a segment stands in a draft, as a pointer to it says.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// An entry of a set, by the numbers of both.
+    Entry(usize, usize),
+    /// A segment of its own.
+    Segment(usize),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry(set, entry) => write!(f, "/sets/{set}/entries/{entry}"),
+            Self::Segment(segment) => write!(f, "/segments/{segment}"),
+        }
+    }
+}
+
 /// Reads rules and keeps what is wrong with them.
 struct Reader {
     flaws: Vec<Flaw>,
@@ -128,23 +148,22 @@ struct Reader {
 }
 
 impl Reader {
-    fn rule(&mut self, text: &str, pointer: &str) -> Rule {
+    fn rule(&mut self, text: &str, place: impl fmt::Display) -> Rule {
         Rule::parse(text, &self.vocabulary).unwrap_or_else(|error: RuleError| {
-            self.flaws.push(Flaw { pointer: pointer.to_owned(), detail: error.to_string() });
+            self.flaws.push(Flaw { pointer: format!("{place}/rule"), detail: error.to_string() });
             Rule::Everyone
         })
     }
 
-    fn segment(&mut self, draft: SegmentDraft, set: Option<Code>, pointer: &str) -> Segment {
-        let rule = self.rule(&draft.rule, pointer);
+    fn segment(&mut self, draft: SegmentDraft, set: Option<Code>, place: Place) -> Segment {
+        let rule = self.rule(&draft.rule, place);
         Segment { id: draft.id, name: draft.name, english: draft.english, set, rule }
     }
 
     fn part(&mut self, draft: PartDraft, n: usize) -> Part {
         let steps = draft.steps.into_iter().enumerate();
-        let steps = steps
-            .map(|(m, step)| (self.rule(&step.rule, &format!("/health/{n}/steps/{m}/rule")), step.score))
-            .collect();
+        let steps =
+            steps.map(|(m, step)| (self.rule(&step.rule, format_args!("/health/{n}/steps/{m}")), step.score)).collect();
         Part { id: draft.id, name: draft.name, english: draft.english, steps }
     }
 }
@@ -173,22 +192,26 @@ impl Draft {
         for (n, set) in self.sets.iter().enumerate() {
             let id = set.id.as_str();
             let taken = is_taken(id) || !id.starts_with(|c: char| c.is_ascii_lowercase());
-            flaws.note(taken, format!("/sets/{n}/id"), "must begin with a letter and be no word of the rule language");
+            flaws.note(
+                taken,
+                format_args!("/sets/{n}/id"),
+                "must begin with a letter and be no word of the rule language",
+            );
             let again = self.sets.iter().take(n).any(|other| other.id == set.id);
-            flaws.note(again, format!("/sets/{n}/id"), "must differ from the ids before it");
-            flaws.note(set.entries.is_empty(), format!("/sets/{n}/entries"), "must have at least one entry");
+            flaws.note(again, format_args!("/sets/{n}/id"), "must differ from the ids before it");
+            flaws.note(set.entries.is_empty(), format_args!("/sets/{n}/entries"), "must have at least one entry");
         }
         let mut seen: Vec<&str> = Vec::new();
-        for (pointer, set, segment) in self.places() {
+        for (place, set, segment) in self.places() {
             let id = segment.id.as_str();
             let short = set.and_then(|set| id.strip_prefix(set.as_str())).and_then(|rest| rest.strip_prefix('.'));
             let within = |short: &str| {
                 self.sets.iter().filter(|s| Some(&s.id) == set).flat_map(|s| &s.entries).any(|e| e.id.as_str() == short)
             };
-            flaws.note(seen.contains(&id), format!("{pointer}/id"), "must differ from the ids before it");
+            flaws.note(seen.contains(&id), format_args!("{place}/id"), "must differ from the ids before it");
             flaws.note(
                 short.is_some_and(within),
-                format!("{pointer}/id"),
+                format_args!("{place}/id"),
                 "must differ from its set's others without the set's id",
             );
             seen.push(id);
@@ -197,12 +220,12 @@ impl Draft {
     }
 
     /// Every segment with its pointer and its set.
-    fn places(&self) -> impl Iterator<Item = (String, Option<&Code>, &SegmentDraft)> {
+    fn places(&self) -> impl Iterator<Item = (Place, Option<&Code>, &SegmentDraft)> {
         let entries = self.sets.iter().enumerate().flat_map(|(n, set)| {
             let entries = set.entries.iter().enumerate();
-            entries.map(move |(m, entry)| (format!("/sets/{n}/entries/{m}"), Some(&set.id), entry))
+            entries.map(move |(m, entry)| (Place::Entry(n, m), Some(&set.id), entry))
         });
-        entries.chain(self.segments.iter().enumerate().map(|(n, segment)| (format!("/segments/{n}"), None, segment)))
+        entries.chain(self.segments.iter().enumerate().map(|(n, segment)| (Place::Segment(n), None, segment)))
     }
 }
 

@@ -42,7 +42,7 @@ impl Subscribe {
             let unfit = [most, least, Ok(longest)].into_iter().flatten().any(|value| !key.kind.takes(&value));
             let wanted = key.kind.wanted();
             let detail = format!("must be {wanted} even with the longest values: 8 characters of a name, 5 of a tier");
-            flaws.note(unfit, format!("/subscribe/data/{key}"), &detail);
+            flaws.note(unfit, format_args!("/subscribe/data/{key}"), &detail);
         }
         flaws.0
     }
