@@ -1,8 +1,9 @@
-//! A function at its defaults that asks of AWS what the functions of Huitou ask of it: its secret when it starts, one
-//! item for a balance; for an order its signature, that counts once, an item and a transaction of two. Of what lies
-//! between it does the least.
+//! A function at its defaults that asks of AWS what the functions of Huitou ask of it: its secret and the programme's
+//! settings when it starts, one item for a balance; for an order its signature, that counts once, an item and a
+//! transaction of two, and for the first one two settings more. Of what lies between it does the least.
 
 use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
@@ -26,20 +27,28 @@ async fn main() -> Result<(), Failure> {
     let keys = Keys {
         members: STANDARD.decode(secret["token_keys"][0]["secret"].as_str().ok_or("no key")?)?,
         till: secret["system_keys"][0]["secret"].as_str().ok_or("no key")?.to_owned(),
+        ruled: AtomicBool::new(false),
     };
     let table = Client::new(&config);
+    settings(&table, "program").await?;
     run(service_fn(|request: Request| answer(&table, &keys, request))).await
 }
 
 struct Keys {
     members: Vec<u8>,
     till: String,
+    /// Whether an order's settings have been read.
+    ruled: AtomicBool,
 }
 
 async fn answer(table: &Client, keys: &Keys, request: Request) -> Result<Response<Body>, Failure> {
     let order: Option<Value> = match request.body() {
         Body::Text(text) if !text.is_empty() => {
             once(table, &signature(&keys.till, &request, text)?).await?;
+            if !keys.ruled.swap(true, Ordering::Relaxed) {
+                settings(table, "privacy-policy").await?;
+                settings(table, "segments").await?;
+            }
             Some(serde_json::from_str(text)?)
         }
         _ => None,
@@ -61,6 +70,15 @@ async fn answer(table: &Client, keys: &Keys, request: Request) -> Result<Respons
         json!({ "member": member, "attributes": item.len() })
     };
     Ok(Response::builder().header("content-type", "application/json").body(said.to_string().into())?)
+}
+
+/// The newest settings of this kind.
+async fn settings(table: &Client, subject: &str) -> Result<usize, Failure> {
+    let query = table.query().table_name(std::env::var("SETTINGS_TABLE")?).key_condition_expression("#s = :s");
+    let query = query.expression_attribute_names("#s", "subject");
+    let query = query.expression_attribute_values(":s", AttributeValue::S(subject.to_owned()));
+    let newest = query.scan_index_forward(false).limit(1).consistent_read(true).send().await?;
+    Ok(newest.items().len())
 }
 
 /// The signature of a till's request, once it was found to be right.
