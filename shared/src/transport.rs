@@ -155,6 +155,10 @@ impl HttpTransport {
         let connections = self.connections()?;
         let exchange = async {
             let answer = connections.request(request).await.map_err(|e| failed(DisplayErrorContext(&e).to_string()))?;
+            // It may be one machine of many that fails: the next request asks another.
+            if answer.status().is_server_error() {
+                connection.connection_metadata().as_ref().inspect(|connection| connection.poison());
+            }
             read(answer, self.reaches.largest()).await.map_err(&failed)
         };
         let timed = tokio::time::timeout(timeout, exchange).await;
@@ -306,6 +310,25 @@ mod tests {
         let seen = String::from_utf8(answer.body.to_vec()).unwrap();
         assert!(seen.starts_with("POST /path?secret=hush HTTP/1.1\n"), "{seen}");
         assert!(seen.contains("content-type: application/json\n") && seen.ends_with("\n\nhello"), "{seen}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_fails_is_not_asked_again_by_the_same_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/hello", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            // Each connection could go on; all of them are kept open until the end.
+            [503, 200].map(|status| {
+                let (mut stream, _) = listener.accept().unwrap();
+                assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+                write!(stream, "HTTP/1.1 {status} Said\r\ncontent-length: 0\r\n\r\n").unwrap();
+                stream
+            })
+        });
+        let transport = HttpTransport::new();
+        assert_eq!(transport.call(post(&url)).await.unwrap().status, 503);
+        assert_eq!(transport.call(post(&url)).await.unwrap().status, 200);
+        drop(server.join().unwrap());
     }
 
     #[tokio::test]
