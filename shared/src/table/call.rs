@@ -44,9 +44,9 @@ impl Trouble {
         Self::Defect(what.to_string())
     }
 
-    /// Sorts a refusal: our mistake, or what may pass by itself.
-    fn of(refusal: &impl ProvideErrorMetadata) -> Self {
-        let code = refusal.code().unwrap_or_default();
+    /// Sorts an error of the service: our mistake, or what may pass by itself.
+    fn of(error: &impl ProvideErrorMetadata) -> Self {
+        let code = error.code().unwrap_or_default();
         let ours = matches!(
             code,
             "ValidationException"
@@ -56,7 +56,7 @@ impl Trouble {
                 | "SerializationException"
                 | "IdempotentParameterMismatchException"
         );
-        let what = format!("{code}: {}", refusal.message().unwrap_or_default());
+        let what = format!("{code}: {}", error.message().unwrap_or_default());
         if ours { Self::Defect(what) } else { Self::Unavailable(what) }
     }
 }
@@ -73,7 +73,7 @@ pub(super) enum Failure<E> {
 impl<E: ProvideErrorMetadata> From<Failure<E>> for Trouble {
     fn from(failure: Failure<E>) -> Self {
         match failure {
-            Failure::Refused(refusal) => Self::of(&refusal),
+            Failure::Refused(error) => Self::of(&error),
             Failure::Trouble(trouble) => trouble,
         }
     }
@@ -85,19 +85,19 @@ impl<E> From<Trouble> for Failure<E> {
     }
 }
 
-/// An operation of the SDK's.
+/// An operation of the SDK's: what is asked, what is answered, and how the service refuses it.
 pub(super) trait Operation: RuntimePlugin + Default {
     type Question: std::fmt::Debug + Send + Sync + 'static;
     type Answer: std::fmt::Debug + Send + Sync + 'static;
-    type Refusal: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static;
+    type Error: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static;
 }
 
 macro_rules! operations {
-    ($($operation:ty: $question:ty => $answer:ty, $refusal:ty;)*) => {$(
+    ($($operation:ty: $question:ty => $answer:ty, $error:ty;)*) => {$(
         impl Operation for $operation {
             type Question = $question;
             type Answer = $answer;
-            type Refusal = $refusal;
+            type Error = $error;
         }
     )*};
 }
@@ -114,47 +114,47 @@ operations! {
 }
 
 /// Asks, and has the SDK read the answer. One call.
-pub(super) async fn call<O: Operation>(aws: &Aws, question: O::Question) -> Result<O::Answer, Failure<O::Refusal>> {
-    let parts = parts::<O>()?;
-    let answer = ask(aws, &parts, Input::erase(question)).await?;
-    read::<O>(&parts, answer)
+pub(super) async fn call<O: Operation>(aws: &Aws, question: O::Question) -> Result<O::Answer, Failure<O::Error>> {
+    let layer = layer::<O>()?;
+    let answer = ask(aws, &layer, Input::erase(question)).await?;
+    read::<O>(&layer, answer)
 }
 
 /// Asks, and leaves a good answer for the caller to read. One call.
-pub(super) async fn call_raw<O: Operation>(aws: &Aws, question: O::Question) -> Result<Bytes, Failure<O::Refusal>> {
-    let parts = parts::<O>()?;
-    let answer = ask(aws, &parts, Input::erase(question)).await?;
+pub(super) async fn call_raw<O: Operation>(aws: &Aws, question: O::Question) -> Result<Bytes, Failure<O::Error>> {
+    let layer = layer::<O>()?;
+    let answer = ask(aws, &layer, Input::erase(question)).await?;
     if answer.status.is_success() {
         return Ok(answer.body);
     }
-    read::<O>(&parts, answer).and_then(|_| Err(unreadable().into()))
+    read::<O>(&layer, answer).and_then(|_| Err(unreadable().into()))
 }
 
-/// What the SDK makes an operation of, its writer and its reader among it.
-fn parts<O: Operation>() -> Result<FrozenLayer, Trouble> {
-    O::default().config().ok_or_else(|| missing("parts"))
+/// The SDK's settings of an operation, its writer and its reader among them.
+fn layer<O: Operation>() -> Result<FrozenLayer, Trouble> {
+    O::default().config().ok_or_else(|| missing("layer"))
 }
 
-async fn ask(aws: &Aws, parts: &FrozenLayer, question: Input) -> Result<Response, Trouble> {
-    let writer = parts.load::<SharedRequestSerializer>().ok_or_else(|| missing("writer"))?;
+async fn ask(aws: &Aws, layer: &FrozenLayer, question: Input) -> Result<Response, Trouble> {
+    let writer = layer.load::<SharedRequestSerializer>().ok_or_else(|| missing("writer"))?;
     let question = writer.serialize_input(question, &mut ConfigBag::base()).map_err(Trouble::defect)?;
     let operation = question.headers().get("x-amz-target").ok_or_else(|| missing("name"))?;
     let body = question.body().bytes().map(Bytes::copy_from_slice).ok_or_else(|| missing("body"))?;
     aws.exchange(Service::DynamoDb, operation, body).await.map_err(|error| Trouble::Unavailable(error.to_string()))
 }
 
-fn read<O: Operation>(parts: &FrozenLayer, answer: Response) -> Result<O::Answer, Failure<O::Refusal>> {
+fn read<O: Operation>(layer: &FrozenLayer, answer: Response) -> Result<O::Answer, Failure<O::Error>> {
     let mut said = http::Response::new(SdkBody::from(answer.body));
     *said.status_mut() = answer.status;
     *said.headers_mut() = answer.headers;
     let said = HttpResponse::try_from(said).map_err(Trouble::defect)?;
-    let reader = parts.load::<SharedResponseDeserializer>().ok_or_else(|| missing("reader"))?;
+    let reader = layer.load::<SharedResponseDeserializer>().ok_or_else(|| missing("reader"))?;
     match reader.deserialize_nonstreaming_with_config(&said, &ConfigBag::base()) {
         Ok(answer) => answer.downcast().map_err(|_| unreadable().into()),
         Err(error) => {
-            let mut refusal = None;
-            let _ = error.map_operation_error(|error| refusal = error.downcast().ok());
-            Err(refusal.map_or_else(|| unreadable().into(), Failure::Refused))
+            let mut refused = None;
+            let _ = error.map_operation_error(|error| refused = error.downcast().ok());
+            Err(refused.map_or_else(|| unreadable().into(), Failure::Refused))
         }
     }
 }
@@ -193,7 +193,7 @@ mod tests {
         table(fake).get("SETTINGS_TABLE", key, Freshness::Latest).await
     }
 
-    fn refusal(kind: &str) -> (u16, Value) {
+    fn refused(kind: &str) -> (u16, Value) {
         (400, json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{kind}"), "message": "why" }))
     }
 
@@ -216,7 +216,7 @@ mod tests {
     async fn a_transaction_bears_its_token_through_all_its_repetitions_and_the_next_one_another() {
         let fake = Fake::answering([
             Err(TransportError::Unknown("silence".to_owned())),
-            Ok(refusal("TransactionInProgressException")),
+            Ok(refused("TransactionInProgressException")),
             Ok((500, json!({ "__type": "InternalServerError" }))),
             Ok((200, json!({}))),
         ]);
@@ -237,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_our_mistake_is_a_defect_and_asked_once() {
         for kind in ["ValidationException", "AccessDeniedException", "ResourceNotFoundException"] {
-            let fake = Fake::answering([Ok(refusal(kind))]);
+            let fake = Fake::answering([Ok(refused(kind))]);
             assert_eq!(an_item(&fake).await, Err(Trouble::Defect(format!("{kind}: why"))));
             assert_eq!(fake.asked().len(), 1, "{kind}");
         }
@@ -246,8 +246,8 @@ mod tests {
     #[tokio::test]
     async fn what_may_pass_is_asked_four_times_and_is_then_unavailable() {
         let passing = [
-            Ok(refusal("ProvisionedThroughputExceededException")),
-            Ok(refusal("ThrottlingException")),
+            Ok(refused("ProvisionedThroughputExceededException")),
+            Ok(refused("ThrottlingException")),
             Ok((503, json!("busy"))),
             Err(TransportError::NotSent("refused".to_owned())),
         ];

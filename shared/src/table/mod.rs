@@ -208,7 +208,7 @@ impl Table {
                 count(Kind::Write, answer.consumed_capacity());
                 Ok(Some(answer))
             }
-            Err(Failure::Refused(refusal)) if refused(&refusal) => {
+            Err(Failure::Refused(error)) if refused(&error) => {
                 count(Kind::Write, []);
                 Ok(None)
             }
@@ -224,7 +224,7 @@ impl Table {
                 count(Kind::Write, answer.consumed_capacity());
                 Ok(true)
             }
-            Err(Failure::Refused(refusal)) if refusal.is_conditional_check_failed_exception() => {
+            Err(Failure::Refused(error)) if error.is_conditional_check_failed_exception() => {
                 count(Kind::Write, []);
                 Ok(false)
             }

@@ -41,6 +41,9 @@ use crate::values::{
 /// The most writes of one transaction (DynamoDB, `TransactWriteItems`).
 pub const MOST_WRITES: usize = 100;
 
+/// How the service says that another request is at work on the same items.
+const CROSSED: [&str; 2] = ["TransactionConflictException", "TransactionInProgressException"];
+
 /// What a write in a transaction is, so that a lost one can be named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
@@ -370,23 +373,22 @@ impl Transaction<'_> {
                 count(Kind::Write, answer.consumed_capacity());
                 Ok(Outcome::Done)
             }
-            Err(Failure::Refused(refusal)) => {
-                count(Kind::Write, []);
-                cancelled(&slots, refusal).map(Outcome::Lost)
-            }
             Err(failure) => {
                 count(Kind::Write, []);
-                Err(failure.into())
+                lost(&slots, failure).map(Outcome::Lost)
             }
         }
     }
 }
 
-fn cancelled(slots: &[Slot], refusal: TransactWriteItemsError) -> Result<Lost, Trouble> {
-    let TransactWriteItemsError::TransactionCanceledException(canceled) = refusal else {
-        let conflict =
-            matches!(refusal.code(), Some("TransactionConflictException" | "TransactionInProgressException"));
-        return if conflict { Ok(Lost::Crossed) } else { Err(Failure::Refused(refusal).into()) };
+/// Why a transaction was lost; troubles are what is no reason for that.
+fn lost(slots: &[Slot], failure: Failure<TransactWriteItemsError>) -> Result<Lost, Trouble> {
+    let canceled = match failure {
+        Failure::Refused(TransactWriteItemsError::TransactionCanceledException(canceled)) => canceled,
+        Failure::Refused(error) if error.code().is_some_and(|code| CROSSED.contains(&code)) => {
+            return Ok(Lost::Crossed);
+        }
+        failure => return Err(failure.into()),
     };
     let reasons = canceled.cancellation_reasons();
     let failed = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
