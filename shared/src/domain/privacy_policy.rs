@@ -183,14 +183,14 @@ impl PrivacyPolicy {
         for (n, draft) in drafts.iter().enumerate() {
             let before = self.statement(draft.purpose);
             let same = before.is_some_and(|before| before.text == draft.text);
-            let place = |part: &str| format!("/statements/{n}{part}");
             let again = drafts.iter().take(n).any(|other| other.purpose == draft.purpose);
-            flaws.note(again, place("/purpose"), "must differ from the purposes before it");
+            flaws.note(again, format_args!("/statements/{n}/purpose"), "must differ from the purposes before it");
             for part in draft.text.missing(draft.purpose) {
-                flaws.note(true, place(&format!("/text/{part}")), "the law asks for it with this purpose");
+                let place = format_args!("/statements/{n}/text/{part}");
+                flaws.note(true, place, "the law asks for it with this purpose");
             }
             let unseen = same && !draft.changes.is_empty();
-            flaws.note(unseen, place("/changes"), "a change of substance must show in the text");
+            flaws.note(unseen, format_args!("/statements/{n}/changes"), "a change of substance must show in the text");
             let sha256 = draft.text.sha256();
             statements.push(match before {
                 Some(before) if same => before.clone(),
