@@ -286,11 +286,24 @@ proptest! {
         select(vec!["recency", "(", ")", "not", "and", "<=", "30", "yuan", "tag", "\"", "\\", "in", ",", "between", "且", "金额", "\n"]), 0..30,
     )) {
         for text in [text, words.join(" ")] {
-            if let Err(error) = Rule::parse(&text, &vocabulary()) {
-                prop_assert!(error.line >= 1 && error.column >= 1);
-                prop_assert!(!error.to_string().is_empty() && !error.chinese().is_empty());
+            match Rule::parse(&text, &vocabulary()) {
+                // So a text of up to a quarter of the bound is never refused for what it is printed as.
+                Ok(rule) => prop_assert!(rule.to_string().len() <= 4 * text.len()),
+                Err(error) => {
+                    prop_assert!(error.line >= 1 && error.column >= 1);
+                    prop_assert!(!error.to_string().is_empty() && !error.chinese().is_empty());
+                }
             }
         }
+    }
+}
+
+#[test]
+fn a_name_ends_where_a_chinese_keyword_begins_and_begins_with_none() {
+    assert_eq!(read("等级不属于（gold，silver）"), read("tier not in (gold, silver)"));
+    for text in ["并且等级 = gold", "等级 = gold 且 或 等级 = silver"] {
+        let error = Rule::parse(text, &vocabulary()).unwrap_err();
+        assert_eq!((error.detail, error.expected), (Detail::Shape, vec!["a comparison".to_owned()]), "{text}");
     }
 }
 

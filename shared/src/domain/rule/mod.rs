@@ -3,9 +3,9 @@
 //! [`Rule::parse`] reads a text, `Display` prints it canonically, [`Rule::judge`] judges a member on a day. What rules
 //! may ask for is [`super::facts::Facts`]; the language is told with examples in `LANGUAGE.md`.
 //!
-//! The parser is `pest`: its grammar is a file that people read (`grammar.pest`), and a failure comes with the place
-//! and everything that could have stood there. Two bounds are checked before it runs, so that no text can cost it a
-//! deep stack or much time: [`MOST_BYTES`] and [`MOST_DEPTH`].
+//! A text is read once, from left to right: `shape.rs` has the grammar and says what stands where, `parse.rs` what it
+//! means. A failure comes with the place and everything that could have stood there. No text can cost a deep stack or
+//! much time, by [`MOST_BYTES`] and [`MOST_DEPTH`].
 
 mod error;
 mod explain;
@@ -14,6 +14,7 @@ mod grid;
 mod judge;
 mod parse;
 mod print;
+mod shape;
 mod test;
 mod vocabulary;
 

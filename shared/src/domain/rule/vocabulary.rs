@@ -36,7 +36,7 @@ pub struct Vocabulary {
     pub health: bool,
 }
 
-/// Keywords, which stand for a word of their own only in quotes; the same as `reserved` of the grammar.
+/// Keywords, which stand for a word of their own only in quotes.
 pub(super) const KEYWORDS: [&str; 6] = ["and", "or", "not", "in", "between", "everyone"];
 
 /// Fields: the English name, which is canonical, and its Chinese synonyms.
