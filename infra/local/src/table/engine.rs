@@ -10,6 +10,7 @@ use dynoxide::DynoxideError;
 use dynoxide::storage::Storage;
 use futures_util::FutureExt as _;
 
+use super::log::{self, Log};
 use super::writer::Writer;
 use crate::data_dir::DataError;
 
@@ -17,9 +18,8 @@ use crate::data_dir::DataError;
 pub(super) type Result<T> = std::result::Result<T, DynoxideError>;
 
 /// What is kept to undo a part of a transaction stays in memory: it is never more than one request changes. So do the
-/// pages that every write needs again; and a page that many writes change goes from the log to its place once for all of
-/// them.
-const WRITER: &str = "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000;";
+/// pages that every write needs again.
+const WRITER: &str = "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;";
 
 /// A reader finds its pages in the operating system's memory, not in a cache of its own that every write empties.
 const READER: &str = "PRAGMA cache_size = -4096; PRAGMA mmap_size = 1073741824;";
@@ -60,8 +60,9 @@ impl Engine {
         let name = path.to_str().ok_or_else(|| DataError::engine("table", &"its path is not Unicode"))?.to_owned();
         let storage = Storage::new(&name).map_err(|e| DataError::damaged(path, &e))?;
         storage.conn().execute_batch(WRITER).map_err(|e| DataError::engine("table", &e))?;
+        let log = Log::start(storage.conn(), path, log::ENOUGH).map_err(|e| DataError::engine("table", &e))?;
         let storage = Arc::new(Mutex::new(storage));
-        let writer = Writer::start(&storage).map_err(|e| DataError::engine("table", &e))?;
+        let writer = Writer::start(&storage, log).map_err(|e| DataError::engine("table", &e))?;
         let readers = Arc::new(Readers { path: name, idle: Mutex::default() });
         Ok(Self { storage, beside: Some(Beside { writer, readers }) })
     }

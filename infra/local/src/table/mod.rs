@@ -1,6 +1,7 @@
 //! The embedded table: DynamoDB's operations in this process, on one file or in memory.
 
 mod engine;
+mod log;
 mod needs;
 mod operations;
 mod parts;

@@ -20,6 +20,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use tokio::sync::oneshot;
 
 use super::engine::Result;
+use super::log::Log;
 
 /// Writes in one transaction: enough that its commit costs little for each, few enough that the first does not wait long
 /// for the last.
@@ -86,8 +87,8 @@ where
 }
 
 impl Writer {
-    /// Starts the thread.
-    pub(super) fn start(storage: &Arc<Mutex<Storage>>) -> std::io::Result<Self> {
+    /// Starts the thread, which looks after the database's log.
+    pub(super) fn start(storage: &Arc<Mutex<Storage>>, mut log: Log) -> std::io::Result<Self> {
         let (waiting, come) = channel();
         let shared = Arc::new(AtomicBool::new(false));
         let left_out = Arc::clone(&shared);
@@ -98,7 +99,7 @@ impl Writer {
                 _ => Authorization::Allow,
             },
         ));
-        let writing = move || write_all(&storage, &shared, &come);
+        let writing = move || write_all(&storage, &mut log, &shared, &come);
         let thread = thread::Builder::new().name("table-writer".to_owned()).spawn(writing)?;
         Ok(Self(Arc::new(Line { waiting: Some(waiting), thread: Some(thread) })))
     }
@@ -119,7 +120,7 @@ impl Writer {
     }
 }
 
-fn write_all(storage: &Mutex<Storage>, shared: &AtomicBool, come: &Receiver<Box<dyn Write>>) {
+fn write_all(storage: &Mutex<Storage>, log: &mut Log, shared: &AtomicBool, come: &Receiver<Box<dyn Write>>) {
     while let Ok(first) = come.recv() {
         let mut writes = vec![first];
         writes.extend(come.try_iter().take(TOGETHER - 1));
@@ -134,6 +135,7 @@ fn write_all(storage: &Mutex<Storage>, shared: &AtomicBool, come: &Receiver<Box<
         for write in writes {
             write.answer(lost.as_deref());
         }
+        log.look_after(storage.lock().unwrap_or_else(PoisonError::into_inner).conn());
     }
 }
 

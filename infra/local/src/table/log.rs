@@ -1,0 +1,145 @@
+//! The way of the log back into the database: a thread of its own copies it while others write.
+//!
+//! SQLite would have the write that fills the log copy all of it, and in a database of gigabytes everybody waits
+//! meanwhile for thousands of pages that lie far from each other. So the thread copies what is there when the log has
+//! grown long enough; then the writer copies what was written since, which is little, and the next write begins the
+//! log anew (SQLite, "Write-Ahead Logging", 2.1 and 3.1).
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use rusqlite::Connection;
+use rusqlite::hooks::Wal;
+
+/// Pages of a log that is copied: 32 MB. A page that many writes change is copied once for all of them.
+pub(super) const ENOUGH: usize = 8_000;
+
+/// Pages of a log that whoever commits copies, whatever else is under way.
+const FAR_TOO_MANY: usize = 16 * ENOUGH;
+
+thread_local! {
+    /// Pages of the log after this thread's last commit.
+    static LOGGED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Copies the log of one database, whenever the thread that writes says that it has committed.
+pub(super) struct Log {
+    enough: usize,
+    /// None when the thread is to end.
+    due: Option<SyncSender<()>>,
+    copied: Receiver<()>,
+    under_way: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.due = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Log {
+    /// Starts the thread beside this connection, which writes; it copies a log of so many pages.
+    pub(super) fn start(writes: &Connection, file: &Path, enough: usize) -> std::io::Result<Self> {
+        let copies = Connection::open(file).map_err(std::io::Error::other)?;
+        writes.wal_hook(Some(|log, pages| {
+            committed(log, pages);
+            Ok(())
+        }));
+        let (due, wanted) = sync_channel(1);
+        let (done, copied) = channel();
+        let copying = move || {
+            while wanted.recv().is_ok() {
+                copy(&copies);
+                if done.send(()).is_err() {
+                    break;
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("table-log".to_owned()).spawn(copying)?;
+        Ok(Self { enough, due: Some(due), copied, under_way: false, thread: Some(thread) })
+    }
+
+    /// To be called by the thread that writes, after each commit.
+    pub(super) fn look_after(&mut self, writes: &Connection) {
+        if !self.under_way {
+            let begins = LOGGED.get() >= self.enough;
+            self.under_way = begins && self.due.as_ref().is_some_and(|due| due.try_send(()).is_ok());
+        } else if self.copied.try_recv().is_ok() {
+            self.under_way = false;
+            copy(writes);
+        }
+    }
+}
+
+fn committed(log: &Wal, pages: i32) {
+    let pages = usize::try_from(pages).unwrap_or(0);
+    LOGGED.set(pages);
+    if pages >= FAR_TOO_MANY {
+        // What is committed is, whether or not its log was copied.
+        let _ = log.checkpoint();
+    }
+}
+
+/// Copies what is committed, and waits for nobody. A log that can't be copied stays, and is copied with what comes.
+fn copy(connection: &Connection) {
+    let copied = connection.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)");
+    let _ = copied.and_then(|mut copied| copied.query_row([], |_| Ok(())));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data_dir::tests::scratch;
+
+    const SMALL: usize = 20;
+    const PAGE: usize = 4_096;
+
+    fn write(connection: &Connection, row: usize) {
+        connection.execute("INSERT INTO row VALUES (?, zeroblob(?))", (row, PAGE)).unwrap();
+    }
+
+    #[test]
+    fn a_log_is_copied_beside_its_writer_and_begun_anew() {
+        let file = scratch("log").join("a.sqlite");
+        let writes = Connection::open(&file).unwrap();
+        writes
+            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE row (id INTEGER PRIMARY KEY, text BLOB)")
+            .unwrap();
+        let mut log = Log::start(&writes, &file, SMALL).unwrap();
+        for row in 0..50 * SMALL {
+            write(&writes, row);
+            log.look_after(&writes);
+            while log.under_way {
+                thread::yield_now();
+                log.look_after(&writes);
+            }
+        }
+        let pages = |file: &Path| usize::try_from(std::fs::metadata(file).unwrap().len()).unwrap() / PAGE;
+        assert!(pages(&file.with_file_name("a.sqlite-wal")) < 2 * SMALL);
+        assert!(pages(&file) > 49 * SMALL);
+    }
+
+    #[test]
+    fn what_is_written_while_the_log_is_copied_is_there_afterwards() {
+        let file = scratch("log-rest").join("a.sqlite");
+        let writes = Connection::open(&file).unwrap();
+        writes
+            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE row (id INTEGER PRIMARY KEY, text BLOB)")
+            .unwrap();
+        let mut log = Log::start(&writes, &file, SMALL).unwrap();
+        for row in 0..50 * SMALL {
+            write(&writes, row);
+            log.look_after(&writes);
+        }
+        drop((log, writes));
+        let rows = "SELECT count(*) FROM row WHERE length(text) = ?";
+        let read = Connection::open(&file).unwrap().query_row(rows, [PAGE], |row| row.get::<_, usize>(0)).unwrap();
+        assert_eq!(read, 50 * SMALL);
+    }
+}
