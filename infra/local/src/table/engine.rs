@@ -18,11 +18,12 @@ use crate::data_dir::DataError;
 pub(super) type Result<T> = std::result::Result<T, DynoxideError>;
 
 /// What is kept to undo a part of a transaction stays in memory: it is never more than one request changes. So do the
-/// pages that every write needs again.
-const WRITER: &str = "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;";
+/// pages that every write needs again, 16 MB of them: a commit that has split a page looks through all. Others are found
+/// in the operating system's memory, as far as SQLite maps a file.
+const WRITER: &str = "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA mmap_size = 2147418112;";
 
 /// A reader finds its pages in the operating system's memory, not in a cache of its own that every write empties.
-const READER: &str = "PRAGMA cache_size = -4096; PRAGMA mmap_size = 1073741824;";
+const READER: &str = "PRAGMA cache_size = -4096; PRAGMA mmap_size = 2147418112;";
 
 /// The engine. Clones share one database.
 #[derive(Clone)]

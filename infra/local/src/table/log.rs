@@ -56,6 +56,8 @@ impl Log {
         let copying = move || {
             while wanted.recv().is_ok() {
                 copy(&copies);
+                // Much has come meanwhile; the second time little does, and that is left to the writer.
+                copy(&copies);
                 if done.send(()).is_err() {
                     break;
                 }
