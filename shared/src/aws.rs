@@ -1,6 +1,8 @@
-//! Calls to AWS with a signature of version 4: to DynamoDB, KMS and Secrets Manager in AWS's JSON protocol; mail by SES is
-//! signed here too. What a client of the SDK does around a call besides is nearly half of a call's instructions and most of
+//! Calls to AWS with a signature of version 4: to DynamoDB, SQS, KMS and Secrets Manager in AWS's JSON protocol; mail by
+//! SES is signed here too. What a client of the SDK does around a call besides is nearly half of a call's instructions and most of
 //! a client's start, and nothing here needs it.
+
+pub(crate) mod call;
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -19,7 +21,7 @@ use crate::entropy::{self, Entropy};
 use crate::transport::{Request, Response, Transport, TransportError};
 use crate::values::Moment;
 
-/// How long one attempt may take; four of them lie inside a request's deadline, as those of the SDK's clients do.
+/// How long one attempt may take; four of them lie inside a request's deadline.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How what fails by itself is tried again.
@@ -39,10 +41,12 @@ impl Retries {
 }
 
 /// Refusals of the services here after which all SDKs of AWS try again.
-const PASSING: [&str; 7] = [
+const PASSING: [&str; 9] = [
+    "KmsThrottled",
     "ProvisionedThroughputExceededException",
     "ReplicatedWriteConflictException",
     "RequestLimitExceeded",
+    "RequestThrottled",
     "RequestTimeoutException",
     "Throttling",
     "ThrottlingException",

@@ -18,7 +18,6 @@ pub mod clock;
 mod digest;
 pub mod domain;
 pub mod entropy;
-pub mod later;
 pub mod manners;
 pub mod objects;
 pub mod queue;

@@ -8,13 +8,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use http::uri::Scheme;
 use http::{HeaderMap, Method, StatusCode, Uri};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::capture_connection;
 
@@ -178,7 +177,7 @@ impl Transport for HttpTransport {
     }
 }
 
-fn prepare(request: Request, reaches: Reaches) -> Result<http::Request<SdkBody>, TransportError> {
+fn prepare(request: Request, reaches: Reaches) -> Result<http::Request<Full<Bytes>>, TransportError> {
     let refused = |why: &str| TransportError::NotSent(why.to_owned());
     let uri: Uri = request.url.parse().map_err(|_| refused("the address is no URL"))?;
     match reaches {
@@ -190,7 +189,7 @@ fn prepare(request: Request, reaches: Reaches) -> Result<http::Request<SdkBody>,
         }
         Reaches::Configured | Reaches::Anybody | Reaches::Public => {}
     }
-    let mut prepared = http::Request::new(SdkBody::from(request.body));
+    let mut prepared = http::Request::new(Full::new(request.body));
     *prepared.method_mut() = request.method;
     *prepared.uri_mut() = uri;
     *prepared.headers_mut() = request.headers;

@@ -153,7 +153,7 @@ impl Host {
         let surroundings = Surroundings {
             template,
             table: table.aws(),
-            queues: Queues::client(queues.http_client()),
+            queues: queues.aws(),
             clock: Arc::clone(&clock),
             objects: LocalObjects::new(file("objects"), &format!("http://{address}"), secret),
             providers: Some(standins.providers(&format!("http://{address}"))),

@@ -8,6 +8,7 @@ mod faults;
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
@@ -17,7 +18,8 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use huitou::aws::{Aws, Endpoints, Retries};
 use huitou::clock::SystemClock;
 use huitou::entropy::SystemEntropy;
@@ -29,6 +31,9 @@ use crate::rights;
 use crate::template::Right;
 
 const TARGET: &str = "x-amz-target";
+const QUERY_ERROR: &str = "x-amzn-query-error";
+/// How long a call by the SDK may take.
+const SDK_TIMEOUT: Duration = Duration::from_secs(30);
 /// An address for those who need one; nobody goes there.
 pub(crate) const ENDPOINT: &str = "http://in-process.localhost";
 
@@ -73,8 +78,7 @@ pub trait Service: Clone + Debug + Send + Sync + 'static {
     /// The same, but with a client that meets `faults`.
     #[must_use]
     fn faulty_http_client(&self, faults: Faults) -> SharedHttpClient {
-        let connector = SharedHttpConnector::new(Connector { service: Arc::new(self.clone()), faults });
-        http_client_fn(move |_, _| connector.clone())
+        sdk_http_client(Arc::new(Connector { service: Arc::new(self.clone()), faults }))
     }
 }
 
@@ -159,25 +163,40 @@ impl<S: Service> Transport for Connector<S> {
                 Fault::AnswerLost => TransportError::Unknown(fault.to_string()),
                 _ => TransportError::NotSent(fault.to_string()),
             })?;
-            let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            Ok(Response { status, headers: HeaderMap::new(), body: answer.body })
+            Ok(respond::<S>(answer))
         })
     }
 }
 
-impl<S: Service> HttpConnector for Connector<S> {
+/// An HTTP client for the AWS SDK that calls by this.
+pub fn sdk_http_client(transport: Arc<dyn Transport>) -> SharedHttpClient {
+    let connector = SharedHttpConnector::new(Way(transport));
+    http_client_fn(move |_, _| connector.clone())
+}
+
+/// The way of the product's own calls, as the SDK's clients take it.
+#[derive(Debug)]
+struct Way(Arc<dyn Transport>);
+
+impl HttpConnector for Way {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let operation = operation_in(request.headers().get(TARGET));
+        let user = |why: &str| HttpConnectorFuture::ready(Err(ConnectorError::user(why.into())));
         let Some(body) = request.body().bytes().map(Bytes::copy_from_slice) else {
-            return HttpConnectorFuture::ready(Err(ConnectorError::user("a streamed body has no place here".into())));
+            return user("a streamed body has no place here");
         };
-        let answer = self.ask(operation, body);
+        let Ok(request) = request.try_into_http1x() else { return user("the request is none of HTTP") };
+        let (http::request::Parts { method, uri, headers, .. }, _) = request.into_parts();
+        let request = Request { method, url: uri.to_string(), headers, body, timeout: SDK_TIMEOUT };
+        let transport = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
-            let answer = answer.await.map_err(|fault| match fault {
-                Fault::AnswerLost => ConnectorError::timeout(fault.to_string().into()),
-                _ => ConnectorError::io(fault.to_string().into()),
+            let answer = transport.call(request).await.map_err(|error| match error {
+                TransportError::NotSent(why) => ConnectorError::io(why.into()),
+                TransportError::Unknown(why) => ConnectorError::timeout(why.into()),
             })?;
-            respond::<S>(answer)
+            let mut said = http::Response::new(SdkBody::from(answer.body));
+            *said.status_mut() = answer.status;
+            *said.headers_mut() = answer.headers;
+            HttpResponse::try_from(said).map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
 }
@@ -186,12 +205,11 @@ fn operation_in(target: Option<&str>) -> String {
     target.and_then(|t| t.rsplit('.').next()).unwrap_or_default().to_owned()
 }
 
-fn respond<S: Service>(answer: Answer) -> Result<HttpResponse, ConnectorError> {
-    let status = StatusCode::from_u16(answer.status).map_err(|e| ConnectorError::other(e.into(), None))?;
-    let mut response = HttpResponse::new(status.into(), SdkBody::from(answer.body));
-    response.headers_mut().insert("content-type", S::CONTENT_TYPE);
+fn respond<S: Service>(answer: Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(S::CONTENT_TYPE))]);
     if let Some(code) = answer.query_error {
-        response.headers_mut().insert("x-amzn-query-error", code);
+        headers.insert(QUERY_ERROR, HeaderValue::from_static(code));
     }
-    Ok(response)
+    Response { status, headers, body: answer.body }
 }

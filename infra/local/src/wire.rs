@@ -53,8 +53,8 @@ pub struct Surroundings {
     pub template: Template,
     /// The way to the embedded table.
     pub table: Aws,
-    /// A client of the queue server.
-    pub queues: aws_sdk_sqs::Client,
+    /// The way to the embedded queues.
+    pub queues: Aws,
     /// Business time, and real time.
     pub clock: Arc<DevClock>,
     /// Files of members.

@@ -117,12 +117,11 @@ async fn from_environment() -> Result<App, Error> {
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let line = Line { transport: Arc::clone(&transport), clock: clock.clone(), entropy: entropy.clone() };
     let shop = Workshop::new(Arc::clone(&wechat), line, sdk.credentials.clone().into());
-    let sqs = sdk.sqs();
     let app = App::new(Parts {
         table,
-        queue: Queue::new(sqs.clone(), variable("RECOMPUTE_QUEUE")?),
-        dispatch_queue: Queue::new(sqs.clone(), variable("DISPATCH_QUEUE")?),
-        send_queue: Queue::new(sqs, variable("SEND_QUEUE")?),
+        queue: Queue::new(aws.clone(), variable("RECOMPUTE_QUEUE")?),
+        dispatch_queue: Queue::new(aws.clone(), variable("DISPATCH_QUEUE")?),
+        send_queue: Queue::new(aws.clone(), variable("SEND_QUEUE")?),
         senders: providers.senders(&secrets.providers, &shop)?,
         doors,
         clock,

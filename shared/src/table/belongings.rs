@@ -8,9 +8,9 @@ use aws_sdk_dynamodb::operation::delete_item::{DeleteItem, DeleteItemInput};
 use aws_sdk_dynamodb::operation::query::QueryInput;
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 
-use super::call::call;
 use super::meter::{Kind, count};
 use super::{Item, Table, Trouble, get_text, number, text};
+use crate::aws::call::call;
 use crate::domain::traits::Channel;
 use crate::values::{MemberId, MessageId, Moment, SendId, TicketId};
 

@@ -9,7 +9,6 @@ mod attempts;
 mod audit;
 mod belongings;
 mod budgets;
-mod call;
 mod campaigns;
 mod identities;
 mod inventory;
@@ -46,7 +45,6 @@ use serde::de::DeserializeOwned;
 pub use attempts::CounterKey;
 pub use audit::{AUDIT_SHARDS, AuditPlace, AuditPosition, Chains, Deed, Pen, about, about_a_minor};
 pub use belongings::{Belonging, TicketItem};
-pub use call::Trouble;
 pub use campaigns::{BUDGET_SHARDS, CampaignPosition, Checkpoint, StoredCampaign, StoredCheckpoint, count_shard};
 pub use identities::Identity;
 pub use inventory::{INVENTORY, Left, Shown, Stored};
@@ -63,10 +61,12 @@ pub use settings::StoredVersion;
 pub use tickets::{Side, StoredTicket, TALLY_SHARDS, TICKET_SHARDS, TicketList, TicketPage, TicketPosition};
 pub use transaction::{Lost, MOST_WRITES, Outcome, Transaction};
 
-use call::{Failure, call};
 use meter::{Kind, count};
 
+pub use crate::aws::call::Trouble;
+
 use crate::aws::Aws;
+use crate::aws::call::{Failure, call};
 
 /// An item as the SDK has it.
 pub type Item = HashMap<String, AttributeValue>;

@@ -14,10 +14,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
-use super::call::call_raw;
 use super::members::read_account;
 use super::meter::{Kind, count_units};
 use super::{Hot, Item, Table, Trouble, text};
+use crate::aws::call::call_raw;
 use crate::values::{LocalDay, MemberId};
 
 /// One of the parallel parts of a full pass.

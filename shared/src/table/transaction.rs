@@ -8,7 +8,6 @@ use aws_sdk_dynamodb::types::{CancellationReason, ReturnConsumedCapacity, Transa
 
 use super::audit;
 use super::budgets::write_charge;
-use super::call::{Failure, call};
 use super::campaigns::{
     count_shard, write_checkpoint, write_circuit, write_counts, write_reshare, write_room, write_taken,
 };
@@ -22,6 +21,7 @@ use super::{
     ChildKeys, Hot, Identity, RefundTally, StoredCampaign, StoredCheckpoint, StoredPart, StoredRequest, StoredSend,
     StoredTicket, StoredVersion, Table, Trouble, in_transaction, put_over,
 };
+use crate::aws::call::{Failure, call};
 use crate::digest::hex;
 use crate::domain::campaign::circuit::Circuit;
 use crate::domain::campaign::counts::Counts;

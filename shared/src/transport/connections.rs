@@ -1,24 +1,17 @@
-//! Connections to other services: HTTP/1.1, with TLS by rustls and ring, kept and reused. The transport and the SDK's
-//! client for queues share this way out. The one that the SDK would bring also speaks HTTP/2, which no service asks for
-//! that is called here, and a tenth of a function would be that.
+//! Connections to other services: HTTP/1.1, with TLS by rustls and ring, kept and reused. The client that the SDK would
+//! bring also speaks HTTP/2, which no service asks for that is called here, and a tenth of a function would be that.
 
 use std::error::Error;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::Uri;
+use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector as Tcp, capture_connection};
+use hyper_util::client::legacy::connect::HttpConnector as Tcp;
 use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::CertificateDer;
@@ -62,7 +55,7 @@ impl Authorities {
 /// A pool of connections. Clones are the same pool.
 #[derive(Clone, Debug)]
 pub struct Connections {
-    client: Client<Opening, SdkBody>,
+    client: Client<Opening, Full<Bytes>>,
     resolver: Resolver,
 }
 
@@ -100,48 +93,9 @@ impl Connections {
     }
 
     /// Makes one request, whose address has to be absolute, by a connection that is there or a new one.
-    pub(super) fn request(&self, request: http::Request<SdkBody>) -> ResponseFuture {
+    pub(super) fn request(&self, request: http::Request<Full<Bytes>>) -> ResponseFuture {
         self.client.request(request)
     }
-}
-
-impl HttpConnector for Connections {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let mut request = match request.try_into_http1x() {
-            Ok(request) => request,
-            Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
-        };
-        let connection = capture_connection(&mut request);
-        if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
-            capture.set_connection_retriever(move || described(&connection));
-        }
-        let answer = self.request(request);
-        HttpConnectorFuture::new(async move {
-            // Whatever goes wrong below HTTP may pass, so the SDK tries again.
-            let answer = answer.await.map_err(|error| ConnectorError::io(error.into()))?;
-            let answer = HttpResponse::try_from(answer.map(SdkBody::from_body_1_x));
-            answer.map_err(|error| ConnectorError::other(error.into(), None))
-        })
-    }
-}
-
-impl HttpClient for Connections {
-    /// The same pool whatever the settings: how long a call may take is said by its client.
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
-
-/// What lets the SDK give up a connection that it got a bad answer from.
-fn described(connection: &CaptureConnection) -> Option<ConnectionMetadata> {
-    connection.connection_metadata().as_ref()?;
-    let connection = connection.clone();
-    let give_up = move || {
-        if let Some(connection) = connection.connection_metadata().as_ref() {
-            connection.poison();
-        }
-    };
-    Some(ConnectionMetadata::builder().proxied(false).poison_fn(give_up).build())
 }
 
 /// Opens connections, and gives up on one that takes too long.

@@ -31,7 +31,7 @@ use huitou::values::{
     Actor, CampaignId, ChildId, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Points, Reason, RowKey, SomePoints,
     Source,
 };
-use local::in_process::Faults;
+use local::in_process::{Faults, sdk_http_client};
 use local::table::Embedded;
 use local::template::{KeyPart, LOCAL_REGION, Table, Template};
 use proptest::strategy::{Strategy as _, ValueTree as _};
@@ -293,7 +293,7 @@ struct Remote {
 impl Remote {
     async fn create() -> Self {
         let endpoint = std::env::var("HUITOU_TABLE_ENDPOINT").unwrap();
-        let connections = Connections::new(&Authorities::Platform).unwrap();
+        let transport = Arc::new(HttpTransport::over(Connections::new(&Authorities::Platform).unwrap()));
         let credentials = Credentials::new("test", "test", None, None, "test");
         let signer = Signer { identity: credentials.clone().into(), region: LOCAL_REGION.to_owned() };
         let config = aws_sdk_dynamodb::Config::builder()
@@ -301,12 +301,12 @@ impl Remote {
             .region(Region::from_static(LOCAL_REGION))
             .endpoint_url(&endpoint)
             .credentials_provider(credentials)
-            .http_client(connections.clone());
+            .http_client(sdk_http_client(transport.clone()));
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         let remote = Self {
             client: Client::from_conf(config.build()),
             aws: Aws {
-                transport: Arc::new(HttpTransport::over(connections)),
+                transport,
                 clock: Arc::new(SystemClock),
                 entropy: Arc::new(SystemEntropy),
                 signer: Some(signer),

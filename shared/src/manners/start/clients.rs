@@ -1,18 +1,14 @@
 //! The clients of AWS: one pool of connections, and the role's credentials.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use aws_sdk_sqs::config::retry::RetryConfig;
-use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::config::Credentials;
 use lambda_runtime::Error;
 
 use super::variable;
-use crate::aws::{Aws, Endpoints, Retries, Service, Signer};
+use crate::aws::{Aws, Endpoints, Retries, Signer};
 use crate::clock::SystemClock;
 use crate::entropy::SystemEntropy;
-use crate::later::Later;
 use crate::transport::{Authorities, Connections, HttpTransport};
 
 /// Amazon's own authorities: few, where the platform's 145 cost more processor time than the rest of a start.
@@ -35,7 +31,7 @@ pub(super) fn authorities() -> Result<Authorities, Error> {
 pub(super) struct Sdk {
     connections: Connections,
     endpoints: Endpoints,
-    region: Region,
+    region: String,
     pub(super) credentials: Credentials,
 }
 
@@ -51,8 +47,8 @@ impl Sdk {
         let connections = Connections::new(authorities)?;
         connections.look_up_aside(false);
         let region = variable("AWS_REGION")?;
-        let endpoints = Endpoints::from_environment(region.as_str(), |name| std::env::var(name).ok());
-        Ok(Self { connections, endpoints, region: Region::new(region), credentials })
+        let endpoints = Endpoints::from_environment(region.clone(), |name| std::env::var(name).ok());
+        Ok(Self { connections, endpoints, region, credentials })
     }
 
     /// Says that the start is over: from here on no lookup may hold up a request's deadline.
@@ -60,25 +56,8 @@ impl Sdk {
         self.connections.look_up_aside(true);
     }
 
-    pub(super) fn sqs(&self) -> Later<aws_sdk_sqs::Client> {
-        let shared = self.clone();
-        Later::new(move || {
-            // Four attempts with jitter and three seconds for each lie inside the request's deadline.
-            let timeouts = TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(3)).build();
-            let mut settings = aws_sdk_sqs::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .http_client(shared.connections)
-                .region(shared.region)
-                .credentials_provider(shared.credentials)
-                .retry_config(RetryConfig::standard().with_max_attempts(Retries::ORDINARY.attempts))
-                .timeout_config(timeouts);
-            settings.set_endpoint_url(shared.endpoints.given(Service::Sqs).map(ToOwned::to_owned));
-            aws_sdk_sqs::Client::from_conf(settings.build())
-        })
-    }
-
     pub(super) fn signer(&self) -> Signer {
-        Signer { identity: self.credentials.clone().into(), region: self.region.to_string() }
+        Signer { identity: self.credentials.clone().into(), region: self.region.clone() }
     }
 
     pub(super) fn aws(&self) -> Aws {

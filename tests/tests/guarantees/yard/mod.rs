@@ -98,7 +98,7 @@ impl Yard {
         let surroundings = Surroundings {
             template,
             table: aws.clone(),
-            queues: Queues::client(queues.http_client()),
+            queues: queues.aws(),
             clock: Arc::new(DevClock::new()),
             objects: LocalObjects::new(None, "http://127.0.0.1:9", [7; 32]),
             providers: None,
