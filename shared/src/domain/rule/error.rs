@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::shape::Piece;
 use super::{MOST_BYTES, MOST_COMPARISONS, MOST_DEPTH};
 
 /// A text that is no rule.
@@ -62,6 +63,23 @@ const EXPECTED: [(&str, &str); 17] = [
 ];
 
 impl RuleError {
+    /// At a place of a text: what stands there is its next word.
+    pub(super) fn at(text: &str, place: usize, detail: Detail, expected: &[&str]) -> Self {
+        let before = text.get(..place).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+        let rest = text.get(place..).unwrap_or("");
+        let found = rest.split_whitespace().next().filter(|_| !rest.starts_with(char::is_whitespace)).unwrap_or("");
+        let found = found.chars().take(20).collect();
+        Self { line, column, found, expected: expected.iter().map(|word| (*word).to_owned()).collect(), detail }
+    }
+
+    /// At a piece of a text.
+    pub(super) fn of(text: &str, piece: Piece<'_>, detail: Detail, expected: &[&str]) -> Self {
+        let found = piece.text.chars().take(60).collect();
+        Self { found, ..Self::at(text, piece.place, detail, expected) }
+    }
+
     /// The sentence in Chinese.
     #[must_use]
     pub fn chinese(&self) -> String {

@@ -37,23 +37,6 @@ impl Rule {
     }
 }
 
-impl RuleError {
-    pub(super) fn at(text: &str, place: usize, detail: Detail, expected: &[&str]) -> Self {
-        let before = text.get(..place).unwrap_or(text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-        let rest = text.get(place..).unwrap_or("");
-        let found = rest.split_whitespace().next().filter(|_| !rest.starts_with(char::is_whitespace)).unwrap_or("");
-        let found = found.chars().take(20).collect();
-        Self { line, column, found, expected: expected.iter().map(|word| (*word).to_owned()).collect(), detail }
-    }
-
-    fn of(text: &str, piece: Piece<'_>, detail: Detail, expected: &[&str]) -> Self {
-        let found = piece.text.chars().take(60).collect();
-        Self { found, ..Self::at(text, piece.place, detail, expected) }
-    }
-}
-
 /// Gives the shapes of one text their meaning.
 struct Reader<'a> {
     text: &'a str,

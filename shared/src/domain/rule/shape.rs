@@ -186,13 +186,13 @@ impl<'a> Scanner<'a> {
     }
 
     /// Something else could stand here: `what`, or what was looked for.
-    pub(super) fn missing(&mut self, what: &'static str) -> RuleError {
+    fn missing(&mut self, what: &'static str) -> RuleError {
         self.note(what);
         self.wrong()
     }
 
     /// Forgets what was looked for here, because `what` says it shorter.
-    pub(super) fn missing_only(&mut self, what: &'static str) -> RuleError {
+    fn missing_only(&mut self, what: &'static str) -> RuleError {
         self.expected.1.clear();
         self.missing(what)
     }
@@ -220,10 +220,11 @@ impl<'a> Scanner<'a> {
             self.list(&mut values, Self::value)?;
             Form::In { not }
         } else {
-            let sign = if not { None } else { self.sign() };
-            let Some(sign) = sign else {
-                return Err(if not { self.wrong() } else { self.missing("a sign such as = or >=") });
-            };
+            if not {
+                return Err(self.wrong());
+            }
+            let sign = self.sign();
+            let sign = sign.ok_or_else(|| self.missing("a sign such as = or >="))?;
             values.push(self.value()?);
             Form::Sign(sign)
         };
