@@ -125,6 +125,12 @@ class Runtime:
         self.server = Server(Handler)
 
 
+def processor(process: int) -> float:
+    """Milliseconds of processor time until now, of all threads."""
+    tasks = pathlib.Path(f"/proc/{process}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e6
+
+
 class Process:
     """A function at work."""
 
@@ -148,9 +154,7 @@ class Process:
         raise SystemExit(f"{self.child.args} ended with {self.child.returncode}")
 
     def cpu(self) -> float:
-        """Milliseconds of processor time until now, of all threads."""
-        tasks = pathlib.Path(f"/proc/{self.child.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e6
+        return processor(self.child.pid)
 
     def peak(self) -> float:
         """Megabytes that it has had at most."""
@@ -322,6 +326,16 @@ def cold(binary, place, ask) -> float:
     return took
 
 
+def floor() -> float:
+    """Milliseconds that the start of any process costs here: of one that has nothing to do."""
+    idle = subprocess.Popen(["sleep", "60"])
+    time.sleep(0.05)
+    took = processor(idle.pid)
+    idle.kill()
+    idle.wait()
+    return took
+
+
 def quiet(times: list) -> float:
     """The mean of the quietest quarter: other work on the machine only ever adds to what a process takes."""
     return statistics.mean(sorted(times)[: max(1, len(times) // 4)])
@@ -405,6 +419,7 @@ def bench(given, brand, work, port):
         if not given.every and given.default.exists():
             peers[request, "default"] = (given.default, place, ask)
     show(figures(peers, given.rounds))
+    print(f"\nOf each start {quiet([floor() for _ in range(given.rounds)]):.2f} ms are what any process costs here.\n")
     show(counts(peers))
 
 
