@@ -173,8 +173,7 @@ impl Endpoints {
     }
 
     /// Where a service is said to be.
-    #[must_use]
-    pub fn given(&self, service: Service) -> Option<&str> {
+    fn given(&self, service: Service) -> Option<&str> {
         let named = self.named.iter().find(|(of, _)| *of == service).map(|(_, url)| url);
         named.or(self.all.as_ref()).map(String::as_str)
     }

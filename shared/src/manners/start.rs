@@ -8,7 +8,7 @@ use std::time::Duration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
-use self::clients::{AMAZON_ROOTS, Sdk, authorities};
+use self::clients::{AMAZON_ROOTS, Clients, authorities};
 use super::routes::Answers;
 use super::{edge, gateway as events};
 use crate::app::{App, Parts};
@@ -97,7 +97,8 @@ fn variable(name: &str) -> Result<String, Error> {
 /// The app of a deployed function, from its environment.
 async fn from_environment() -> Result<App, Error> {
     let names = Names::from_environment(|name| std::env::var(name).ok()).map_err(Error::from)?;
-    let Connected { sdk, aws, table, programs, secrets } = connected(names).await?;
+    let Connected { clients, table, programs, secrets } = connected(names).await?;
+    let Clients { signer, aws, .. } = clients;
     let wechat = WeChatSettings {
         base_url: variable("WECHAT_BASE_URL")?,
         app_id: variable("WECHAT_APP_ID")?,
@@ -116,7 +117,7 @@ async fn from_environment() -> Result<App, Error> {
     let staff = staff.map(|settings| Arc::new(Identity::new(settings, Arc::clone(&transport))));
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(SystemEntropy));
     let line = Line { transport: Arc::clone(&transport), clock: clock.clone(), entropy: entropy.clone() };
-    let shop = Workshop::new(Arc::clone(&wechat), line, sdk.credentials.clone().into());
+    let shop = Workshop::new(Arc::clone(&wechat), line, signer.identity.clone());
     let app = App::new(Parts {
         table,
         queue: Queue::new(aws.clone(), variable("RECOMPUTE_QUEUE")?),
@@ -127,11 +128,7 @@ async fn from_environment() -> Result<App, Error> {
         clock,
         entropy,
         lookup: secrets.lookup()?,
-        objects: Arc::new(S3 {
-            url: variable("ATTACHMENTS_URL")?,
-            signer: sdk.signer(),
-            transport: Arc::clone(&aws.transport),
-        }),
+        objects: Arc::new(S3 { url: variable("ATTACHMENTS_URL")?, signer, transport: Arc::clone(&aws.transport) }),
         master: Arc::new(KmsMasterKey { aws, key_id: variable("MASTER_KEY")? }),
         wechat,
         tokens: secrets.tokens()?,
@@ -152,8 +149,7 @@ async fn from_environment() -> Result<App, Error> {
 
 /// The clients, with their connections open, and what was read by them.
 struct Connected {
-    sdk: Sdk,
-    aws: Aws,
+    clients: Clients,
     table: Table,
     programs: Option<StoredPrograms>,
     secrets: Secrets,
@@ -162,10 +158,9 @@ struct Connected {
 async fn connected(names: Names) -> Result<Connected, Error> {
     let mut authorities = authorities()?;
     loop {
-        let sdk = Sdk::from_environment(&authorities)?;
-        let aws = sdk.aws();
-        let table = Table::new(aws.clone(), names.clone());
-        let (secrets, programs) = tokio::join!(secrets(&aws), warm(&table));
+        let clients = Clients::from_environment(&authorities)?;
+        let table = Table::new(clients.aws.clone(), names.clone());
+        let (secrets, programs) = tokio::join!(secrets(&clients.aws), warm(&table));
         match secrets {
             // Should AWS ever be signed for by somebody else, a start takes longer until the next release.
             Err(Unread::NotReached(why)) if matches!(&authorities, Authorities::These(text) if text == AMAZON_ROOTS) => {
@@ -174,8 +169,8 @@ async fn connected(names: Names) -> Result<Connected, Error> {
             }
             Err(Unread::NotReached(why) | Unread::Wrong(why)) => return Err(Error::from(why)),
             Ok(secrets) => {
-                sdk.started();
-                return Ok(Connected { sdk, aws, table, programs, secrets });
+                clients.started();
+                return Ok(Connected { clients, table, programs, secrets });
             }
         }
     }

@@ -10,7 +10,7 @@ use dynoxide::DynoxideError;
 use dynoxide::storage::Storage;
 use futures_util::FutureExt as _;
 
-use super::log::{self, Log};
+use super::wal::{self, Log};
 use super::writer::Writer;
 use crate::data_dir::DataError;
 
@@ -19,7 +19,7 @@ pub(super) type Result<T> = std::result::Result<T, DynoxideError>;
 
 /// What is kept to undo a part of a transaction stays in memory: it is never more than one request changes. So do the
 /// pages that every write needs again, 16 MB of them: a commit that has split a page looks through all. Others are found
-/// in the operating system's memory, as far as SQLite maps a file.
+/// in the operating system's memory, as far as SQLite maps a file: 2 GB.
 const WRITER: &str = "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384; PRAGMA mmap_size = 2147418112;";
 
 /// A reader finds its pages in the operating system's memory, not in a cache of its own that every write empties.
@@ -61,7 +61,7 @@ impl Engine {
         let name = path.to_str().ok_or_else(|| DataError::engine("table", &"its path is not Unicode"))?.to_owned();
         let storage = Storage::new(&name).map_err(|e| DataError::damaged(path, &e))?;
         storage.conn().execute_batch(WRITER).map_err(|e| DataError::engine("table", &e))?;
-        let log = Log::start(storage.conn(), path, log::ENOUGH).map_err(|e| DataError::engine("table", &e))?;
+        let log = Log::start(storage.conn(), path, wal::ENOUGH).map_err(|e| DataError::engine("table", &e))?;
         let storage = Arc::new(Mutex::new(storage));
         let writer = Writer::start(&storage, log).map_err(|e| DataError::engine("table", &e))?;
         let readers = Arc::new(Readers { path: name, idle: Mutex::default() });

@@ -1,12 +1,12 @@
 //! The embedded table: DynamoDB's operations in this process, on one file or in memory.
 
 mod engine;
-mod log;
 mod needs;
 mod operations;
 mod parts;
 mod replays;
 mod streams;
+mod wal;
 mod writer;
 
 use std::fmt;

@@ -20,7 +20,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use tokio::sync::oneshot;
 
 use super::engine::Result;
-use super::log::Log;
+use super::wal::Log;
 
 /// Writes in one transaction: enough that its commit costs little for each, few enough that the first does not wait long
 /// for the last.

@@ -59,8 +59,10 @@ keywords! {
 /// Signs that compare, a longer one before what it begins with.
 const SIGNS: [&str; 12] = ["!=", "<=", ">=", "≠", "≤", "≥", "=", "<", ">", "＝", "＜", "＞"];
 
-/// Chinese words that no name begins with, and those before which it ends: no blank stands between them.
+/// Chinese words with which no name begins.
 const NO_NAME: [&[&str]; 6] = [AND.signs, OR.signs, NOT.signs, IN.signs, BETWEEN.signs, EVERYONE.signs];
+
+/// Chinese words before which a name ends: no blank stands between them.
 const ENDS_NAME: [&[&str]; 3] = [NOT.signs, IN.signs, BETWEEN.signs];
 
 /// A piece of the text, with its place in it.

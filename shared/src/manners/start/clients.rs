@@ -25,18 +25,17 @@ pub(super) fn authorities() -> Result<Authorities, Error> {
     Ok(if china { Authorities::Platform } else { Authorities::These(AMAZON_ROOTS.to_owned()) })
 }
 
-/// What all ways to AWS share: their connections, and the role's credentials, which Lambda puts into the environment, so
-/// no chain of providers has to be tried.
-#[derive(Clone)]
-pub(super) struct Sdk {
+/// AWS as the role may ask it. Its credentials Lambda puts into the environment, so no chain of providers has to be tried.
+pub(super) struct Clients {
     connections: Connections,
-    endpoints: Endpoints,
-    region: String,
-    pub(super) credentials: Credentials,
+    pub(super) signer: Signer,
+    pub(super) aws: Aws,
 }
 
-impl Sdk {
+impl Clients {
     pub(super) fn from_environment(authorities: &Authorities) -> Result<Self, Error> {
+        let region = variable("AWS_REGION")?;
+        let endpoints = Endpoints::from_environment(region.clone(), |name| std::env::var(name).ok());
         let credentials = Credentials::new(
             variable("AWS_ACCESS_KEY_ID")?,
             variable("AWS_SECRET_ACCESS_KEY")?,
@@ -44,31 +43,23 @@ impl Sdk {
             None,
             "environment",
         );
+        let signer = Signer { identity: credentials.into(), region };
         let connections = Connections::new(authorities)?;
         connections.look_up_aside(false);
-        let region = variable("AWS_REGION")?;
-        let endpoints = Endpoints::from_environment(region.clone(), |name| std::env::var(name).ok());
-        Ok(Self { connections, endpoints, region, credentials })
+        let aws = Aws {
+            transport: Arc::new(HttpTransport::over(connections.clone())),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            signer: Some(signer.clone()),
+            endpoints,
+            retries: Retries::ORDINARY,
+        };
+        Ok(Self { connections, signer, aws })
     }
 
     /// Says that the start is over: from here on no lookup may hold up a request's deadline.
     pub(super) fn started(&self) {
         self.connections.look_up_aside(true);
-    }
-
-    pub(super) fn signer(&self) -> Signer {
-        Signer { identity: self.credentials.clone().into(), region: self.region.clone() }
-    }
-
-    pub(super) fn aws(&self) -> Aws {
-        Aws {
-            transport: Arc::new(HttpTransport::over(self.connections.clone())),
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            signer: Some(self.signer()),
-            endpoints: self.endpoints.clone(),
-            retries: Retries::ORDINARY,
-        }
     }
 }
 

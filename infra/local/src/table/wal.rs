@@ -96,52 +96,73 @@ fn copy(connection: &Connection) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::data_dir::tests::scratch;
 
     const SMALL: usize = 20;
     const PAGE: usize = 4_096;
 
-    fn write(connection: &Connection, row: usize) {
-        connection.execute("INSERT INTO row VALUES (?, zeroblob(?))", (row, PAGE)).unwrap();
+    /// A database of rows of a page, with a log that is copied early.
+    struct House {
+        file: PathBuf,
+        writes: Connection,
+        log: Log,
+    }
+
+    impl House {
+        fn open(name: &str) -> Self {
+            let file = scratch(name).join("a.sqlite");
+            let writes = Connection::open(&file).unwrap();
+            let schema = "PRAGMA journal_mode = WAL; CREATE TABLE row (text BLOB)";
+            writes.execute_batch(schema).unwrap();
+            let log = Log::start(&writes, &file, SMALL).unwrap();
+            Self { file, writes, log }
+        }
+
+        /// Writes rows, and after each lets whatever is under way come to its end.
+        fn write(&mut self, rows: usize) {
+            for _ in 0..rows {
+                self.writes.execute("INSERT INTO row VALUES (zeroblob(?))", [PAGE]).unwrap();
+                self.log.look_after(&self.writes);
+                while self.log.under_way {
+                    thread::yield_now();
+                    self.log.look_after(&self.writes);
+                }
+            }
+        }
+    }
+
+    fn pages(file: &Path) -> usize {
+        usize::try_from(std::fs::metadata(file).unwrap().len()).unwrap() / PAGE
+    }
+
+    fn rows(connection: &Connection) -> usize {
+        connection.query_row("SELECT count(*) FROM row", [], |row| row.get(0)).unwrap()
     }
 
     #[test]
     fn a_log_is_copied_beside_its_writer_and_begun_anew() {
-        let file = scratch("log").join("a.sqlite");
-        let writes = Connection::open(&file).unwrap();
-        writes
-            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE row (id INTEGER PRIMARY KEY, text BLOB)")
-            .unwrap();
-        let mut log = Log::start(&writes, &file, SMALL).unwrap();
-        for row in 0..50 * SMALL {
-            write(&writes, row);
-            log.look_after(&writes);
-            while log.under_way {
-                thread::yield_now();
-                log.look_after(&writes);
-            }
-        }
-        let pages = |file: &Path| usize::try_from(std::fs::metadata(file).unwrap().len()).unwrap() / PAGE;
-        assert!(pages(&file.with_file_name("a.sqlite-wal")) < 2 * SMALL);
-        assert!(pages(&file) > 49 * SMALL);
+        let mut house = House::open("log");
+        house.write(50 * SMALL);
+        assert!(pages(&house.file.with_file_name("a.sqlite-wal")) < 2 * SMALL);
+        assert!(pages(&house.file) > 49 * SMALL);
     }
 
     #[test]
-    fn what_is_written_while_the_log_is_copied_is_there_afterwards() {
-        let file = scratch("log-rest").join("a.sqlite");
-        let writes = Connection::open(&file).unwrap();
-        writes
-            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE row (id INTEGER PRIMARY KEY, text BLOB)")
-            .unwrap();
-        let mut log = Log::start(&writes, &file, SMALL).unwrap();
-        for row in 0..50 * SMALL {
-            write(&writes, row);
-            log.look_after(&writes);
-        }
-        drop((log, writes));
-        let rows = "SELECT count(*) FROM row WHERE length(text) = ?";
-        let read = Connection::open(&file).unwrap().query_row(rows, [PAGE], |row| row.get::<_, usize>(0)).unwrap();
-        assert_eq!(read, 50 * SMALL);
+    fn a_reader_who_stays_holds_up_no_writer_and_the_log_only_as_long() {
+        let mut house = House::open("log-read");
+        house.write(1);
+        let reader = Connection::open(&house.file).unwrap();
+        reader.execute_batch("BEGIN").unwrap();
+        assert_eq!(rows(&reader), 1);
+        house.write(5 * SMALL);
+        assert!(LOGGED.get() > 5 * SMALL);
+        assert_eq!(rows(&reader), 1, "what was there when the reader began");
+        reader.execute_batch("COMMIT").unwrap();
+        house.write(SMALL);
+        assert!(LOGGED.get() < 2 * SMALL);
+        assert_eq!(rows(&reader), 1 + 6 * SMALL);
     }
 }
