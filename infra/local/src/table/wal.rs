@@ -73,9 +73,14 @@ impl Log {
             let begins = LOGGED.get() >= self.enough;
             self.under_way = begins && self.due.as_ref().is_some_and(|due| due.try_send(()).is_ok());
         } else if self.copied.try_recv().is_ok() {
-            self.under_way = false;
-            copy(writes);
+            self.finish(writes);
         }
+    }
+
+    /// Copies what was written meanwhile, while nobody writes: only a log that is copied whole is begun anew.
+    fn finish(&mut self, writes: &Connection) {
+        self.under_way = false;
+        copy(writes);
     }
 }
 
@@ -121,10 +126,14 @@ mod tests {
             Self { file, writes, log }
         }
 
+        fn insert(&self) {
+            self.writes.execute("INSERT INTO row VALUES (zeroblob(?))", [PAGE]).unwrap();
+        }
+
         /// Writes rows, and after each lets whatever is under way come to its end.
         fn write(&mut self, rows: usize) {
             for _ in 0..rows {
-                self.writes.execute("INSERT INTO row VALUES (zeroblob(?))", [PAGE]).unwrap();
+                self.insert();
                 self.log.look_after(&self.writes);
                 while self.log.under_way {
                     thread::yield_now();
@@ -148,6 +157,26 @@ mod tests {
         house.write(50 * SMALL);
         assert!(pages(&house.file.with_file_name("a.sqlite-wal")) < 2 * SMALL);
         assert!(pages(&house.file) > 49 * SMALL);
+    }
+
+    #[test]
+    fn what_is_written_while_the_log_is_copied_is_copied_by_its_writer() {
+        let mut house = House::open("log-rest");
+        house.insert();
+        // Whoever reads keeps the thread from copying all, as a write does that comes meanwhile.
+        let reader = Connection::open(&house.file).unwrap();
+        reader.execute_batch("BEGIN").unwrap();
+        assert_eq!(rows(&reader), 1);
+        while !house.log.under_way {
+            house.insert();
+            house.log.look_after(&house.writes);
+        }
+        house.log.copied.recv().unwrap();
+        reader.execute_batch("COMMIT").unwrap();
+        house.insert();
+        house.log.finish(&house.writes);
+        house.insert();
+        assert!(LOGGED.get() < SMALL / 2, "the log is begun anew");
     }
 
     #[test]
