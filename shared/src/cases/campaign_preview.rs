@@ -1,7 +1,8 @@
 //! Previews: what a campaign would do if it were launched now.
 //!
 //! The size of a segment is known exactly; a rule is asked of all members first, by a pass. What the gates would hold
-//! back is judged for some members, the first of every shard: their ids say nothing about them, so they stand for all.
+//! back is judged for all members of a small segment. Of a large one it is judged for the first of every shard: their
+//! ids say nothing about them, so they stand for all.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,8 +22,8 @@ use crate::domain::traits::Channel;
 use crate::table::{Hot, SEGMENT_SHARDS, SegmentPosition};
 use crate::values::{CampaignId, Code, Fen, InviteCode, MemberId, Points, share};
 
-/// Members of each shard who are looked at.
-const OF_EACH_SHARD: usize = 6;
+/// So many members of a segment are looked at: all of them, or as many of each shard.
+const LOOKED_AT: usize = 96;
 
 /// How long a request waits for a rule to be asked of everybody.
 const WAIT: Duration = Duration::from_secs(6);
@@ -98,7 +99,8 @@ impl Campaigns<'_> {
         let (audience, members) = match &live.campaign.definition.audience.segment {
             Some(segment) => {
                 let counts = self.0.segments().counts_for(by).await?;
-                (Some(counts.get(segment).map_or(0, |told| told.members)), self.some_of(segment).await?)
+                let size = counts.get(segment).map_or(0, |told| told.members);
+                (Some(size), self.some_of(segment, size).await?)
             }
             None => self.some_by_rule(&live, by).await?,
         };
@@ -172,14 +174,18 @@ impl Campaigns<'_> {
         Ok(Fen::ZERO)
     }
 
-    /// The first members of every shard of a segment. A call for each shard.
-    async fn some_of(self, segment: &Code) -> Result<Vec<MemberId>, Error> {
+    /// All members of a small segment, the first of every shard of a large one. A call for each shard.
+    async fn some_of(self, segment: &Code, size: u64) -> Result<Vec<MemberId>, Error> {
+        let small = size <= LOOKED_AT as u64;
+        let of_each = if small { LOOKED_AT } else { LOOKED_AT / usize::from(SEGMENT_SHARDS) };
         let shards = (0..SEGMENT_SHARDS).map(|shard| async move {
             let first = SegmentPosition { shard, after: None };
-            let (members, _) = self.0.table().members_of_shard(segment, first, OF_EACH_SHARD).await?;
+            let (members, _) = self.0.table().members_of_shard(segment, first, of_each).await?;
             Ok::<_, Error>(members.into_iter().map(|one| one.member).collect::<Vec<_>>())
         });
-        Ok(futures_util::future::try_join_all(shards).await?.concat())
+        let mut some = futures_util::future::try_join_all(shards).await?.concat();
+        some.truncate(LOOKED_AT);
+        Ok(some)
     }
 
     /// How many a rule holds for, when everybody has been asked in time, and some of them.

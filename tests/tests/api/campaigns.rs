@@ -345,6 +345,23 @@ async fn a_preview_says_who_would_get_it_what_holds_the_others_back_and_changes_
 }
 
 #[tokio::test]
+async fn a_preview_looks_at_everybody_of_a_small_segment_and_at_some_of_a_large_one() {
+    let house = a_house().await;
+    let _ = house.members(60).await;
+    let campaign = house.drafts(&by_webhook()).await;
+    let path = format!("/v1/campaigns/{}/preview", campaign["id"].as_str().unwrap());
+    let small = house.as_manager("POST", &path).send().await.expect(200);
+    assert_eq!((&small["audience"], &small["looked_at"]), (&json!(60), &json!(60)));
+    for n in 0..60 {
+        let _ = house.a_member(&format!("more-{n}")).await;
+    }
+    let large = house.as_manager("POST", &path).send().await.expect(200);
+    let looked_at = large["looked_at"].as_u64().unwrap();
+    assert_eq!(large["audience"], 120);
+    assert!((40..=96).contains(&looked_at), "{large}");
+}
+
+#[tokio::test]
 async fn a_scene_becomes_a_draft_in_one_call_that_can_be_launched_as_it_is() {
     let house = a_house().await;
     let scenes = house.as_manager("GET", "/v1/scenes").send().await.expect(200);
