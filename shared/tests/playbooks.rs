@@ -222,7 +222,7 @@ fn merging_accounts_moves_nobody() {
     let reason = huitou::values::Reason::parse("同一人").unwrap();
     let (into, merge) = (MemberId::from_random([2; 16]), RowKey::of("merge", &[]));
     assert_eq!(depth(&What::MergedOut { into, merge, reason, claimed: true }), None);
-    assert_eq!(depth(&What::MergeReturned { merge, claimed: true }), None);
+    assert_eq!(depth(&What::MergeReturned { merge, claimed: true, coupons: Vec::new() }), None);
     assert_eq!(depth(&What::Settlement), Some(1));
 }
 

@@ -1,7 +1,8 @@
-//! Points: what a member has, earned and spent; holds for checkouts; the programme's settings.
+//! Points: what a member has, earned and spent; holds and coupons for checkouts; the programme's settings.
 //!
 //! Reading costs one table call, writing two (one read, one transaction); a journal page one more per eight rows.
 
+mod coupons;
 mod holds;
 mod mine;
 mod program;
@@ -25,6 +26,10 @@ pub fn routes<R: Routes>() -> R {
         .routes(routes!(holds::capture))
         .routes(routes!(holds::release))
         .routes(routes!(holds::adjust))
+        .routes(routes!(coupons::mine))
+        .routes(routes!(coupons::reserve))
+        .routes(routes!(coupons::redeem))
+        .routes(routes!(coupons::roll_back))
         .routes(routes!(program::read, program::save))
         .routes(routes!(program::dry_run))
 }

@@ -6,14 +6,15 @@ use crate::app::App;
 use crate::cases::{Error, Who};
 use crate::domain::account::{Account, Membership};
 use crate::domain::book::Broken;
+use crate::domain::coupon::CouponUse;
 use crate::domain::entry::{Balance, Entry, What};
 use crate::domain::posting::{Failure, Posted, Settled, balance, settled, settlement};
 use crate::domain::proof::{Proof, prove};
 use crate::domain::refusal::Refusal;
 use crate::domain::rulebook::Rulebook;
 use crate::domain::tier::{NextTier, Standing};
-use crate::domain::{earning, spending};
-use crate::table::{Freshness, Hot, Lost, Outcome, Page};
+use crate::domain::{coupon, earning, spending};
+use crate::table::{Freshness, Hot, Lost, Outcome, Page, Transaction, Trouble};
 use crate::telemetry;
 use crate::values::{Code, LocalDay, MemberId, Points, Reason, RowKey, SomePoints};
 
@@ -206,7 +207,7 @@ impl Ledger<'_> {
     }
 
     /// Writes down what time and the rules in force have made of a member. Two calls, and what a change of segments
-    /// writes; one when there is nothing to write.
+    /// writes; one when there is nothing to write, and two more for each reserved coupon that has lapsed.
     ///
     /// `only_due` leaves alone a member whose day has not come.
     pub async fn settle(&self, member: MemberId, only_due: bool) -> Result<Resettled, Error> {
@@ -219,6 +220,15 @@ impl Ledger<'_> {
                 return Ok(Resettled::Same);
             }
             let rules = self.0.rulebook().await?;
+            if let Some(CouponUse { reservation, coupon, .. }) = hot.account.lapsed_coupon(self.0.now()) {
+                let by = self.0.own_name();
+                let posted = coupon::roll_back(&hot.account, *reservation, &rules, self.0.now(), by)?;
+                let transaction = self.0.table().transaction().movement(&hot, &posted)?.coupon_back(coupon)?;
+                if let Outcome::Lost(_) = transaction.commit().await? {
+                    patience.wait().await?;
+                }
+                continue;
+            }
             let settled = settlement(&hot.account, &rules, self.0.now(), self.0.own_name()).map_err(defect)?;
             let transaction = self.0.table().transaction();
             let (transaction, changed) = match &settled {
@@ -244,6 +254,18 @@ impl Ledger<'_> {
         same: impl Fn(&What) -> bool,
         decide: impl Decide,
     ) -> Result<Entry, Error> {
+        self.book_with(who, row, same, decide, Ok).await
+    }
+
+    /// The same, with something that is written along: all of it, or nothing.
+    pub(crate) async fn book_with<'a>(
+        &'a self,
+        who: &Who,
+        row: RowKey,
+        same: impl Fn(&What) -> bool,
+        decide: impl Decide,
+        along: impl Fn(Transaction<'a>) -> Result<Transaction<'a>, Trouble>,
+    ) -> Result<Entry, Error> {
         let rules = self.0.rulebook().await?;
         let mut hot = self.open(who, Freshness::Latest).await?;
         let mut patience = Patience::new(self.0);
@@ -256,9 +278,12 @@ impl Ledger<'_> {
                     return earlier.map_or(Err(failure.into()), |entry| replay(entry, hot.account.member, same));
                 }
             };
-            match self.0.table().transaction().movement(&hot, &posted)?.commit().await? {
+            let transaction = along(self.0.table().transaction().movement(&hot, &posted)?)?;
+            match transaction.commit().await? {
                 Outcome::Done => return Ok(posted.entry),
                 Outcome::Lost(Lost::RowExists(entry)) => return replay(*entry, hot.account.member, same),
+                // Of a member's movements only coupons take from something that is used up.
+                Outcome::Lost(Lost::Spent) => return Err(Refusal::CouponSoldOut.into()),
                 Outcome::Lost(lost) => {
                     patience.wait().await?;
                     hot = match lost {

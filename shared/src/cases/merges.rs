@@ -186,7 +186,7 @@ fn conflicts(survivor: &Stand<'_>, absorbed: &Stand<'_>) -> Vec<Conflict> {
         (both("unionid"), Conflict::Unionid),
         (both("wecom"), Conflict::Wecom),
         (claimed && both("phone"), Conflict::Phone),
-        (!absorbed.account.holdings.holds.is_empty(), Conflict::OpenHolds),
+        (absorbed.account.reserves_something(), Conflict::OpenHolds),
         (absorbed.claimed() && !survivor.claimed(), Conflict::OtherWay),
         (absorbed.handles.len() + absorbed.account.segments.len() > MOST_MOVED, Conflict::TooManyIds),
         (!absorbed.account.children.is_empty(), Conflict::Children),

@@ -13,6 +13,7 @@ pub mod campaigns;
 pub mod census;
 pub mod children;
 pub mod consents;
+pub mod coupons;
 pub mod customers;
 pub mod desks;
 pub mod dispatch;

@@ -9,6 +9,7 @@ use super::age::{ChildAge, Own};
 use super::book::{Broken, Hold, Holdings};
 use super::campaign::conversion::Arm;
 use super::consent::{Decision, Via};
+use super::coupon::CouponUse;
 use super::days::PurchaseDays;
 use super::entry::{Change, Counted, Entry, LINKS, What};
 use super::facts::Facts;
@@ -18,7 +19,7 @@ use super::refusal::Refusal;
 use super::rulebook::Rulebook;
 use super::tier::Standing;
 use super::traits::{ChannelAnswer, Reply, Traits};
-use crate::values::{Code, LocalDay, MemberId, RowKey};
+use crate::values::{Code, LocalDay, MemberId, Moment, RowKey};
 
 /// Periods of one limit whose counts are kept: the running one and the one before, for orders that come late.
 const PERIODS_KEPT: usize = 2;
@@ -116,6 +117,8 @@ pub struct Account {
     pub children: Vec<ChildAge>,
     /// The member's own age. No journal row tells of it either.
     pub own: Own,
+    /// Coupons reserved, and those redeemed that can still be used.
+    pub coupons: Vec<CouponUse>,
 }
 
 impl Account {
@@ -135,6 +138,7 @@ impl Account {
             segments: Vec::new(),
             children: Vec::new(),
             own: Own::default(),
+            coupons: Vec::new(),
         }
     }
 
@@ -159,7 +163,26 @@ impl Account {
         self.holdings.holds.iter().find(|hold| hold.id == id)
     }
 
-    /// The day on which time alone changes the account next: a lot lapses, or the tier is reviewed.
+    /// Whether points are held or a coupon is reserved for a checkout.
+    #[must_use]
+    pub fn reserves_something(&self) -> bool {
+        !self.holdings.holds.is_empty() || self.coupons.iter().any(|one| one.until.is_some())
+    }
+
+    /// The coupon that this reservation is of, whether it was redeemed or not.
+    #[must_use]
+    pub fn coupon_use(&self, reservation: RowKey) -> Option<&CouponUse> {
+        self.coupons.iter().find(|one| one.reservation == reservation)
+    }
+
+    /// A coupon whose reservation has lapsed by now and has not been put back yet.
+    #[must_use]
+    pub fn lapsed_coupon(&self, now: Moment) -> Option<&CouponUse> {
+        self.coupons.iter().find(|one| !one.counts(now))
+    }
+
+    /// The day on which time alone changes the account next: a lot lapses, the tier is reviewed, or a coupon goes back
+    /// whose reservation has lapsed.
     ///
     /// Maturing lots and ending holds need no entry in the due index: every answer and every movement counts them
     /// by the clock, and nothing outside the account depends on them.
@@ -172,7 +195,8 @@ impl Account {
             .flatten()
             .map(|day| day.plus(1));
         let review = self.standing.as_ref().and_then(Standing::review);
-        lapses.chain(review).min()
+        let reserved = self.coupons.iter().filter_map(|one| one.until).map(|until| until.day().plus(1));
+        lapses.chain(review).chain(reserved).min()
     }
 
     /// Takes the next row of the journal. On an error the account must be thrown away.
@@ -201,6 +225,7 @@ impl Account {
         }
         change.legs.iter().try_for_each(|leg| self.holdings.apply(leg))?;
         self.apply_facts(what, today);
+        CouponUse::apply(&mut self.coupons, what, today);
         if let Some(standing) = &change.standing {
             self.standing = Some(standing.clone());
         }
@@ -298,6 +323,9 @@ impl Account {
             | What::Hold { .. }
             | What::Capture { .. }
             | What::Release { .. }
+            | What::CouponReserved { .. }
+            | What::CouponRedeemed { .. }
+            | What::CouponRolledBack { .. }
             | What::Adjustment { .. }
             | What::Settlement => {}
         }

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::book::Leg;
 use super::campaign::conversion::Conversion;
 use super::consent::{Decision, Purpose, Via};
+use super::coupon::CouponUse;
 use super::days::PurchaseDays;
 use super::order::{Line, Order, RefundReason, Topic};
 use super::playbook::Way;
@@ -148,6 +149,37 @@ pub enum What {
         /// The hold.
         hold: RowKey,
     },
+    /// A coupon reserved for a checkout.
+    CouponReserved {
+        /// The reservation, named by the row that made it.
+        reservation: RowKey,
+        /// The coupon.
+        coupon: Code,
+        /// The amount of the order before.
+        amount: Fen,
+        /// The money off it.
+        off: Fen,
+        /// When the reservation ends by itself.
+        until: Moment,
+        /// The coupon's last day.
+        ends_on: LocalDay,
+    },
+    /// The order with a reserved coupon was paid.
+    CouponRedeemed {
+        /// The reservation.
+        reservation: RowKey,
+        /// The coupon.
+        coupon: Code,
+        /// The money off.
+        off: Fen,
+    },
+    /// The order with a coupon was given up or sent back, or its reservation lapsed.
+    CouponRolledBack {
+        /// The reservation.
+        reservation: RowKey,
+        /// The coupon.
+        coupon: Code,
+    },
     /// A correction by hand.
     Adjustment {
         /// Points given, or taken when negative.
@@ -225,6 +257,9 @@ pub enum What {
         /// What the other one had refused since this one decided. A yes is not passed on; a no is.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         refusals: Vec<Decision>,
+        /// Coupons that the other one has redeemed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        coupons: Vec<CouponUse>,
     },
     /// This account was taken over by another member.
     MergedOut {
@@ -250,6 +285,9 @@ pub enum What {
         /// Tags that left.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tags: Vec<Name>,
+        /// Reservations of coupons that left.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        coupons: Vec<RowKey>,
     },
     /// A merge was undone: this account lives again.
     MergeReturned {
@@ -257,6 +295,9 @@ pub enum What {
         merge: RowKey,
         /// Whether the account was claimed before the merge.
         claimed: bool,
+        /// Coupons redeemed before the merge that were not rolled back since.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        coupons: Vec<CouponUse>,
     },
     /// A legal hold was set or lifted.
     LegalHold {

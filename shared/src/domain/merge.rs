@@ -6,6 +6,7 @@
 use super::account::{Account, Membership};
 use super::book::{Book, Holdings, Leg};
 use super::consent::Decision;
+use super::coupon::CouponUse;
 use super::entry::{Entry, What};
 use super::posting::{EarnedLot, Failure, Posted, Posting};
 use super::refusal::Refusal;
@@ -53,7 +54,7 @@ pub fn merge(
     guard(survivor, absorbed)?;
     let merge = name(survivor.member, absorbed);
     let mut out = Posting::open(absorbed, rules, now)?;
-    if !out.account().holdings.holds.is_empty() {
+    if out.account().reserves_something() {
         return Err(Refusal::OpenHolds.into());
     }
     let moved = out.account().holdings.clone();
@@ -73,6 +74,7 @@ pub fn merge(
         baskets: absorbed.traits.baskets.clone(),
         tags: absorbed.traits.tags.iter().filter(|tag| !known(tag)).cloned().collect(),
         refusals: refusals(survivor, absorbed),
+        coupons: absorbed.coupons.clone(),
     };
     let survivor_posted = into.close(row_in(merge), by.clone(), what)?;
     Ok(Merged { survivor: survivor_posted, absorbed: absorbed_posted })
@@ -141,7 +143,7 @@ pub fn undo(
     now: Moment,
     by: &Actor,
 ) -> Result<Merged, Failure> {
-    let (What::MergedOut { into, merge, claimed, .. }, What::MergedIn { days, baskets, tags, .. }) =
+    let (What::MergedOut { into, merge, claimed, .. }, What::MergedIn { days, baskets, tags, coupons, .. }) =
         (&merged_out.what, &merged_in.what)
     else {
         return Err(Refusal::UnknownMerge.into());
@@ -169,11 +171,14 @@ pub fn undo(
         }
         return_leg(&mut back, leg)?;
     }
-    let what = What::MergeReturned { merge: *merge, claimed: *claimed };
+    let kept = |one: &&CouponUse| survivor.coupon_use(one.reservation).is_some();
+    let coupons: Vec<CouponUse> = coupons.iter().filter(kept).cloned().collect();
+    let leaving = coupons.iter().map(|one| one.reservation).collect();
+    let what = What::MergeReturned { merge: *merge, claimed: *claimed, coupons };
     let absorbed_posted = back.close(RowKey::of("merge-returned", &[&merge.to_string()]), by.clone(), what)?;
     let (days, baskets) = (days.clone(), baskets.clone());
     let tags = tags.iter().map(|tag| tag.name.clone()).collect();
-    let what = What::MergeTakenBack { merge: *merge, days, baskets, tags };
+    let what = What::MergeTakenBack { merge: *merge, days, baskets, tags, coupons: leaving };
     let survivor_posted = out.close(RowKey::of("merge-taken-back", &[&merge.to_string()]), by.clone(), what)?;
     Ok(Merged { survivor: survivor_posted, absorbed: absorbed_posted })
 }

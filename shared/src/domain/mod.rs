@@ -19,6 +19,7 @@ pub mod census;
 pub mod child;
 pub mod clv;
 pub mod consent;
+pub mod coupon;
 pub mod days;
 pub mod desk;
 pub mod earning;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::coupon::Coupon;
 use super::days::Window;
 use super::flaw::{Flaw, Flaws};
 use super::occasion::Occasion;
@@ -261,10 +262,13 @@ pub struct Program {
     /// Causes.
     #[serde(default)]
     pub causes: Vec<Cause>,
+    /// Coupons.
+    #[serde(default)]
+    pub coupons: Vec<Coupon>,
     /// What searches tell about what members need.
     #[serde(default)]
     pub occasions: Vec<Occasion>,
-    /// The longest time for which a checkout may hold points, in minutes.
+    /// The longest time for which a checkout may hold points or reserve a coupon, in minutes.
     pub hold_minutes: u32,
 }
 
@@ -302,6 +306,12 @@ impl Program {
         self.causes.iter().find(|cause| cause.id == *id)
     }
 
+    /// The coupon with this code.
+    #[must_use]
+    pub fn coupon(&self, id: &Code) -> Option<&Coupon> {
+        self.coupons.iter().find(|coupon| coupon.id == *id)
+    }
+
     /// What is wrong with the settings; empty when they can be used.
     #[must_use]
     pub fn flaws(&self) -> Vec<Flaw> {
@@ -329,6 +339,7 @@ impl Program {
             flaws.note(again, format_args!("/rewards/{n}/id"), "must differ from the ids before it");
         }
         Occasion::flaws(&self.occasions, &mut flaws);
+        Coupon::flaws(self, &mut flaws);
         flaws.0.extend(self.ladder_flaws());
         flaws.0.extend(self.excesses());
         flaws.0

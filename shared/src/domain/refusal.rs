@@ -65,6 +65,33 @@ pub enum Refusal {
         /// The most, in minutes.
         most: u32,
     },
+    /// The coupon is not in the programme.
+    UnknownCoupon,
+    /// The coupon can't be used today.
+    CouponNotInForce {
+        /// Its first day.
+        from: LocalDay,
+        /// Its last day.
+        until: LocalDay,
+    },
+    /// The coupon is for members of other tiers.
+    CouponForOtherTiers,
+    /// The order is too small for the coupon.
+    CouponBelowMinimum {
+        /// The amount from which it can be used.
+        at_least: Fen,
+    },
+    /// The member has used the coupon as often as one may.
+    CouponUsedUp {
+        /// The most.
+        most: u32,
+    },
+    /// There is none of the coupon left.
+    CouponSoldOut,
+    /// The reservation of a coupon does not exist.
+    UnknownReservation,
+    /// The reservation was redeemed or rolled back, or has lapsed.
+    CouponClosed,
     /// The limit of this period is used up.
     LimitReached {
         /// When the next period begins, unless the limit is for all time.
@@ -78,7 +105,7 @@ pub enum Refusal {
     SameMember,
     /// A side of the merge was merged into somebody else before.
     MergedAlready,
-    /// The account to be taken over has points held for a checkout.
+    /// The account to be taken over has points held or a coupon reserved for a checkout.
     OpenHolds,
     /// Both sides have an id of the same kind, with different values.
     ConflictingIdentities,

@@ -58,7 +58,7 @@ impl From<Refusal> for Problem {
             Refusal::UnknownCause => {
                 Self::rule("unknown_cause", "The programme has no cause with this code.", "捐赠项目不存在")
             }
-            Refusal::UnknownHold | Refusal::UnknownMerge => Self::not_found(),
+            Refusal::UnknownHold | Refusal::UnknownReservation | Refusal::UnknownMerge => Self::not_found(),
             Refusal::HoldClosed => Self::conflict(
                 "hold_closed",
                 "The hold was captured or released before, or has timed out; open a new one.",
@@ -68,8 +68,39 @@ impl From<Refusal> for Problem {
                 Self::rule("capture_exceeds_hold", format!("The hold has {held} points."), "核销积分超过冻结积分")
             }
             Refusal::HoldTooLong { most } => {
-                Self::rule("hold_too_long", format!("A hold may last 1 to {most} minutes."), "冻结时间过长")
+                Self::rule("hold_too_long", format!("It may be reserved for 1 to {most} minutes."), "冻结时间过长")
             }
+            Refusal::UnknownCoupon => {
+                Self::rule("unknown_coupon", "The programme has no coupon with this code.", "优惠券不存在")
+            }
+            Refusal::CouponNotInForce { from, until } => Self::rule(
+                "coupon_not_in_force",
+                format!("The coupon can be used from {from} to {until}."),
+                "优惠券不在有效期内",
+            ),
+            Refusal::CouponForOtherTiers => Self::rule(
+                "coupon_for_other_tiers",
+                "The coupon is for members of other tiers; its terms name them.",
+                "您的会员等级暂不能使用该优惠券",
+            ),
+            Refusal::CouponBelowMinimum { at_least } => Self::rule(
+                "coupon_below_minimum",
+                format!("The coupon can be used on orders of at least {at_least} fen."),
+                "订单金额未达到优惠券使用门槛",
+            ),
+            Refusal::CouponUsedUp { most } => Self::rule(
+                "coupon_used_up",
+                format!("A member may use this coupon at most {most} times; roll back a reservation that is given up."),
+                "优惠券使用次数已达上限",
+            ),
+            Refusal::CouponSoldOut => {
+                Self::rule("coupon_sold_out", "There is none of this coupon left.", "优惠券已抢完")
+            }
+            Refusal::CouponClosed => Self::conflict(
+                "coupon_closed",
+                "The reservation was redeemed or rolled back before, or has lapsed; make a new one.",
+                "优惠券锁定已失效",
+            ),
             Refusal::LimitReached { again_on } => {
                 let when = again_on
                     .map_or_else(|| "It can't be had again.".to_owned(), |day| format!("Try again from {day} on."));
@@ -112,8 +143,8 @@ impl From<Refusal> for Problem {
             ),
             Refusal::OpenHolds => Self::conflict(
                 "open_holds",
-                "The member to be taken over has open holds; capture or release them first.",
-                "有冻结积分",
+                "The member to be taken over has points held or a coupon reserved for a checkout; end that first.",
+                "有冻结积分或已锁定的优惠券",
             ),
             Refusal::ConflictingIdentities => Self::conflict(
                 "conflicting_identities",

@@ -11,13 +11,14 @@ use super::{Item, Table, Trouble, binary, get_binary, get_number, get_text, in_t
 use crate::domain::account::Account;
 use crate::domain::age::{ChildAge, Own};
 use crate::domain::campaign::conversion::Conversion;
+use crate::domain::coupon::CouponUse;
 use crate::domain::posting::Posted;
 use crate::domain::reach::Reach;
 use crate::domain::traits::Traits;
 use crate::values::{Code, LocalDay, MemberId};
 
 /// The layout of a stored account; older layouts stay readable.
-const SCHEMA: u8 = 3;
+const SCHEMA: u8 = 4;
 
 /// Partitions of the due index: enough for a promotion's cohort that falls due on one day, few enough to drain in turn.
 pub const DUE_SHARDS: u8 = 16;
@@ -124,10 +125,15 @@ impl Hot {
 pub(super) fn read_account(schema: Option<u8>, bytes: &[u8]) -> Result<Account, Trouble> {
     match schema {
         Some(SCHEMA) => postcard::from_bytes(bytes).map_err(Trouble::defect),
-        // The second layout ended before the member's own age; nobody had decided about a purpose or had children.
-        Some(2) => and_then(bytes, &Own::default()),
+        // The third layout ended before coupons.
+        Some(3) => and_then(bytes, &Vec::<CouponUse>::new()),
+        // The second one ended before the member's own age; nobody had decided about a purpose or had children.
+        Some(2) => and_then(bytes, &(Own::default(), Vec::<CouponUse>::new())),
         // The first layout ended before traits, segments and children, of which there were none yet.
-        Some(1) => and_then(bytes, &(Traits::default(), Vec::<Code>::new(), Vec::<ChildAge>::new(), Own::default())),
+        Some(1) => and_then(
+            bytes,
+            &(Traits::default(), Vec::<Code>::new(), Vec::<ChildAge>::new(), Own::default(), Vec::<CouponUse>::new()),
+        ),
         other => Err(Trouble::Defect(format!("a member's item has the unknown schema {other:?}"))),
     }
 }
@@ -254,9 +260,11 @@ mod tests {
     #[test]
     fn accounts_of_older_layouts_are_read() {
         let account = an_account();
-        let second = without(&account, &Own::default());
+        let coupons = Vec::<CouponUse>::new();
+        assert_eq!(read_account(Some(3), &without(&account, &coupons)), Ok(account.clone()));
+        let second = without(&account, &(Own::default(), &coupons));
         assert_eq!(read_account(Some(2), &second), Ok(account.clone()));
-        let new = (Traits::default(), Vec::<Code>::new(), Vec::<ChildAge>::new(), Own::default());
+        let new = (Traits::default(), Vec::<Code>::new(), Vec::<ChildAge>::new(), Own::default(), &coupons);
         assert_eq!(read_account(Some(1), &without(&account, &new)), Ok(account.clone()));
         assert_eq!(read_account(Some(SCHEMA), &postcard::to_stdvec(&account).unwrap()), Ok(account));
         assert!(read_account(Some(SCHEMA), &second).is_err() && read_account(None, &second).is_err());

@@ -10,6 +10,7 @@ mod audit;
 mod belongings;
 mod budgets;
 mod campaigns;
+mod coupons;
 mod identities;
 mod inventory;
 mod journal;

@@ -11,6 +11,7 @@ use super::budgets::write_charge;
 use super::campaigns::{
     count_shard, write_checkpoint, write_circuit, write_counts, write_reshare, write_room, write_taken,
 };
+use super::coupons::{write_coupon_back, write_coupon_taken};
 use super::journal::{read_entry, write_row, write_tally};
 use super::memberships::{self, Move};
 use super::meter::{Kind, count};
@@ -26,6 +27,7 @@ use crate::digest::hex;
 use crate::domain::campaign::circuit::Circuit;
 use crate::domain::campaign::counts::Counts;
 use crate::domain::campaign::gates::Room;
+use crate::domain::coupon::Coupon;
 use crate::domain::entry::Entry;
 use crate::domain::playbook::Charge;
 use crate::domain::posting::Posted;
@@ -35,7 +37,7 @@ use crate::domain::ticket::Record;
 use crate::domain::traits::Channel;
 use crate::entropy;
 use crate::values::{
-    CampaignId, Category, Fen, ForeignId, LocalDay, MemberId, MessageId, Moment, RowKey, SendId, Source, TicketId,
+    CampaignId, Category, Code, Fen, ForeignId, LocalDay, MemberId, MessageId, Moment, RowKey, SendId, Source, TicketId,
 };
 
 /// The most writes of one transaction (DynamoDB, `TransactWriteItems`).
@@ -72,7 +74,7 @@ pub enum Lost {
     SaidEnough,
     /// A triggered campaign has addressed the member since the moment after which it may not do so again.
     AddressedLately,
-    /// A budget is used up.
+    /// A budget or a stock is used up.
     Spent,
     /// Another condition failed, or another transaction was in the way: read again and decide anew.
     Crossed,
@@ -142,6 +144,18 @@ impl Transaction<'_> {
     /// What a playbook takes from its budget, on condition that enough is left.
     pub fn charge(mut self, charge: &Charge) -> Result<Self, Trouble> {
         self.writes.push((Slot::Budget, write_charge(self.table, charge)?));
+        Ok(self)
+    }
+
+    /// Takes one from a coupon's stock, on condition that there is one left.
+    pub fn coupon_taken(mut self, coupon: &Coupon) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Budget, write_coupon_taken(self.table, coupon)?));
+        Ok(self)
+    }
+
+    /// Puts one back into a coupon's stock.
+    pub fn coupon_back(mut self, coupon: &Code) -> Result<Self, Trouble> {
+        self.writes.push((Slot::Other, write_coupon_back(self.table, coupon)?));
         Ok(self)
     }
 

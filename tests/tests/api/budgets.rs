@@ -130,6 +130,25 @@ async fn check_ins_and_redemptions_cost_two_calls() {
 }
 
 #[tokio::test]
+async fn a_coupon_is_seen_and_reserved_by_two_calls_each_and_redeemed_by_three() {
+    let house = a_house().await;
+    let anna = house.a_member("00001").await;
+    let coupon = json!({ "id": "spring", "name": "春季券", "gives": { "off": 10_00 }, "from": "2026-03-01",
+        "until": "2026-03-31", "stock": 9, "per_member": 2 });
+    let _ = house.changes_program(|program| program["coupons"] = json!([coupon])).await;
+    let body = json!({ "member_id": anna.id, "amount": 100_00 });
+    let reserve = || house.as_till("POST", "/v1/coupons/spring/reserve").key(&house.a_key()).json(&body).send();
+    // The member's first reservation enters them into the due index.
+    let _ = reserve().await.expect(201);
+    let reserved = reserve().await;
+    assert_costs(&reserved, 2, 1.0, 6.0);
+    assert_costs(&house.as_member(&anna, "GET", "/v1/me/coupons").send().await, 2, 1.0, 0.0);
+    let body = json!({ "reservation": reserved.json()["reservation"] });
+    assert_costs(&house.as_till("POST", "/v1/coupons/spring/redeem").json(&body).send().await, 3, 2.0, 4.0);
+    assert_costs(&house.as_till("POST", "/v1/coupons/spring/rollback").json(&body).send().await, 3, 2.0, 6.0);
+}
+
+#[tokio::test]
 async fn a_refund_costs_four_calls() {
     let house = a_house().await;
     let anna = house.a_member("00001").await;

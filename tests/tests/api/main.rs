@@ -14,6 +14,7 @@ mod campaign_reports;
 mod campaigns;
 mod children;
 mod consents;
+mod coupons;
 mod customers;
 mod enumeration;
 mod fields;

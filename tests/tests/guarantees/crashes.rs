@@ -22,7 +22,7 @@ fn run(test: impl Future<Output = ()>) {
 }
 
 async fn a_world() -> World {
-    World::new(Yard::in_memory(SEED).await)
+    World::new(Yard::in_memory(SEED).await).with_a_coupon().await
 }
 
 async fn both_live_through(doings: &[(Doing, Mishap)]) {
@@ -165,6 +165,35 @@ fn a_release_survives_a_death_at_any_call() {
     let mut before = a_member_with_points();
     before.push(Doing::Hold { who: 0, percent: 50, minutes: 60 });
     dies_at_every_call(&before, &Doing::Release { hold: 0 }, 4);
+}
+
+fn a_member_with_a_coupon() -> Vec<Doing> {
+    vec![Doing::buys(0, 30_000), Doing::ReserveCoupon { who: 0, amount: 9_900 }]
+}
+
+#[test]
+fn reserving_a_coupon_survives_a_death_at_any_call() {
+    dies_at_every_call(&a_member_with_points(), &Doing::ReserveCoupon { who: 0, amount: 9_900 }, 3);
+}
+
+#[test]
+fn redeeming_a_coupon_survives_a_death_at_any_call() {
+    let mut before = a_member_with_a_coupon();
+    before.push(Doing::ReserveCoupon { who: 0, amount: 4_500 });
+    dies_at_every_call(&before, &Doing::RedeemCoupon { reservation: 1 }, 4);
+}
+
+#[test]
+fn rolling_a_coupon_back_survives_a_death_at_any_call() {
+    let mut before = a_member_with_a_coupon();
+    before.push(Doing::RedeemCoupon { reservation: 0 });
+    dies_at_every_call(&before, &Doing::RollBackCoupon { reservation: 0 }, 4);
+}
+
+#[test]
+fn a_night_in_which_coupons_lapse_survives_a_death_at_any_call() {
+    let before = [a_member_with_a_coupon(), vec![Doing::days(2)]].concat();
+    dies_at_every_call(&before, &Doing::Drain, 16 + 2 + 2);
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn ended(outcome: Result<Outcome, huitou::table::Trouble>) -> String {
 /// Tells the whole story and writes down what was answered.
 async fn story(yard: Yard) -> Vec<String> {
     let mut transcript = Transcript::default();
-    let mut world = World::new(yard);
+    let mut world = World::new(yard).with_a_coupon().await;
     requests(&mut world, &mut transcript).await;
     transactions(&world, &mut transcript).await;
     reads(&world, &mut transcript).await;

@@ -30,6 +30,7 @@ async fn an_odd_id_in_a_path_is_not_found() {
             ("system", "POST", "/v1/orders/{id}/refunds", json!({ "source": "pos-1", "id": "R-1", "amount": 1 })),
             ("system", "POST", "/v1/points/holds/{id}/capture", json!({})),
             ("system", "POST", "/v1/points/holds/{id}/release", json!({})),
+            ("system", "POST", "/v1/coupons/{id}/redeem", json!({ "reservation": "0".repeat(32) })),
             ("manager", "GET", "/v1/program/dry-runs/{id}", Value::Null),
             ("manager", "GET", "/v1/members/{id}", Value::Null),
             ("manager", "GET", "/v1/members/{id}/timeline", Value::Null),
@@ -113,6 +114,7 @@ async fn what_moves_value_needs_a_sound_key() {
         ("member", "/v1/me/points/redemptions", json!({ "reward": "cash-10" })),
         ("member", "/v1/me/points/donations", json!({ "cause": "library", "points": 1 })),
         ("system", "/v1/points/holds", json!({ "member_id": anna.id, "points": 1 })),
+        ("system", "/v1/coupons/spring/reserve", json!({ "member_id": anna.id, "amount": 1 })),
         ("manager", "/v1/points/adjustments", json!({ "member_id": anna.id, "points": 1, "reason": "补偿" })),
         ("manager", &format!("/v1/members/{}/notes", anna.id), json!({ "text": "试穿" })),
     ] {

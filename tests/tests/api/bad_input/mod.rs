@@ -131,6 +131,19 @@ fn routes(house: &House, anna: &Member, sale: &Value, hold: &Value, program: (Va
             )
         },
         Route {
+            numbers: &["amount", "minutes"],
+            zero: &["amount"],
+            optional: &["minutes"],
+            ..route(
+                "system",
+                "POST",
+                "/v1/coupons/spring/reserve",
+                json!({ "member_id": anna.id, "amount": 1, "minutes": 5 }),
+            )
+        },
+        route("system", "POST", "/v1/coupons/spring/redeem", json!({ "reservation": hold["id"] })),
+        route("system", "POST", "/v1/coupons/spring/rollback", json!({ "reservation": hold["id"] })),
+        Route {
             ..route(
                 "manager",
                 "POST",
@@ -152,7 +165,7 @@ fn routes(house: &House, anna: &Member, sale: &Value, hold: &Value, program: (Va
             full: with_every_setting(&program.0),
             numbers: &["hold_minutes", "welcome"],
             zero: &["welcome"],
-            optional: &["currency", "actions", "welcome", "rewards", "causes", "occasions"],
+            optional: &["currency", "actions", "welcome", "rewards", "causes", "coupons", "occasions"],
             ..route("manager", "PUT", "/v1/program", program.0)
         },
         Route { optional: &["as_of"], ..route("manager", "POST", "/v1/segments/recompute", json!({ "mode": "due" })) },
@@ -407,6 +420,9 @@ async fn a_scene() -> (House, Member, Vec<Route>) {
     let anna = house.a_member_with("00001", 5_000).await;
     let sale = house.buys(&anna, 100_00).await;
     let hold = house.holds(&anna, 100, 30).await.expect(201);
+    let coupon = json!({ "id": "spring", "name": "春季券", "gives": { "percent_off": { "percent": 10 } },
+        "from": "2026-03-01", "until": "2026-03-31", "stock": 9 });
+    let _ = house.changes_program(|program| program["coupons"] = json!([coupon])).await;
     let program = house.program().await;
     let mut routes = routes(&house, &anna, &sale, &hold, program);
     routes.extend(routes_of_tickets(&house, &anna).await);

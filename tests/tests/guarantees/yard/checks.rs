@@ -10,7 +10,7 @@ use huitou::table::{DUE_SHARDS, Freshness, Hot, MembersPage, ScanShard};
 use huitou::values::{LocalDay, MemberId, RowKey};
 
 use super::doings::PEOPLE;
-use super::world::{World, card};
+use super::world::{World, card, spring, till};
 
 /// Members on one page of a full pass: fewer than there are.
 const PAGE: i32 = 2;
@@ -38,6 +38,8 @@ impl World {
         }
         assert_eq!(rows, self.rows.len(), "what was acknowledged is there once");
         assert_eq!(of_merges, 2 * self.merges(), "every merge and every undo is in both journals");
+        let uses: usize = hots.iter().map(|hot| hot.account.coupons.len()).sum();
+        assert_eq!(self.coupons_used().await, uses as u64, "the stock knows of every coupon in use, and of no other");
         let sum: i64 = hots.iter().map(|hot| hot.account.holdings.books.sum()).sum();
         assert_eq!(sum, 0, "the books of all members sum to zero");
     }
@@ -56,6 +58,13 @@ impl World {
             let own = (0..PEOPLE).filter(|card| self.members[*card].is_some() && self.owner(*card) == who);
             assert_eq!(held, own.map(card).collect::<Vec<_>>(), "the profile holds the cards that lead to it");
         }
+    }
+
+    /// How many coupons the stock's counter tells.
+    async fn coupons_used(&self) -> u64 {
+        let app = self.yard.process();
+        let program = app.programs().current().await.unwrap().program.clone();
+        app.table().coupons_used(&program.coupons).await.unwrap().get(&spring()).copied().unwrap_or(0)
     }
 
     /// All members, by pages.
@@ -108,6 +117,8 @@ impl World {
             assert!(seen.insert(entry.row), "{entry:?} is there twice");
             match entry.what {
                 What::Settlement => {}
+                // The night's, of which nobody has asked since.
+                What::CouponRolledBack { .. } if entry.by != till() && !self.rows.contains_key(&entry.row) => {}
                 What::Consent { .. } => drop(decided.insert(entry.row)),
                 What::MergedIn { .. }
                 | What::MergedOut { .. }
@@ -154,6 +165,7 @@ impl World {
             account.chain.head = [0; 32];
             account.chain.recent.clear();
             account.holdings.holds.iter_mut().for_each(|hold| hold.id = RowKey::from_bytes([0; 16]));
+            account.coupons.iter_mut().for_each(|one| one.reservation = RowKey::from_bytes([0; 16]));
             views.push(format!("{sessions} {due_on:?} {version} {reach:?} {account:?}"));
         }
         views

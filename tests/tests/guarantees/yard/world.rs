@@ -11,13 +11,14 @@ use huitou::cases::people::Handle;
 use huitou::cases::recompute::{Drained, all_shards};
 use huitou::cases::{Error, Who};
 use huitou::domain::consent::{self, Via};
+use huitou::domain::coupon::{Coupon, Discount};
 use huitou::domain::earning::Event;
 use huitou::domain::entry::Entry;
 use huitou::domain::order::Order;
 use huitou::domain::purchase::Refund;
 use huitou::table::Freshness;
 use huitou::values::{
-    Actor, Card, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Reason, RowKey, SomePoints, Source,
+    Actor, Card, Code, Fen, ForeignId, LocalDay, MemberId, Moment, Name, Reason, RowKey, SomePoints, Source,
 };
 use local::in_process::Fault;
 use serde_json::Value;
@@ -38,6 +39,9 @@ enum Call {
     Hold(Who, String, SomePoints, u32),
     Capture(RowKey, Option<SomePoints>),
     Release(RowKey),
+    ReserveCoupon(Who, String, Fen),
+    RedeemCoupon(RowKey),
+    RollBackCoupon(RowKey),
     CheckIn(Who, String),
     Adjust(Who, String, i64),
     Event(Customer, Event),
@@ -85,7 +89,7 @@ impl Said {
         let entry = |entry: &Entry| {
             let mut value = serde_json::to_value(entry).unwrap();
             let of_a_hold = value.pointer("/what/kind").is_some_and(|kind| kind == "hold");
-            forget(&mut value, &["member", "previous", "links", "hold"]);
+            forget(&mut value, &["member", "previous", "links", "hold", "reservation"]);
             if let (Some(what), true) = (value.get_mut("what"), of_a_hold) {
                 forget(what, &["id"]);
             }
@@ -155,6 +159,7 @@ pub(crate) struct World {
     /// Everything that was acknowledged, by its row.
     pub(super) rows: BTreeMap<RowKey, Entry>,
     holds: Vec<RowKey>,
+    reservations: Vec<RowKey>,
     steps: u64,
 }
 
@@ -162,7 +167,12 @@ pub(super) fn card(who: usize) -> Handle {
     Handle::Card(Card::parse(&format!("card-{who}")).unwrap())
 }
 
-fn till() -> Actor {
+/// The coupon's code.
+pub(super) fn spring() -> Code {
+    Code::parse("spring").unwrap()
+}
+
+pub(super) fn till() -> Actor {
     Actor::parse("till:1").unwrap()
 }
 
@@ -189,8 +199,30 @@ impl World {
             unions: Vec::new(),
             rows: BTreeMap::new(),
             holds: Vec::new(),
+            reservations: Vec::new(),
             steps: 0,
         }
+    }
+
+    /// The same with a coupon, of which there are few.
+    pub(crate) async fn with_a_coupon(self) -> Self {
+        let app = self.yard.process();
+        let newest = app.programs().newest().await.unwrap();
+        let coupon = Coupon {
+            id: spring(),
+            name: Name::parse("春季券").unwrap(),
+            gives: Discount::Off(Fen::computed(250)),
+            at_least: Fen::computed(300),
+            from: LocalDay::FIRST,
+            until: LocalDay::LAST,
+            stock: 3,
+            per_member: 2,
+            tiers: Vec::new(),
+        };
+        let mut program = newest.program.clone();
+        program.coupons.push(coupon);
+        app.programs().save(program, newest.version, None, till()).await.unwrap();
+        self
     }
 
     /// Does something without any mishap.
@@ -260,6 +292,11 @@ impl World {
                 Some(Call::Capture(hold, points))
             }
             Doing::Release { hold } => Some(Call::Release(*self.holds.get(hold.checked_rem(self.holds.len())?)?)),
+            Doing::ReserveCoupon { who, amount } => {
+                Some(Call::ReserveCoupon(self.who(*who)?, key, Fen::computed(*amount)))
+            }
+            Doing::RedeemCoupon { reservation } => Some(Call::RedeemCoupon(self.reservation(*reservation)?)),
+            Doing::RollBackCoupon { reservation } => Some(Call::RollBackCoupon(self.reservation(*reservation)?)),
             Doing::CheckIn { who } => Some(Call::CheckIn(self.who(*who)?, key)),
             Doing::Adjust { who, points } => Some(Call::Adjust(self.who(*who)?, key, *points)),
             Doing::Event { who, topic, by_card } => {
@@ -341,6 +378,10 @@ impl World {
         self.members.iter().position(|known| *known == Some(member)).unwrap()
     }
 
+    fn reservation(&self, place: usize) -> Option<RowKey> {
+        self.reservations.get(place.checked_rem(self.reservations.len())?).copied()
+    }
+
     async fn available(&self, who: usize) -> Option<u64> {
         let statement = self.yard.process().ledger().statement(&self.who(who)?).await.unwrap();
         Some(statement.balance.available.number())
@@ -365,6 +406,10 @@ impl World {
             (Call::Undo(_, name), Said::Undone(Ok(()))) => self.remember_undo(*name),
             (Call::Hold(..), Said::Entry(Ok(entry))) => {
                 self.holds.push(entry.row);
+                self.remember_row(entry);
+            }
+            (Call::ReserveCoupon(..), Said::Entry(Ok(entry))) => {
+                self.reservations.push(entry.row);
                 self.remember_row(entry);
             }
             (_, Said::Entry(Ok(entry))) => self.remember_row(entry),
@@ -493,6 +538,9 @@ async fn perform(app: &App, call: &Call) -> Said {
         Call::Hold(who, key, points, minutes) => ledger.hold(who, key, *points, *minutes).await,
         Call::Capture(hold, points) => ledger.capture(till(), *hold, *points).await,
         Call::Release(hold) => ledger.release(till(), *hold).await,
+        Call::ReserveCoupon(who, key, amount) => app.coupons().reserve(who, key, &spring(), *amount, 30).await,
+        Call::RedeemCoupon(reservation) => app.coupons().redeem(till(), &spring(), *reservation).await,
+        Call::RollBackCoupon(reservation) => app.coupons().roll_back(till(), &spring(), *reservation).await,
         Call::CheckIn(who, key) => ledger.check_in(who, key).await,
         Call::Adjust(who, key, points) => ledger.adjust(who, key, *points, &kulanz()).await,
         Call::Event(customer, event) => app.intake().event(customer, event, None, &till()).await,
