@@ -90,7 +90,7 @@ impl From<Refusal> for Problem {
             ),
             Refusal::CouponUsedUp { most } => Self::rule(
                 "coupon_used_up",
-                format!("A member may use this coupon at most {most} times; roll back a reservation that is given up."),
+                format!("The limit of this coupon for one member is {most}; roll back a reservation that is given up."),
                 "优惠券使用次数已达上限",
             ),
             Refusal::CouponSoldOut => {
