@@ -5,7 +5,7 @@ use axum::extract::State;
 use http::StatusCode;
 use huitou::app::App;
 use huitou::cases::coupons::Offered;
-use huitou::domain::coupon::{CouponState, Discount};
+use huitou::domain::coupon::{Checkout, CouponState, Discount};
 use huitou::manners::caller::{Caller, Me};
 use huitou::manners::extract::{Ids, Json, Key};
 use huitou::manners::movement::Movement;
@@ -106,8 +106,8 @@ pub(crate) async fn reserve(
     Key(key): Key,
     Json(order): Json<ReserveCoupon>,
 ) -> Result<(StatusCode, Answer<Movement>), Problem> {
-    let who = caller.on(order.member_id);
-    let entry = app.coupons().reserve(&who, key.as_str(), &code, order.amount, order.minutes).await?;
+    let (who, checkout) = (caller.on(order.member_id), Checkout { amount: order.amount, minutes: order.minutes });
+    let entry = app.coupons().reserve(&who, key.as_str(), &code, checkout).await?;
     Ok((StatusCode::CREATED, Answer(entry.into())))
 }
 

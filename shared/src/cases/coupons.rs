@@ -8,8 +8,8 @@ use crate::domain::entry::{Entry, What};
 use crate::domain::posting::settled;
 use crate::domain::refusal::Refusal;
 use crate::domain::rulebook::Rulebook;
-use crate::table::Freshness;
-use crate::values::{Actor, Code, Fen, RowKey};
+use crate::table::{Freshness, Trouble};
+use crate::values::{Actor, Code, RowKey};
 
 /// Coupons.
 #[derive(Clone, Copy, Debug)]
@@ -56,20 +56,17 @@ impl Coupons<'_> {
     }
 
     /// Reserves a coupon for a checkout. Two calls.
-    pub async fn reserve(&self, who: &Who, key: &str, code: &Code, amount: Fen, minutes: u32) -> Result<Entry, Error> {
+    pub async fn reserve(&self, who: &Who, key: &str, code: &Code, checkout: Checkout) -> Result<Entry, Error> {
         let (row, now) = (who.row("coupon", key), self.0.now());
-        let same = |what: &What| matches!(what, What::CouponReserved { coupon, amount: a, .. } if coupon == code && *a == amount);
+        let same = |what: &What| matches!(what, What::CouponReserved { coupon, amount, .. } if coupon == code && *amount == checkout.amount);
         let decide = |account: &Account, rules: &Rulebook| {
-            coupon::reserve(account, code, Checkout { amount, minutes }, row, rules, now, who.by.clone())
+            coupon::reserve(account, code, checkout, row, rules, now, who.by.clone())
         };
-        let version = self.0.programs().current().await?;
-        let coupon = version.program.coupon(code);
-        // Of a coupon that is not there nothing is reserved; what was reserved before is answered again.
         self.0
             .ledger()
-            .book_with(who, row, same, decide, |transaction| match coupon {
+            .book_with(who, row, same, decide, |transaction, rules| match rules.program().coupon(code) {
                 Some(coupon) => transaction.coupon_taken(coupon),
-                None => Ok(transaction),
+                None => Err(Trouble::Defect("a coupon was reserved that is not there".into())),
             })
             .await
     }
@@ -89,7 +86,7 @@ impl Coupons<'_> {
         let (now, same) = (self.0.now(), |what: &What| matches!(what, What::CouponRolledBack { .. }));
         let decide =
             |account: &Account, rules: &Rulebook| coupon::roll_back(account, reservation, rules, now, who.by.clone());
-        self.0.ledger().book_with(&who, row, same, decide, |transaction| transaction.coupon_back(code)).await
+        self.0.ledger().book_with(&who, row, same, decide, |transaction, _| transaction.coupon_back(code)).await
     }
 
     async fn reserver(&self, by: Actor, code: &Code, reservation: RowKey) -> Result<Who, Error> {

@@ -254,17 +254,17 @@ impl Ledger<'_> {
         same: impl Fn(&What) -> bool,
         decide: impl Decide,
     ) -> Result<Entry, Error> {
-        self.book_with(who, row, same, decide, Ok).await
+        self.book_with(who, row, same, decide, |transaction, _| Ok(transaction)).await
     }
 
-    /// The same, with something that is written along: all of it, or nothing.
+    /// The same, with something that is written along, all of it or nothing: by the same rules by which it was decided.
     pub(crate) async fn book_with<'a>(
         &'a self,
         who: &Who,
         row: RowKey,
         same: impl Fn(&What) -> bool,
         decide: impl Decide,
-        along: impl Fn(Transaction<'a>) -> Result<Transaction<'a>, Trouble>,
+        along: impl Fn(Transaction<'a>, &Rulebook) -> Result<Transaction<'a>, Trouble>,
     ) -> Result<Entry, Error> {
         let rules = self.0.rulebook().await?;
         let mut hot = self.open(who, Freshness::Latest).await?;
@@ -278,7 +278,7 @@ impl Ledger<'_> {
                     return earlier.map_or(Err(failure.into()), |entry| replay(entry, hot.account.member, same));
                 }
             };
-            let transaction = along(self.0.table().transaction().movement(&hot, &posted)?)?;
+            let transaction = along(self.0.table().transaction().movement(&hot, &posted)?, &rules)?;
             match transaction.commit().await? {
                 Outcome::Done => return Ok(posted.entry),
                 Outcome::Lost(Lost::RowExists(entry)) => return replay(*entry, hot.account.member, same),

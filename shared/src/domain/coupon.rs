@@ -48,7 +48,7 @@ pub struct Coupon {
     pub from: LocalDay,
     /// The last day on which it can be used.
     pub until: LocalDay,
-    /// How many there are of it.
+    /// How many there are of it, those counted that were used under the same code before.
     pub stock: u32,
     /// How often one member may use it; once when left out.
     #[serde(default = "once")]

@@ -230,7 +230,8 @@ async fn a_merge_takes_redeemed_coupons_along_and_waits_for_reserved_ones() {
     let merged = merged.expect(201);
     reserves(&house, &anna, 300_00).await.refuses(422, "coupon_used_up");
     let undo = format!("{path}/{}", merged["id"].as_str().unwrap_or_else(|| panic!("{merged}")));
-    let _ = house.as_manager("DELETE", &undo).send().await;
+    let undone = house.as_manager("DELETE", &undo).send().await;
+    assert!(undone.status < 300, "{}", undone.asked);
     let _ = reserves(&house, &anna, 300_00).await.expect(201);
     reserves(&house, &other, 300_00).await.refuses(422, "coupon_used_up");
 }

@@ -11,7 +11,7 @@ use huitou::cases::people::Handle;
 use huitou::cases::recompute::{Drained, all_shards};
 use huitou::cases::{Error, Who};
 use huitou::domain::consent::{self, Via};
-use huitou::domain::coupon::{Coupon, Discount};
+use huitou::domain::coupon::{Checkout, Coupon, Discount};
 use huitou::domain::earning::Event;
 use huitou::domain::entry::Entry;
 use huitou::domain::order::Order;
@@ -538,7 +538,9 @@ async fn perform(app: &App, call: &Call) -> Said {
         Call::Hold(who, key, points, minutes) => ledger.hold(who, key, *points, *minutes).await,
         Call::Capture(hold, points) => ledger.capture(till(), *hold, *points).await,
         Call::Release(hold) => ledger.release(till(), *hold).await,
-        Call::ReserveCoupon(who, key, amount) => app.coupons().reserve(who, key, &spring(), *amount, 30).await,
+        Call::ReserveCoupon(who, key, amount) => {
+            app.coupons().reserve(who, key, &spring(), Checkout { amount: *amount, minutes: 30 }).await
+        }
         Call::RedeemCoupon(reservation) => app.coupons().redeem(till(), &spring(), *reservation).await,
         Call::RollBackCoupon(reservation) => app.coupons().roll_back(till(), &spring(), *reservation).await,
         Call::CheckIn(who, key) => ledger.check_in(who, key).await,
