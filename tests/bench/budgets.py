@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """Holds the two busiest requests to budgets.json: instructions of a start with its first answer, and of a further answer.
 
-    cargo build -p points -p orders -p local && tests/bench/budgets.py
+    .ci/functions points orders && cargo build -p local && tests/bench/budgets.py
 
-Counted by callgrind in the debug build, which every test run has made anyway, so that no release build is needed: what is
-done twice or for nothing shows there as well. The figures are nobody's cost on AWS; those are in infra/figures.md.
+Counted by callgrind, in the functions as they are deployed. What they cost in time is in infra/figures.md.
 
 A budget is what was counted when it was set. What is above it by more than SLACK fails; what is below by more asks for a
 lower budget. `--set` writes what is counted now.
@@ -17,7 +16,7 @@ import shutil
 import sys
 import tempfile
 
-from functions import ROOT, Brand, Server, aws, certificates, instructions, requests
+from functions import BUILT, ROOT, Brand, Server, aws, certificates, instructions, requests
 
 BUDGETS = pathlib.Path(__file__).with_name("budgets.json")
 
@@ -49,15 +48,15 @@ def counted(target: pathlib.Path, local: pathlib.Path, functions: list) -> dict:
 
 def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--target", type=pathlib.Path, default=ROOT / "target/debug")
-    options.add_argument("--local", type=pathlib.Path, help="the local host, if it is not in the target directory")
+    options.add_argument("--target", type=pathlib.Path, default=BUILT, help="where the functions are")
+    options.add_argument("--local", type=pathlib.Path, default=ROOT / "target/debug/local", help="the local host")
     options.add_argument("--set", action="store_true", help="write what is counted as the new budgets")
     given = options.parse_args()
     if not shutil.which("valgrind"):
         print("valgrind is not installed: nothing was counted", file=sys.stderr)
         return 2
     budgets = json.loads(BUDGETS.read_text())
-    found = counted(given.target, given.local or given.target / "local", list(budgets))
+    found = counted(given.target, given.local, list(budgets))
     if given.set:
         BUDGETS.write_text(json.dumps(found, indent=2) + "\n")
         return 0

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a function costs to start and to call: its own binary, against a Lambda Runtime API and AWS over TLS.
 
-    cargo build --release -p points -p orders
+    .ci/functions points orders
     cargo build --release -p local
     cargo build --release --manifest-path tests/bench/default-function/Cargo.toml   # the yardstick; optional
     tests/bench/functions.py [--rounds 20]
@@ -9,11 +9,11 @@
     cargo build --profile lean --manifest-path tests/bench/default-function/Cargo.toml   # a leaner one
     tests/bench/functions.py --default tests/bench/default-function/target/lean/default-function
 
-    cargo lambda build --release -p points -p orders        # both as `sam build` links them
+    cargo lambda build --release --target x86_64-unknown-linux-musl -p points -p orders   # both as `sam build` links them
     (cd tests/bench/default-function && cargo lambda build --release)
     tests/bench/functions.py --target target/lambda --default tests/bench/default-function/target/lambda/default-function
 
-    cargo build --release --workspace --bins
+    .ci/functions
     tests/bench/functions.py --every        # what each of the functions costs to start, by an ordinary request
 
 AWS is played by a server here that asks a local host once and then answers the same for ever, so that what is measured
@@ -44,6 +44,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "judges"))
 from brand import SECRETS, signature, token  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parents[2]
+# Where .ci/functions puts what it has built.
+BUILT = ROOT / f"target/{os.uname().machine}-unknown-linux-musl/release"
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -412,7 +414,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--rounds", type=int, default=20)
     options.add_argument("--every", action="store_true", help="each function, without the yardstick")
-    options.add_argument("--target", type=pathlib.Path, default=ROOT / "target/release", help="where the functions are")
+    options.add_argument("--target", type=pathlib.Path, default=BUILT, help="where the functions are")
     options.add_argument("--local", type=pathlib.Path, default=ROOT / "target/release/local", help="the local host")
     options.add_argument("--default", type=pathlib.Path, default=ROOT / "tests/bench/default-function/target/release/default-function")
     given = options.parse_args()

@@ -4,7 +4,7 @@
 #
 #   tests/judges/ministack.sh [BINARIES]
 #
-# BINARIES is where the functions' binaries lie; without it they are built into target/release. Needs Python 3.11 and
+# BINARIES is where the functions' binaries lie; without it they are built, as they are deployed. Needs Python 3.11 and
 # what .ci/run needs; the emulator is installed into an environment of its own, .tools/ministack. Everything listens on
 # 127.0.0.1 only and ends with the script.
 set -euo pipefail
@@ -14,8 +14,7 @@ tools="$PWD/.tools"
 binaries="${1:-}"
 
 if [ -z "$binaries" ]; then
-  cargo build --workspace --bins --release --locked
-  binaries=target/release
+  binaries=$(.ci/functions)
 fi
 
 source .ci/environment.sh

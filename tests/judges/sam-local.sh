@@ -4,8 +4,8 @@
 #   tests/judges/sam-local.sh [BINARIES]       the events of tests/events/, one request over HTTP, and the end
 #   tests/judges/sam-local.sh --serve [BINARIES]   `sam local start-api` on 127.0.0.1:3999 until Ctrl-C
 #
-# BINARIES is where the binaries of the functions and of the host lie; without it they are built into target/release.
-# Needs Docker, debootstrap and root's rights for it (once, for the image that stands in for AWS's own, which a closed
+# BINARIES is where the functions' binaries lie; without it they are built, as they are deployed. The host is built by
+# cargo in any case. Needs Docker, debootstrap and root's rights for it (once, for the image that stands in for AWS's own, which a closed
 # network can't fetch), and what .ci/run needs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -23,9 +23,9 @@ fi
 binaries="${1:-}"
 command -v docker >/dev/null && docker info >/dev/null 2>&1 || give_up "needs Docker, and no daemon answers"
 if [ -z "$binaries" ]; then
-  cargo build --workspace --bins --release --locked
-  binaries=target/release
+  binaries=$(.ci/functions)
 fi
+cargo build --locked --package local
 
 tools="$PWD/.tools"
 sam="$tools/python/bin/sam"
@@ -53,7 +53,7 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# A stand-in for AWS's image: its folders, and a C library new enough for what is built here.
+# A stand-in for AWS's image: its folders, and a small system; a function needs nothing of it but certificates.
 if ! docker image inspect "$image" >/dev/null 2>&1; then
   command -v debootstrap >/dev/null || give_up "needs debootstrap to make the image"
   debootstrap --variant=minbase --include=ca-certificates bookworm "$work/rootfs" >/dev/null
@@ -63,7 +63,7 @@ if ! docker image inspect "$image" >/dev/null 2>&1; then
     --change 'WORKDIR /var/task' --change 'ENTRYPOINT ["/lambda-entrypoint.sh"]' - "$image"
 fi
 
-"$binaries/local" --port 0 --memory >"$work/host" &
+target/debug/local --port 0 --memory >"$work/host" &
 host=$!
 for _ in $(seq 100); do
   [ -s "$work/host" ] && break

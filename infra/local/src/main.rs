@@ -8,6 +8,7 @@ use local::commands;
 use tracing::level_filters::LevelFilter;
 
 /// The embedded table takes and gives back memory all the time: a third of the host's work with the system's allocator.
+#[cfg(not(target_env = "musl"))] // where the common crate brings one
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
