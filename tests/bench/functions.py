@@ -9,7 +9,9 @@
     cargo build --profile lean --manifest-path tests/bench/default-function/Cargo.toml   # a leaner one
     tests/bench/functions.py --default tests/bench/default-function/target/lean/default-function
 
-    cargo lambda build --release --target x86_64-unknown-linux-musl -p points -p orders   # both as `sam build` links them
+    for f in points orders; do                                                      # both by cargo-lambda
+        make -C functions/$f -f ../Makefile build-$f PROCESSOR=x86_64 ARTIFACTS_DIR=$PWD/target/lambda/$f
+    done
     (cd tests/bench/default-function && cargo lambda build --release)
     tests/bench/functions.py --target target/lambda --default tests/bench/default-function/target/lambda/default-function
 
