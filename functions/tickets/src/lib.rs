@@ -13,6 +13,7 @@ mod mine;
 mod settings;
 mod shown;
 mod surveys;
+mod weekly_board;
 
 use std::time::Duration;
 
@@ -48,6 +49,7 @@ pub fn routes<R: Routes>() -> R {
         .routes(routes!(settings::read))
         .routes(routes!(settings::save))
         .routes(routes!(board::read))
+        .routes(routes!(weekly_board::read))
 }
 
 /// Takes the events of the schedule: a look at the clocks.

@@ -47,6 +47,7 @@ pub mod ticket_boards;
 pub mod tickets;
 pub mod tracking;
 pub mod triggers;
+pub mod weekly_boards;
 
 use crate::domain::flaw::Flaw;
 use crate::domain::posting::Failure;

@@ -6,11 +6,13 @@
 //! its work failed on the way loses nothing. Of two that work on one part at once, the second to write its place ends.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -18,10 +20,11 @@ use crate::app::App;
 use crate::cases::Error;
 use crate::cases::ledger::Resettled;
 use crate::cases::recompute::Task;
-use crate::domain::clv::Sample;
+use crate::domain::clv::{Model, Sample};
 use crate::domain::posting::judged;
 use crate::domain::rule::Rule;
 use crate::domain::rulebook::Rulebook;
+use crate::domain::week::{Week, WeekCounts};
 use crate::table::{Hot, Outcome, ScanShard, StoredVersion};
 use crate::telemetry;
 use crate::values::{Actor, Code, MemberId, Moment, RowKey};
@@ -74,7 +77,7 @@ pub enum Work {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         beside: Vec<Earlier>,
     },
-    /// Gathers purchase histories and fits the lifetime-value model.
+    /// Gathers purchase histories, fits the lifetime-value model, and counts what the last week came to.
     Fit {
         /// The version that the model will have.
         model: u32,
@@ -104,6 +107,13 @@ pub struct Pass {
     /// What it does.
     #[serde(flatten)]
     pub work: Work,
+}
+
+impl Pass {
+    /// The week that it counts: the last one that was over when it was started.
+    fn week(&self) -> Week {
+        Week::before(self.started_at.day())
+    }
 }
 
 /// A part of a pass, as a queue message.
@@ -173,6 +183,9 @@ struct Part {
     people: u64,
     unreadable: u64,
     found: Found,
+    /// What the last week came to: [`WeekCounts`], packed. Nothing where it is not counted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    week: String,
 }
 
 /// How far a pass has come.
@@ -184,6 +197,7 @@ pub(crate) struct Reached {
     pub people: u64,
     pub unreadable: u64,
     pub found: Vec<Found>,
+    week: Vec<String>,
     /// Parts that are not finished, with the last sign of life.
     open: Vec<(Portion, Moment)>,
 }
@@ -233,8 +247,16 @@ impl Passes<'_> {
         let pass: Pass = serde_json::from_str(&records.next().ok_or(Error::NotFound)?.text)?;
         let begun = records.map(|record| Ok((part_of(record.version), serde_json::from_str::<Part>(&record.text)?)));
         let mut begun = begun.collect::<Result<BTreeMap<u16, Part>, Error>>()?;
-        let mut reached =
-            Reached { pass, finished: true, members: 0, people: 0, unreadable: 0, found: Vec::new(), open: Vec::new() };
+        let mut reached = Reached {
+            pass,
+            finished: true,
+            members: 0,
+            people: 0,
+            unreadable: 0,
+            found: Vec::new(),
+            week: Vec::new(),
+            open: Vec::new(),
+        };
         for part in 0..PARTS {
             let touched_at = match begun.remove(&part) {
                 Some(done) => {
@@ -242,6 +264,7 @@ impl Passes<'_> {
                     reached.people += done.people;
                     reached.unreadable += done.unreadable;
                     reached.found.push(done.found);
+                    reached.week.push(done.week);
                     if done.finished {
                         continue;
                     }
@@ -284,6 +307,7 @@ impl Passes<'_> {
             part.members += page.members.iter().filter(|hot| hot.account.membership.is_in_use()).count() as u64;
             part.people += page.members.iter().map(|hot| hot.account.people()).sum::<u64>();
             part.unreadable += page.unreadable;
+            part.week = worker.count_week(&page.members, part.week)?;
             part.found = worker.look_at(page.members, part.found).await?;
             (part.after, part.finished, part.touched_at) = (page.next, page.next.is_none(), self.0.now());
             let record = StoredVersion {
@@ -305,7 +329,8 @@ impl Passes<'_> {
 
     fn unbegun(self, pass: &Pass) -> Result<Part, Error> {
         let found = pass.work.nothing_yet()?;
-        Ok(Part { after: None, finished: false, touched_at: self.0.now(), members: 0, people: 0, unreadable: 0, found })
+        let (touched_at, week) = (self.0.now(), String::new());
+        Ok(Part { after: None, finished: false, touched_at, members: 0, people: 0, unreadable: 0, found, week })
     }
 
     /// What is left to do when the last part is done.
@@ -319,6 +344,11 @@ impl Passes<'_> {
                         sample.merge(unpack(packed)?);
                     }
                 }
+                let mut week = WeekCounts::default();
+                for packed in reached.week.iter().filter(|packed| !packed.is_empty()) {
+                    week.merge(unpack(packed)?);
+                }
+                self.0.weekly_boards().keep(reached.pass.week(), week).await?;
                 self.0.census().keep(reached.people, model).await?;
                 self.0.lifetime_values().keep(&sample, model).await
             }
@@ -335,6 +365,10 @@ struct Worker<'a> {
     /// The rules of earlier previews; none for one that can't be read any more.
     beside: Vec<Option<Rule>>,
     repair: bool,
+    /// Which week is counted.
+    week: Option<Week>,
+    /// By which lifetime values are foreseen.
+    model: Option<Arc<Model>>,
 }
 
 /// What a full pass thinks of a member.
@@ -361,7 +395,22 @@ impl<'a> Worker<'a> {
             Work::Full { repair, .. } => (None, Vec::new(), *repair),
             Work::Fit { .. } => (None, Vec::new(), false),
         };
-        Ok(Self { app, rules, wanted, beside, repair })
+        let (week, model) = match pass.work {
+            Work::Fit { .. } => (Some(pass.week()), app.lifetime_values().model().await?),
+            Work::Full { .. } | Work::Preview { .. } => (None, None),
+        };
+        Ok(Self { app, rules, wanted, beside, repair, week, model })
+    }
+
+    /// What was counted so far, and these members.
+    fn count_week(&self, members: &[Hot], packed: String) -> Result<String, Error> {
+        let Some(week) = self.week else { return Ok(packed) };
+        let mut counts: WeekCounts = if packed.is_empty() { WeekCounts::default() } else { unpack(&packed)? };
+        for Hot { account, .. } in members.iter().filter(|hot| hot.account.membership.is_in_use()) {
+            let foreseen = self.model.as_ref().and_then(|model| model.predict(&account.days, week.last_day()));
+            counts.add(account, week, foreseen.map(|foreseen| foreseen.value));
+        }
+        pack(&counts)
     }
 
     async fn look_at(&self, members: Vec<Hot>, found: Found) -> Result<Found, Error> {
@@ -474,12 +523,14 @@ fn part_of(version: u32) -> u16 {
     u16::try_from(version.saturating_sub(2)).unwrap_or(u16::MAX)
 }
 
-fn pack(sample: &Sample) -> Result<String, Error> {
-    let bytes = postcard::to_stdvec(sample).map_err(|e| Error::Defect(e.to_string()))?;
+/// Many small numbers as text that is half as long as JSON.
+pub(super) fn pack(found: &impl Serialize) -> Result<String, Error> {
+    let bytes = postcard::to_stdvec(found).map_err(|e| Error::Defect(e.to_string()))?;
     Ok(STANDARD_NO_PAD.encode(bytes))
 }
 
-fn unpack(packed: &str) -> Result<Sample, Error> {
+/// What was packed.
+pub(super) fn unpack<T: DeserializeOwned>(packed: &str) -> Result<T, Error> {
     let bytes = STANDARD_NO_PAD.decode(packed).map_err(|e| Error::Defect(e.to_string()))?;
     postcard::from_bytes(&bytes).map_err(|e| Error::Defect(e.to_string()))
 }

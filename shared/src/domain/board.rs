@@ -222,7 +222,9 @@ impl Times {
 }
 
 impl Satisfaction {
-    fn of(figures: &Figures) -> Self {
+    /// What these figures tell of it.
+    #[must_use]
+    pub fn of(figures: &Figures) -> Self {
         let csat: Vec<(u64, u64)> = (1..=5).map(|score| (score, figures.get(&format!("csat.{score}")))).collect();
         let answered: u64 = csat.iter().map(|(_, count)| count).sum();
         let sum: u64 = csat.iter().map(|(score, count)| score * count).sum();

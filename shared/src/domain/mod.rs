@@ -56,3 +56,5 @@ pub mod ticket;
 pub mod tier;
 pub mod traits;
 pub mod verdict;
+pub mod week;
+pub mod weekly_board;

@@ -79,6 +79,22 @@ impl Table {
         answer.items().iter().map(|item| read_version(subject, item)).collect()
     }
 
+    /// The newest versions of a subject up to one, newest first, at most so many. One call.
+    pub async fn versions_up_to(&self, subject: &str, last: u32, most: u32) -> Result<Vec<StoredVersion>, Trouble> {
+        let query = QueryInput::builder()
+            .table_name(&self.names.settings)
+            .key_condition_expression("#s = :s AND #v <= :v")
+            .expression_attribute_names("#s", "subject")
+            .expression_attribute_names("#v", "version")
+            .expression_attribute_values(":s", text(subject))
+            .expression_attribute_values(":v", number(last))
+            .scan_index_forward(false)
+            .limit(i32::try_from(most).unwrap_or(i32::MAX))
+            .consistent_read(true);
+        let answer = self.ask(query).await?;
+        answer.items().iter().map(|item| read_version(subject, item)).collect()
+    }
+
     /// The newest version of a subject. One call.
     pub async fn newest_version(&self, subject: &str) -> Result<Option<StoredVersion>, Trouble> {
         let query = QueryInput::builder()

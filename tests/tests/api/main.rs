@@ -34,3 +34,4 @@ mod staff;
 mod tickets;
 mod tracking;
 mod triggers;
+mod weekly_board;

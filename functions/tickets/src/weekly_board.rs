@@ -1,0 +1,41 @@
+//! The weekly board: next to the board of the desk, whose surveys are a part of it.
+
+use axum::Json as Answer;
+use axum::extract::State;
+use huitou::app::App;
+use huitou::domain::weekly_board::{Group, WeeklyBoard};
+use huitou::manners::caller::Caller;
+use huitou::manners::extract::Query;
+use huitou::manners::problem::Problem;
+use huitou::values::{Code, LocalDay};
+use serde::Deserialize;
+
+/// Of which week, and of whom.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    /// A day of the week; the last week that was counted when left out.
+    on: Option<LocalDay>,
+    /// Members won by this acquisition channel only.
+    source: Option<Code>,
+    /// Members in this segment only, as it was when the week was counted.
+    segment: Option<Code>,
+}
+
+/// The weekly board: conversion by acquisition channel, active members, repurchase, 30-day retention, churn, average
+/// order, lifetime value and net promoter score, each with its definition, its target, what is usual and whether it is
+/// abnormal.
+///
+/// A week is counted before dawn on the Monday after it, as of its Sunday, and stays as it was counted. Lifetime values
+/// are foreseen by the model that was fitted the week before.
+///
+/// Operators are told of groups, by counts rounded down to multiples of the smallest one.
+#[utoipa::path(get, path = "/v1/reports/weekly", tag = "reports", params(Asked), responses((status = 200, body = WeeklyBoard)))]
+pub(crate) async fn read(
+    State(app): State<App>,
+    caller: Caller,
+    Query(asked): Query<Asked>,
+) -> Result<Answer<WeeklyBoard>, Problem> {
+    let group = Group { source: asked.source, segment: asked.segment };
+    Ok(Answer(app.weekly_boards().read(asked.on, group, &caller.viewer()).await?))
+}
