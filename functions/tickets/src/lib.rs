@@ -10,10 +10,10 @@ mod desk;
 mod faq;
 mod matter;
 mod mine;
+mod reports;
 mod settings;
 mod shown;
 mod surveys;
-mod weekly_board;
 
 use std::time::Duration;
 
@@ -49,7 +49,8 @@ pub fn routes<R: Routes>() -> R {
         .routes(routes!(settings::read))
         .routes(routes!(settings::save))
         .routes(routes!(board::read))
-        .routes(routes!(weekly_board::read))
+        .routes(routes!(reports::weekly))
+        .routes(routes!(reports::monthly))
 }
 
 /// Takes the events of the schedule: a look at the clocks.

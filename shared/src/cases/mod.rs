@@ -36,6 +36,7 @@ pub mod profiles;
 pub mod programs;
 pub mod recompute;
 pub mod remarks;
+pub mod reports;
 pub mod rights_requests;
 mod rulebook;
 pub mod segments;
@@ -47,7 +48,6 @@ pub mod ticket_boards;
 pub mod tickets;
 pub mod tracking;
 pub mod triggers;
-pub mod weekly_boards;
 
 use crate::domain::flaw::Flaw;
 use crate::domain::posting::Failure;

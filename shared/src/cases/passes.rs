@@ -348,7 +348,7 @@ impl Passes<'_> {
                 for packed in reached.week.iter().filter(|packed| !packed.is_empty()) {
                     week.merge(unpack(packed)?);
                 }
-                self.0.weekly_boards().keep(reached.pass.week(), week).await?;
+                self.0.reports().keep(reached.pass.week(), week).await?;
                 self.0.census().keep(reached.people, model).await?;
                 self.0.lifetime_values().keep(&sample, model).await
             }

@@ -127,7 +127,9 @@ pub struct SelfServiceFigures {
 }
 
 impl SelfServiceFigures {
-    fn of(figures: &Figures) -> Self {
+    /// What these figures tell of it.
+    #[must_use]
+    pub fn of(figures: &Figures) -> Self {
         let [asked, answered, solved, unsolved] =
             ["asked", "answered", "solved", "unsolved"].map(|name| figures.get(&format!("faq.{name}")));
         Self { asked, answered, solved, unsolved, solved_per_10000: per_10000(solved, solved + unsolved) }
@@ -210,7 +212,9 @@ impl TicketBoard {
 }
 
 impl Times {
-    fn of(figures: &Figures, name: &str) -> Self {
+    /// How long what is counted by this name took.
+    #[must_use]
+    pub fn of(figures: &Figures, name: &str) -> Self {
         let count = figures.get(name);
         let span = |(_, within): &(u64, &'static str)| {
             let count = figures.get(&format!("{name}.{within}"));

@@ -30,6 +30,8 @@ pub mod faq;
 pub mod flaw;
 pub mod impact_assessment;
 pub mod merge;
+pub mod metric;
+pub mod monthly_report;
 pub mod notice;
 pub mod occasion;
 pub mod order;

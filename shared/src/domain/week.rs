@@ -97,6 +97,8 @@ pub struct Counts {
     pub established: u64,
     /// Those among them who have not since.
     pub gone: u64,
+    /// Those at whose invitation a friend has signed up.
+    pub advocates: u64,
     /// Those for whom a lifetime value is foreseen.
     pub valued: u64,
     /// The sum of it, in fen.
@@ -131,9 +133,27 @@ impl Counts {
             returned: count(returned),
             established: count(established),
             gone: count(established && within(UNTIL_GONE, last).days == 0),
+            advocates: count(account.traits.invited > 0),
             valued: count(value.is_some()),
             value: value.map_or(0, Fen::number),
         }
+    }
+}
+
+impl Counts {
+    /// What several weeks in a row came to: what happened in each is added up, what is so at the end is the last week's.
+    #[must_use]
+    pub fn over(weeks: &[Self]) -> Option<Self> {
+        let (last, before) = weeks.split_last()?;
+        let add = |sum: Self, week: &Self| Self {
+            buyers: sum.buyers + week.buyers,
+            orders: sum.orders + week.orders,
+            money: sum.money + week.money,
+            newcomers: sum.newcomers + week.newcomers,
+            returned: sum.returned + week.returned,
+            ..sum
+        };
+        Some(before.iter().fold(*last, add))
     }
 }
 
@@ -151,6 +171,7 @@ impl AddAssign<&Self> for Counts {
         self.returned += more.returned;
         self.established += more.established;
         self.gone += more.gone;
+        self.advocates += more.advocates;
         self.valued += more.valued;
         self.value += more.value;
     }
@@ -288,6 +309,16 @@ mod tests {
         assert_eq!(Counts::of(&looked, week, None), Counts { members: 1, ..Counts::default() });
         looked.streak = Some(crate::domain::account::Streak { last: day("2026-03-02"), length: 1 });
         assert_eq!(Counts::of(&looked, week, None).active, 1);
+    }
+
+    #[test]
+    fn over_several_weeks_purchases_add_up_and_customers_do_not() {
+        let weeks = [counts(&["2026-02-02", "2026-03-04"]), counts(&["2026-02-02", "2026-03-04", "2026-03-05"])];
+        let over = Counts::over(&weeks).unwrap();
+        assert_eq!((over.members, over.customers, over.repeaters), (1, 1, 1));
+        assert_eq!((over.buyers, over.orders, over.money), (2, 3, 300));
+        assert_eq!((over.newcomers, over.returned), (2, 2));
+        assert_eq!(Counts::over(&[]), None);
     }
 
     #[test]

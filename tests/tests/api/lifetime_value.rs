@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use huitou::domain::account::Account;
 use huitou::domain::clv::{GammaGamma, History, Horizon, Model, Sample};
 use huitou::domain::days::PurchaseDays;
-use huitou::values::{Fen, LocalDay};
+use huitou::domain::week::{Counts, Week, WeekCounts};
+use huitou::values::{Fen, LocalDay, MemberId};
 use local::demo::log::{cdnow_path, read_cdnow};
 
 /// All customers, by their number.
@@ -119,4 +121,26 @@ fn what_the_customers_then_bought_bears_the_ranking_out() {
     assert!((1_600.0..1_882.0).contains(&foreseen), "a little too cautious: {foreseen}");
     let tenth = &members[..members.len() / 10];
     assert!(bought(tenth) * 100 >= 1_882 * 45, "the first tenth bought {} times", bought(tenth));
+}
+
+/// What the weeks of the real customers came to, beside a reckoning of the log that shares no code with ours.
+#[test]
+fn two_weeks_of_real_customers_are_counted_as_the_log_says() {
+    let week = |first: &str| {
+        let mut counts = WeekCounts::default();
+        for days in customers().into_values() {
+            let account = Account { days, ..Account::new(MemberId::from_random([1; 16])) };
+            counts.add(&account, Week::of(LocalDay::parse(first).unwrap()), None);
+        }
+        counts.of(None, None)
+    };
+    let shown = |c: Counts| {
+        let people =
+            [c.members, c.bought, c.buyers, c.customers, c.repeaters, c.newcomers, c.returned, c.established, c.gone];
+        (people, c.orders, c.money)
+    };
+    let april = ([23_570, 23_570, 802, 23_570, 5_981, 1_898, 333, 4_790, 3_479], 883, 3_388_259);
+    assert_eq!(shown(week("1997-04-14")), april);
+    let june = ([23_570, 23_570, 338, 8_366, 5_125, 0, 0, 9_551, 6_711], 381, 1_306_332);
+    assert_eq!(shown(week("1998-06-22")), june);
 }

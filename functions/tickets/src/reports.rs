@@ -1,8 +1,9 @@
-//! The weekly board: next to the board of the desk, whose surveys are a part of it.
+//! The brand's reports, beside the board of the desk, whose figures are a part of them.
 
 use axum::Json as Answer;
 use axum::extract::State;
 use huitou::app::App;
+use huitou::domain::monthly_report::MonthlyReport;
 use huitou::domain::weekly_board::{Group, WeeklyBoard};
 use huitou::manners::caller::Caller;
 use huitou::manners::extract::Query;
@@ -31,11 +32,32 @@ pub(crate) struct Asked {
 ///
 /// Operators are told of groups, by counts rounded down to multiples of the smallest one.
 #[utoipa::path(get, path = "/v1/reports/weekly", tag = "reports", params(Asked), responses((status = 200, body = WeeklyBoard)))]
-pub(crate) async fn read(
+pub(crate) async fn weekly(
     State(app): State<App>,
     caller: Caller,
     Query(asked): Query<Asked>,
 ) -> Result<Answer<WeeklyBoard>, Problem> {
     let group = Group { source: asked.source, segment: asked.segment };
-    Ok(Answer(app.weekly_boards().read(asked.on, group, &caller.viewer()).await?))
+    Ok(Answer(app.reports().weekly(asked.on, group, &caller.viewer()).await?))
+}
+
+/// Of which month.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AskedMonth {
+    /// A day of the month; the month of the last week that was counted when left out.
+    on: Option<LocalDay>,
+}
+
+/// The monthly report: each figure for which the brand has a goal, beside the month before and the goal.
+///
+/// A month is the weeks whose Sundays lie in it. Operators are told of groups, by counts rounded down to multiples of the
+/// smallest one.
+#[utoipa::path(get, path = "/v1/reports/monthly", tag = "reports", params(AskedMonth), responses((status = 200, body = MonthlyReport)))]
+pub(crate) async fn monthly(
+    State(app): State<App>,
+    caller: Caller,
+    Query(asked): Query<AskedMonth>,
+) -> Result<Answer<MonthlyReport>, Problem> {
+    Ok(Answer(app.reports().monthly(asked.on, &caller.viewer()).await?))
 }

@@ -1,4 +1,4 @@
-//! The weekly board, counted by its schedule from what members did.
+//! The weekly board and the monthly report, counted by their schedule from what members did.
 
 use serde_json::{Value, json};
 use tests::{Answer, House, a_house_at, eventually, order};
@@ -106,4 +106,38 @@ async fn operators_are_not_told_of_a_handful_of_members() {
     assert!(values(&told).into_iter().all(|(value, _)| value.is_null()), "{told:#}");
     assert_eq!(told["conversion_by_source"], json!([]));
     board(&house, "operator", "?week=2026-03-02").await.refuses(400, "query_invalid");
+}
+
+#[tokio::test]
+async fn a_month_is_its_weeks_beside_the_month_before_and_what_the_brand_wants() {
+    let house = a_house_on_sunday().await;
+    let of = async |asked: &str| {
+        let path = format!("/v1/reports/monthly{asked}");
+        house.as_manager("GET", &path).send().await
+    };
+    of("").await.refuses(404, "not_found");
+    night_to(&house, "2026-03-09").await;
+    let march = eventually(async || match of("").await {
+        found if found.status == 200 => Ok(found.json()),
+        _ => Err("no week is counted"),
+    })
+    .await;
+    // 1 March is a Sunday, so that its week is the first of the month.
+    assert_eq!((&march["from"], &march["until"]), (&json!("2026-02-23"), &json!("2026-03-29")));
+    assert_eq!((&march["weeks"], &march["orders"], &march["money"]), (&json!(1), &json!(2), &json!(400_00)));
+    let repurchase = value(&march, "repurchase");
+    assert_eq!((&repurchase["value"], &repurchase["before"]), (&json!(2_500), &Value::Null));
+    assert_eq!((&repurchase["target"], &repurchase["reached"]), (&json!(3_500), &json!(false)));
+    assert_eq!(value(&march, "ticket_cycle")["value"], Value::Null, "no ticket was opened");
+    of("?on=2026-02-10").await.refuses(404, "not_found");
+
+    night_to(&house, "2026-04-06").await;
+    let april = eventually(async || match of("?on=2026-04-01").await {
+        found if found.status == 200 => Ok(found.json()),
+        _ => Err("no week of April is counted"),
+    })
+    .await;
+    assert_eq!((&april["weeks"], &april["orders"]), (&json!(1), &json!(0)));
+    assert_eq!(value(&april, "average_order")["value"], Value::Null, "nobody has bought");
+    assert_eq!(value(&april, "average_order")["before"], 200_00);
 }
