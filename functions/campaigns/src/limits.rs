@@ -13,7 +13,7 @@ use huitou::manners::tagged::Tagged;
 #[utoipa::path(get, path = "/v1/sending-limits", tag = "campaigns", responses((status = 200, body = LimitsVersion)))]
 pub(crate) async fn read(State(app): State<App>, _: Caller) -> Result<Tagged<u32, Answer<LimitsVersion>>, Problem> {
     let newest = app.limits().newest().await?;
-    Ok(Tagged(newest.version, Answer(newest)))
+    Ok(Tagged(newest.version, Answer(newest.as_ref().clone())))
 }
 
 /// Save limits as the next version, for all campaigns together; every running instance follows within 30 seconds.

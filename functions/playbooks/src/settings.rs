@@ -42,7 +42,7 @@ pub(crate) struct SegmentPlaybook {
 #[utoipa::path(get, path = "/v1/playbooks", tag = "playbooks", responses((status = 200, body = PlaybookList)))]
 pub(crate) async fn list(State(app): State<App>, _: Caller) -> Result<Tagged<u32, Answer<PlaybookList>>, Problem> {
     let newest = app.playbooks().newest().await?;
-    let list = PlaybookList { version: newest.version, playbooks: newest.by_segment };
+    let list = PlaybookList { version: newest.version, playbooks: newest.by_segment.clone() };
     Ok(Tagged(list.version, Answer(list)))
 }
 

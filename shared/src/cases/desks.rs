@@ -6,11 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::cases::Error;
+use crate::cases::saved::Setting;
 use crate::domain::desk::{Desk, DeskVersion};
-use crate::table::{Outcome, StoredVersion};
+use crate::table::{Kept, StoredVersion};
 use crate::values::{Actor, LocalDay, Moment};
-
-const SUBJECT: &str = "desk";
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -34,24 +33,12 @@ impl App {
 impl Desks<'_> {
     /// The version that counts: always the newest. No call while it is fresh, one otherwise.
     pub async fn current(&self) -> Result<Arc<DeskVersion>, Error> {
-        if let Some(version) = self.0.kept_desk().get(self.0.wall(), self.0.parts().settings_fresh_for) {
-            return Ok(version);
-        }
-        self.newest().await
+        self.0.setting().await
     }
 
     /// The newest version, whatever was read before. One call.
     pub async fn newest(&self) -> Result<Arc<DeskVersion>, Error> {
-        let version = match self.0.table().newest_version(SUBJECT).await? {
-            None => self.shipped()?,
-            Some(stored) => {
-                let Stored { saved_at, by, desk } = serde_json::from_str(&stored.text)?;
-                DeskVersion { version: stored.version, saved_at, by, desk }
-            }
-        };
-        let version = Arc::new(version);
-        self.0.kept_desk().put(self.0.wall(), &version);
-        Ok(version)
+        self.0.newest_setting().await
     }
 
     /// Saves new settings as the next version, provided that `seen` is still the newest. Two calls.
@@ -65,28 +52,32 @@ impl Desks<'_> {
         if self.newest().await?.version != seen {
             return Err(Error::VersionMoved);
         }
-        let version = DeskVersion { version: seen + 1, saved_at: self.0.now(), by, desk };
-        let outcome = self.0.table().transaction().version(&stored(&version)?)?.commit().await?;
-        self.0.kept_desk().forget();
-        match outcome {
-            Outcome::Done => Ok(version),
-            Outcome::Lost(_) => Err(Error::VersionMoved),
-        }
-    }
-
-    /// The version that counts before anybody has saved one.
-    fn shipped(self) -> Result<DeskVersion, Error> {
-        Ok(DeskVersion {
-            version: 1,
-            saved_at: Moment::start_of(LocalDay::FIRST),
-            by: self.0.own_name(),
-            desk: Desk::shipped()?,
-        })
+        let stored = Stored { saved_at: self.0.now(), by, desk };
+        self.0.save_setting::<DeskVersion>(seen + 1, &stored).await?;
+        Ok(stored.numbered(seen + 1))
     }
 }
 
-fn stored(version: &DeskVersion) -> Result<StoredVersion, Error> {
-    let stored = Stored { saved_at: version.saved_at, by: version.by.clone(), desk: version.desk.clone() };
-    let text = serde_json::to_string(&stored)?;
-    Ok(StoredVersion::new(SUBJECT.to_owned(), version.version, text))
+impl Stored {
+    fn numbered(self, version: u32) -> DeskVersion {
+        let Self { saved_at, by, desk } = self;
+        DeskVersion { version, saved_at, by, desk }
+    }
+}
+
+impl Setting for DeskVersion {
+    const SUBJECT: &'static str = "desk";
+
+    fn kept(app: &App) -> &Kept<Self> {
+        app.kept_desk()
+    }
+
+    fn initial(app: &App) -> Result<Self, Error> {
+        let stored = Stored { saved_at: Moment::start_of(LocalDay::FIRST), by: app.own_name(), desk: Desk::shipped()? };
+        Ok(stored.numbered(1))
+    }
+
+    fn read(stored: &StoredVersion) -> Result<Self, Error> {
+        Ok(serde_json::from_str::<Stored>(&stored.text)?.numbered(stored.version))
+    }
 }

@@ -6,11 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::cases::Error;
+use crate::cases::saved::Setting;
 use crate::domain::campaign::limits::{Limits, LimitsVersion};
-use crate::table::{Outcome, StoredVersion};
+use crate::table::{Kept, StoredVersion};
 use crate::values::{Actor, Moment};
-
-const SUBJECT: &str = "sending-limits";
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -34,24 +33,12 @@ impl App {
 impl LimitCases<'_> {
     /// The limits in force. No call while they are fresh, one otherwise.
     pub async fn current(&self) -> Result<Arc<LimitsVersion>, Error> {
-        if let Some(limits) = self.0.kept_limits().get(self.0.wall(), self.0.parts().settings_fresh_for) {
-            return Ok(limits);
-        }
-        let limits = Arc::new(self.newest().await?);
-        self.0.kept_limits().put(self.0.wall(), &limits);
-        Ok(limits)
+        self.0.setting().await
     }
 
-    /// The newest limits as stored; the shipped ones before anybody has saved any. One call.
-    pub async fn newest(&self) -> Result<LimitsVersion, Error> {
-        match self.0.table().newest_version(SUBJECT).await? {
-            Some(stored) => {
-                let Stored { limits, .. } =
-                    serde_json::from_str(&stored.text).map_err(|e| Error::Defect(e.to_string()))?;
-                Ok(LimitsVersion { version: stored.version, limits })
-            }
-            None => Ok(LimitsVersion { version: 1, limits: Limits::shipped() }),
-        }
+    /// The newest limits; the shipped ones before anybody has saved any. One call.
+    pub async fn newest(&self) -> Result<Arc<LimitsVersion>, Error> {
+        self.0.newest_setting().await
     }
 
     /// Saves limits as the next version, provided that `seen` is still the newest. Two calls.
@@ -60,19 +47,28 @@ impl LimitCases<'_> {
         if !flaws.is_empty() {
             return Err(Error::Flawed(flaws));
         }
-        let newest = self.newest().await?;
-        if newest.version != seen {
+        if self.newest().await?.version != seen {
             return Err(Error::VersionMoved);
         }
-        let next = LimitsVersion { version: newest.version.saturating_add(1), limits: limits.clone() };
         let stored = Stored { at: self.0.now(), by, limits };
-        let text = serde_json::to_string(&stored).map_err(|e| Error::Defect(e.to_string()))?;
-        let record = StoredVersion::new(SUBJECT.to_owned(), next.version, text);
-        let outcome = self.0.table().transaction().version(&record)?.commit().await?;
-        self.0.kept_limits().forget();
-        match outcome {
-            Outcome::Done => Ok(next),
-            Outcome::Lost(_) => Err(Error::VersionMoved),
-        }
+        self.0.save_setting::<LimitsVersion>(seen + 1, &stored).await?;
+        Ok(LimitsVersion { version: seen + 1, limits: stored.limits })
+    }
+}
+
+impl Setting for LimitsVersion {
+    const SUBJECT: &'static str = "sending-limits";
+
+    fn kept(app: &App) -> &Kept<Self> {
+        app.kept_limits()
+    }
+
+    fn initial(_: &App) -> Result<Self, Error> {
+        Ok(Self { version: 1, limits: Limits::shipped() })
+    }
+
+    fn read(stored: &StoredVersion) -> Result<Self, Error> {
+        let Stored { limits, .. } = serde_json::from_str(&stored.text)?;
+        Ok(Self { version: stored.version, limits })
     }
 }

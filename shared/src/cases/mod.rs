@@ -39,6 +39,7 @@ pub mod remarks;
 pub mod reports;
 pub mod rights_requests;
 mod rulebook;
+mod saved;
 pub mod segments;
 pub mod self_service;
 pub mod sending;

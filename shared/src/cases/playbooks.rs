@@ -8,21 +8,37 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::cases::Error;
 use crate::cases::ledger::Patience;
+use crate::cases::saved::Setting;
 use crate::domain::account::Account;
 use crate::domain::entry::Entry;
 use crate::domain::playbook::{self, Move, Playbook, Playbooks, Spent, Way};
 use crate::domain::posting::Posted;
 use crate::domain::rulebook::Rulebook;
-use crate::table::{Freshness, Hot, Lost, Outcome, StoredVersion};
+use crate::table::{Freshness, Hot, Kept, Lost, Outcome, StoredVersion};
 use crate::values::{Actor, Code, Moment};
-
-const SUBJECT: &str = "playbooks";
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
     at: Moment,
     by: Actor,
     playbooks: BTreeMap<Code, Playbook>,
+}
+
+impl Setting for Playbooks {
+    const SUBJECT: &'static str = "playbooks";
+
+    fn kept(app: &App) -> &Kept<Self> {
+        app.kept_playbooks()
+    }
+
+    fn initial(_: &App) -> Result<Self, Error> {
+        Ok(Self::shipped()?)
+    }
+
+    fn read(stored: &StoredVersion) -> Result<Self, Error> {
+        let Stored { playbooks, .. } = serde_json::from_str(&stored.text)?;
+        Ok(Self { version: stored.version, by_segment: playbooks })
+    }
 }
 
 /// What came of a move.
@@ -55,23 +71,12 @@ impl App {
 impl PlaybookCases<'_> {
     /// The playbooks in force. No call while they are fresh, one otherwise.
     pub async fn current(&self) -> Result<Arc<Playbooks>, Error> {
-        if let Some(playbooks) = self.0.kept_playbooks().get(self.0.wall(), self.0.parts().settings_fresh_for) {
-            return Ok(playbooks);
-        }
-        let playbooks = Arc::new(self.newest().await?);
-        self.0.kept_playbooks().put(self.0.wall(), &playbooks);
-        Ok(playbooks)
+        self.0.setting().await
     }
 
-    /// The newest playbooks as stored; the shipped ones before anybody has saved any. One call.
-    pub async fn newest(&self) -> Result<Playbooks, Error> {
-        match self.0.table().newest_version(SUBJECT).await? {
-            Some(StoredVersion { version, text, .. }) => {
-                let Stored { playbooks, .. } = serde_json::from_str(&text)?;
-                Ok(Playbooks { version, by_segment: playbooks })
-            }
-            None => Ok(Playbooks::shipped()?),
-        }
+    /// The newest playbooks; the shipped ones before anybody has saved any. One call.
+    pub async fn newest(&self) -> Result<Arc<Playbooks>, Error> {
+        self.0.newest_setting().await
     }
 
     /// A segment's playbook, the version in which it was read, and what it has used in its budget's present period.
@@ -103,23 +108,13 @@ impl PlaybookCases<'_> {
         }
         let mut flaws = playbook.as_ref().map(Playbook::flaws).unwrap_or_default();
         let next = newest.next(segment, playbook);
-        let version = self.stored(&next, by)?;
-        flaws.extend(next.flaws(version.text.len()));
+        let stored = Stored { at: self.0.now(), by, playbooks: next.by_segment.clone() };
+        flaws.extend(next.flaws(serde_json::to_string(&stored)?.len()));
         if !flaws.is_empty() {
             return Err(Error::Flawed(flaws));
         }
-        let outcome = self.0.table().transaction().version(&version)?.commit().await?;
-        self.0.kept_playbooks().forget();
-        match outcome {
-            Outcome::Done => Ok(next.version),
-            Outcome::Lost(_) => Err(Error::VersionMoved),
-        }
-    }
-
-    fn stored(self, playbooks: &Playbooks, by: Actor) -> Result<StoredVersion, Error> {
-        let stored = Stored { at: self.0.now(), by, playbooks: playbooks.by_segment.clone() };
-        let text = serde_json::to_string(&stored)?;
-        Ok(StoredVersion::new(SUBJECT.to_owned(), playbooks.version, text))
+        self.0.save_setting::<Playbooks>(next.version, &stored).await?;
+        Ok(next.version)
     }
 
     /// Lets the segment's playbook act on a move, once, however often the move is told.

@@ -6,11 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::cases::Error;
+use crate::cases::saved::Setting;
 use crate::domain::privacy_policy::{PolicyDraft, PolicyVersion, PrivacyPolicy};
-use crate::table::{Outcome, StoredVersion};
+use crate::table::{Kept, StoredVersion};
 use crate::values::{Actor, LocalDay, Moment};
-
-const SUBJECT: &str = "privacy-policy";
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -34,28 +33,19 @@ impl App {
 impl PrivacyPolicies<'_> {
     /// The version that counts: always the newest. No call while it is fresh, one otherwise.
     pub async fn current(&self) -> Result<Arc<PolicyVersion>, Error> {
-        if let Some(version) = self.0.kept_privacy_policy().get(self.0.wall(), self.0.parts().settings_fresh_for) {
-            return Ok(version);
-        }
-        self.newest().await
+        self.0.setting().await
     }
 
     /// The newest version, whatever was read before. One call.
     pub async fn newest(&self) -> Result<Arc<PolicyVersion>, Error> {
-        let version = match self.0.table().newest_version(SUBJECT).await? {
-            None => self.shipped()?,
-            Some(stored) => read(&stored)?,
-        };
-        let version = Arc::new(version);
-        self.0.kept_privacy_policy().put(self.0.wall(), &version);
-        Ok(version)
+        self.0.newest_setting().await
     }
 
     /// One version: what a member was told who agreed to it. One call.
     pub async fn numbered(&self, number: u32) -> Result<PolicyVersion, Error> {
-        match self.0.table().version(SUBJECT, number).await? {
-            Some(stored) => read(&stored),
-            None if number == 1 => self.shipped(),
+        match self.0.table().version(PolicyVersion::SUBJECT, number).await? {
+            Some(stored) => PolicyVersion::read(&stored),
+            None if number == 1 => PolicyVersion::initial(self.0),
             None => Err(Error::NotFound),
         }
     }
@@ -69,36 +59,36 @@ impl PrivacyPolicies<'_> {
         }
         let now = self.0.now();
         let policy = newest.policy.next(seen + 1, draft, now.day()).map_err(|flaws| Error::Flawed(flaws.0))?;
-        let version = PolicyVersion { version: seen + 1, saved_at: now, by: by.clone(), policy };
-        let outcome = self.0.table().transaction().version(&stored(&version)?)?.commit().await?;
-        self.0.kept_privacy_policy().forget();
-        if let Outcome::Lost(_) = outcome {
-            return Err(Error::VersionMoved);
-        }
+        let stored = Stored { saved_at: now, by: by.clone(), policy };
+        self.0.save_setting::<PolicyVersion>(seen + 1, &stored).await?;
+        let version = stored.numbered(seen + 1);
         if version.policy.floors() != newest.policy.floors() {
             self.0.full_pass().start(by).await?;
         }
         Ok(version)
     }
+}
 
-    /// The version that counts before anybody has saved one.
-    fn shipped(self) -> Result<PolicyVersion, Error> {
-        Ok(PolicyVersion {
-            version: 1,
-            saved_at: Moment::start_of(LocalDay::FIRST),
-            by: self.0.own_name(),
-            policy: PrivacyPolicy::shipped()?,
-        })
+impl Stored {
+    fn numbered(self, version: u32) -> PolicyVersion {
+        let Self { saved_at, by, policy } = self;
+        PolicyVersion { version, saved_at, by, policy }
     }
 }
 
-fn read(stored: &StoredVersion) -> Result<PolicyVersion, Error> {
-    let Stored { saved_at, by, policy } = serde_json::from_str(&stored.text)?;
-    Ok(PolicyVersion { version: stored.version, saved_at, by, policy })
-}
+impl Setting for PolicyVersion {
+    const SUBJECT: &'static str = "privacy-policy";
 
-fn stored(version: &PolicyVersion) -> Result<StoredVersion, Error> {
-    let stored = Stored { saved_at: version.saved_at, by: version.by.clone(), policy: version.policy.clone() };
-    let text = serde_json::to_string(&stored)?;
-    Ok(StoredVersion::new(SUBJECT.to_owned(), version.version, text))
+    fn kept(app: &App) -> &Kept<Self> {
+        app.kept_privacy_policy()
+    }
+
+    fn initial(app: &App) -> Result<Self, Error> {
+        let (saved_at, policy) = (Moment::start_of(LocalDay::FIRST), PrivacyPolicy::shipped()?);
+        Ok(Stored { saved_at, by: app.own_name(), policy }.numbered(1))
+    }
+
+    fn read(stored: &StoredVersion) -> Result<Self, Error> {
+        Ok(serde_json::from_str::<Stored>(&stored.text)?.numbered(stored.version))
+    }
 }

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::cases::customers::Sight;
 use crate::cases::ledger::Patience;
 use crate::cases::passes::{Earlier, Found, Matches, Pass, Work};
+use crate::cases::saved::Setting;
 use crate::cases::{Error, Who};
 use crate::domain::attempts::seconds_until;
 use crate::domain::clv::Prediction;
@@ -18,10 +19,8 @@ use crate::domain::refusal::Refusal;
 use crate::domain::rule::Rule;
 use crate::domain::segmentation::{Draft, Explained, Segment, SegmentDraft, Segmentation, SetDraft};
 use crate::domain::verdict::Verdict;
-use crate::table::{Freshness, Hot, InSegment, Outcome, SegmentPosition, StoredVersion};
+use crate::table::{Freshness, Hot, InSegment, Kept, SegmentPosition, StoredVersion};
 use crate::values::{Actor, Code, LocalDay, MemberId, Moment, RowKey};
-
-const SUBJECT: &str = "segments";
 
 /// For how long a preview is held against those that come after it.
 const COMPARED_FOR: Duration = Duration::from_hours(24);
@@ -36,6 +35,22 @@ struct Stored {
     at: Moment,
     by: Actor,
     segmentation: Segmentation,
+}
+
+impl Setting for Segmentation {
+    const SUBJECT: &'static str = "segments";
+
+    fn kept(app: &App) -> &Kept<Self> {
+        app.kept_segmentation()
+    }
+
+    fn initial(_: &App) -> Result<Self, Error> {
+        Ok(Self::shipped()?)
+    }
+
+    fn read(stored: &StoredVersion) -> Result<Self, Error> {
+        Ok(serde_json::from_str::<Stored>(&stored.text)?.segmentation)
+    }
 }
 
 /// A segment or a set as somebody wants to have it.
@@ -127,22 +142,12 @@ impl App {
 impl Segments<'_> {
     /// The rules in force. No call while they are fresh, one otherwise.
     pub async fn rules(&self) -> Result<Arc<Segmentation>, Error> {
-        if let Some(rules) = self.0.kept_segmentation().get(self.0.wall(), self.0.parts().settings_fresh_for) {
-            return Ok(rules);
-        }
-        self.newest().await
+        self.0.setting().await
     }
 
-    /// The newest rules as stored; the shipped ones before anybody has saved any. One call.
+    /// The newest rules; the shipped ones before anybody has saved any. One call.
     pub async fn newest(&self) -> Result<Arc<Segmentation>, Error> {
-        let stored = self.0.table().newest_version(SUBJECT).await?;
-        let rules = match stored {
-            Some(stored) => serde_json::from_str::<Stored>(&stored.text)?.segmentation,
-            None => Segmentation::shipped()?,
-        };
-        let rules = Arc::new(rules);
-        self.0.kept_segmentation().put(self.0.wall(), &rules);
-        Ok(rules)
+        self.0.newest_setting().await
     }
 
     /// How many members are in each segment, exactly. One call.
@@ -210,13 +215,7 @@ impl Segments<'_> {
         }
         self.refuse_if_addressed(newest, &segmentation).await?;
         let stored = Stored { at: self.0.now(), by: by.clone(), segmentation };
-        let text = serde_json::to_string(&stored)?;
-        let record = StoredVersion::new(SUBJECT.to_owned(), stored.segmentation.version(), text);
-        let outcome = self.0.table().transaction().version(&record)?.commit().await?;
-        self.0.kept_segmentation().forget();
-        if let Outcome::Lost(_) = outcome {
-            return Err(Error::VersionMoved);
-        }
+        self.0.save_setting::<Segmentation>(stored.segmentation.version(), &stored).await?;
         // A pass that is under way judges by the rules that it finds; the nightly schedule sees to the rest.
         self.0.full_pass().start(by).await?;
         Ok(Arc::new(stored.segmentation))

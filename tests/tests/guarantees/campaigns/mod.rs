@@ -116,7 +116,7 @@ pub(super) async fn members(app: &App, count: u32, credits: u32) -> Vec<MemberId
 }
 
 pub(super) async fn limits(app: &App, caps: Vec<FrequencyCap>) {
-    let mut newest = app.limits().newest().await.unwrap();
+    let mut newest = app.limits().newest().await.unwrap().as_ref().clone();
     newest.limits.caps = caps;
     let _ = app.limits().save(newest.limits, newest.version, operator()).await.unwrap();
 }
