@@ -27,8 +27,7 @@ pub(crate) struct Asked {
 /// order, lifetime value and net promoter score, each with its definition, its target, what is usual and whether it is
 /// abnormal.
 ///
-/// A week is counted before dawn on the Monday after it, as of its Sunday, and stays as it was counted. Lifetime values
-/// are foreseen by the model that was fitted the week before.
+/// A week is counted before dawn on the Monday after it, as of its Sunday, and stays as it was counted.
 ///
 /// Operators are told of groups, by counts rounded down to multiples of the smallest one.
 #[utoipa::path(get, path = "/v1/reports/weekly", tag = "reports", params(Asked), responses((status = 200, body = WeeklyBoard)))]

@@ -77,11 +77,13 @@ pub enum Work {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         beside: Vec<Earlier>,
     },
-    /// Gathers purchase histories, fits the lifetime-value model, and counts what the last week came to.
+    /// Gathers purchase histories and fits the lifetime-value model.
     Fit {
         /// The version that the model will have.
         model: u32,
     },
+    /// Counts what the last week came to.
+    Week,
 }
 
 /// An earlier preview.
@@ -170,6 +172,8 @@ pub(crate) enum Found {
     Preview(Matches),
     /// A [`Sample`], packed.
     Fit(String),
+    /// [`WeekCounts`], packed.
+    Week(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,9 +187,6 @@ struct Part {
     people: u64,
     unreadable: u64,
     found: Found,
-    /// What the last week came to: [`WeekCounts`], packed. Nothing where it is not counted.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    week: String,
 }
 
 /// How far a pass has come.
@@ -197,7 +198,6 @@ pub(crate) struct Reached {
     pub people: u64,
     pub unreadable: u64,
     pub found: Vec<Found>,
-    week: Vec<String>,
     /// Parts that are not finished, with the last sign of life.
     open: Vec<(Portion, Moment)>,
 }
@@ -214,31 +214,43 @@ impl App {
     }
 }
 
+impl Reached {
+    /// Parts of which nothing has been done.
+    fn unbegun(&self) -> impl Iterator<Item = Portion> {
+        let started_at = self.pass.started_at;
+        self.open.iter().filter(move |(_, touched)| *touched == started_at).map(|(portion, _)| *portion)
+    }
+}
+
 impl Work {
     fn nothing_yet(&self) -> Result<Found, Error> {
         Ok(match self {
             Self::Full { .. } => Found::Full(Tally::default()),
             Self::Preview { .. } => Found::Preview(Matches::default()),
             Self::Fit { .. } => Found::Fit(pack(&Sample::default())?),
+            Self::Week => Found::Week(pack(&WeekCounts::default())?),
         })
     }
 }
 
 impl Passes<'_> {
-    /// Starts a pass, unless one with this id was started before. Two calls.
+    /// Starts a pass, unless one with this id was started before. Two calls; one more when it was, because whoever started
+    /// it may have died before the messages were sent.
     pub(crate) async fn start(&self, id: RowKey, work: Work, by: Actor) -> Result<(), Error> {
         let pass = Pass { id, started_at: self.0.now(), by, work };
         let record = StoredVersion::new(subject(id), 1, serde_json::to_string(&pass)?);
-        match self.0.table().transaction().version(&record)?.commit().await? {
-            Outcome::Done => {
-                let first = |part| Task::Pass(Portion { pass: id, part });
-                // Whoever judges by rules of yesterday must have read today's before everybody is looked at.
-                let writes = matches!(pass.work, Work::Full { .. });
-                let delay = if writes { self.0.parts().instances_follow_within } else { Duration::ZERO };
-                self.0.recompute().enqueue_after(delay, &(0..PARTS).map(first).collect::<Vec<_>>()).await
-            }
-            Outcome::Lost(_) => Ok(()),
+        let portions: Vec<Portion> = match self.0.table().transaction().version(&record)?.commit().await? {
+            Outcome::Done => (0..PARTS).map(|part| Portion { pass: id, part }).collect(),
+            Outcome::Lost(_) => self.reached(id).await?.unbegun().collect(),
+        };
+        if portions.is_empty() {
+            return Ok(());
         }
+        // Whoever judges by rules of yesterday must have read today's before everybody is looked at.
+        let writes = matches!(pass.work, Work::Full { .. });
+        let delay = if writes { self.0.parts().instances_follow_within } else { Duration::ZERO };
+        let tasks: Vec<Task> = portions.into_iter().map(Task::Pass).collect();
+        self.0.recompute().enqueue_after(delay, &tasks).await
     }
 
     /// How far a pass has come. One call.
@@ -247,16 +259,8 @@ impl Passes<'_> {
         let pass: Pass = serde_json::from_str(&records.next().ok_or(Error::NotFound)?.text)?;
         let begun = records.map(|record| Ok((part_of(record.version), serde_json::from_str::<Part>(&record.text)?)));
         let mut begun = begun.collect::<Result<BTreeMap<u16, Part>, Error>>()?;
-        let mut reached = Reached {
-            pass,
-            finished: true,
-            members: 0,
-            people: 0,
-            unreadable: 0,
-            found: Vec::new(),
-            week: Vec::new(),
-            open: Vec::new(),
-        };
+        let mut reached =
+            Reached { pass, finished: true, members: 0, people: 0, unreadable: 0, found: Vec::new(), open: Vec::new() };
         for part in 0..PARTS {
             let touched_at = match begun.remove(&part) {
                 Some(done) => {
@@ -264,7 +268,6 @@ impl Passes<'_> {
                     reached.people += done.people;
                     reached.unreadable += done.unreadable;
                     reached.found.push(done.found);
-                    reached.week.push(done.week);
                     if done.finished {
                         continue;
                     }
@@ -307,7 +310,6 @@ impl Passes<'_> {
             part.members += page.members.iter().filter(|hot| hot.account.membership.is_in_use()).count() as u64;
             part.people += page.members.iter().map(|hot| hot.account.people()).sum::<u64>();
             part.unreadable += page.unreadable;
-            part.week = worker.count_week(&page.members, part.week)?;
             part.found = worker.look_at(page.members, part.found).await?;
             (part.after, part.finished, part.touched_at) = (page.next, page.next.is_none(), self.0.now());
             let record = StoredVersion {
@@ -329,8 +331,7 @@ impl Passes<'_> {
 
     fn unbegun(self, pass: &Pass) -> Result<Part, Error> {
         let found = pass.work.nothing_yet()?;
-        let (touched_at, week) = (self.0.now(), String::new());
-        Ok(Part { after: None, finished: false, touched_at, members: 0, people: 0, unreadable: 0, found, week })
+        Ok(Part { after: None, finished: false, touched_at: self.0.now(), members: 0, people: 0, unreadable: 0, found })
     }
 
     /// What is left to do when the last part is done.
@@ -344,13 +345,18 @@ impl Passes<'_> {
                         sample.merge(unpack(packed)?);
                     }
                 }
-                let mut week = WeekCounts::default();
-                for packed in reached.week.iter().filter(|packed| !packed.is_empty()) {
-                    week.merge(unpack(packed)?);
-                }
-                self.0.reports().keep(reached.pass.week(), week).await?;
                 self.0.census().keep(reached.people, model).await?;
-                self.0.lifetime_values().keep(&sample, model).await
+                self.0.lifetime_values().keep(&sample, model).await?;
+                self.0.reports().count_week(reached.pass.by).await
+            }
+            Work::Week if reached.finished => {
+                let mut counts = WeekCounts::default();
+                for found in &reached.found {
+                    if let Found::Week(packed) = found {
+                        counts.merge(unpack(packed)?);
+                    }
+                }
+                self.0.reports().keep(reached.pass.week(), counts).await
             }
             _ => Ok(()),
         }
@@ -365,9 +371,9 @@ struct Worker<'a> {
     /// The rules of earlier previews; none for one that can't be read any more.
     beside: Vec<Option<Rule>>,
     repair: bool,
-    /// Which week is counted.
-    week: Option<Week>,
-    /// By which lifetime values are foreseen.
+    /// The week that is counted, if one is.
+    week: Week,
+    /// By which lifetime values are foreseen then.
     model: Option<Arc<Model>>,
 }
 
@@ -393,24 +399,16 @@ impl<'a> Worker<'a> {
                 (Some(rule), beside, false)
             }
             Work::Full { repair, .. } => (None, Vec::new(), *repair),
-            Work::Fit { .. } => (None, Vec::new(), false),
+            Work::Fit { .. } | Work::Week => (None, Vec::new(), false),
         };
-        let (week, model) = match pass.work {
-            Work::Fit { .. } => (Some(pass.week()), app.lifetime_values().model().await?),
-            Work::Full { .. } | Work::Preview { .. } => (None, None),
+        let model = match &pass.work {
+            Work::Week => {
+                app.kept_model().forget();
+                app.lifetime_values().model().await?
+            }
+            Work::Full { .. } | Work::Preview { .. } | Work::Fit { .. } => None,
         };
-        Ok(Self { app, rules, wanted, beside, repair, week, model })
-    }
-
-    /// What was counted so far, and these members.
-    fn count_week(&self, members: &[Hot], packed: String) -> Result<String, Error> {
-        let Some(week) = self.week else { return Ok(packed) };
-        let mut counts: WeekCounts = if packed.is_empty() { WeekCounts::default() } else { unpack(&packed)? };
-        for Hot { account, .. } in members.iter().filter(|hot| hot.account.membership.is_in_use()) {
-            let foreseen = self.model.as_ref().and_then(|model| model.predict(&account.days, week.last_day()));
-            counts.add(account, week, foreseen.map(|foreseen| foreseen.value));
-        }
-        pack(&counts)
+        Ok(Self { app, rules, wanted, beside, repair, week: pass.week(), model })
     }
 
     async fn look_at(&self, members: Vec<Hot>, found: Found) -> Result<Found, Error> {
@@ -424,7 +422,16 @@ impl<'a> Worker<'a> {
                 in_use.for_each(|hot| sample.add(&hot.account.days, today));
                 Found::Fit(pack(&sample)?)
             }
+            Found::Week(packed) => Found::Week(pack(&self.count_week(&members, unpack(&packed)?))?),
         })
+    }
+
+    fn count_week(&self, members: &[Hot], mut counts: WeekCounts) -> WeekCounts {
+        for Hot { account, .. } in members.iter().filter(|hot| hot.account.membership.is_in_use()) {
+            let foreseen = self.model.as_ref().and_then(|model| model.predict(&account.days, self.week.last_day()));
+            counts.add(account, self.week, foreseen.map(|foreseen| foreseen.value));
+        }
+        counts
     }
 
     fn count(&self, members: &[Hot], mut matches: Matches) -> Matches {

@@ -1,5 +1,5 @@
-//! Reports: what weeks came to, counted along when everybody is looked at for the lifetime-value model, and told as a
-//! weekly board and a monthly report.
+//! Reports: what weeks came to, counted when the lifetime-value model has been fitted, and told as a weekly board and a
+//! monthly report.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::App;
 use crate::cases::Error;
-use crate::cases::passes::{pack, unpack};
+use crate::cases::passes::{Work, pack, unpack};
 use crate::cases::segments::Viewer;
 use crate::domain::metric::{Desk, Observed};
 use crate::domain::monthly_report::{Month, MonthOf, MonthlyReport};
@@ -15,7 +15,7 @@ use crate::domain::tally::Figures;
 use crate::domain::week::{Counts, Week, WeekCounts};
 use crate::domain::weekly_board::{Group, WeekOf, WeeklyBoard};
 use crate::table::StoredVersion;
-use crate::values::{Code, LocalDay};
+use crate::values::{Actor, Code, LocalDay, RowKey};
 
 const SUBJECT: &str = "week";
 /// The layout of a stored week; older layouts stay readable.
@@ -47,6 +47,13 @@ impl App {
 }
 
 impl Reports<'_> {
+    /// Starts counting the last week, unless that was started before. Two calls.
+    pub(crate) async fn count_week(&self, by: Actor) -> Result<(), Error> {
+        let week = Week::before(self.0.now().day());
+        let id = RowKey::of("week", &[&week.number().to_string()]);
+        self.0.passes().start(id, Work::Week, by).await
+    }
+
     /// Keeps what a week came to. One call. Done before, it stays as it was.
     pub(crate) async fn keep(&self, week: Week, counts: WeekCounts) -> Result<(), Error> {
         let text = serde_json::to_string(&Stored { schema: SCHEMA, counts: pack(&counts.pooled())? })?;

@@ -10,10 +10,13 @@ use huitou::cases::full_pass::Progress;
 use huitou::cases::intake::Customer;
 use huitou::cases::people::Handle;
 use huitou::cases::recompute::all_shards;
-use huitou::cases::segments::Wanted;
+use huitou::cases::segments::{Viewer, Wanted};
+use huitou::domain::metric::Metric;
 use huitou::domain::order::Order;
 use huitou::domain::posting::judged;
 use huitou::domain::segmentation::SegmentDraft;
+use huitou::domain::week::Week;
+use huitou::domain::weekly_board::{Group, WeeklyBoard};
 use huitou::table::{Hot, MembersPage, ScanShard};
 use huitou::values::{Actor, Card, Code, Fen, ForeignId, MemberId, Name, RowKey, Source};
 use local::demo::log::{cdnow_path, read_cdnow};
@@ -398,5 +401,47 @@ fn a_dry_run_survives_a_death_at_any_call() {
             }
         }
         panic!("the dry run never ran through");
+    });
+}
+
+/// The newest weekly board.
+async fn board(town: &Town) -> WeeklyBoard {
+    let viewer = Viewer { actor: manager(), groups_only: false };
+    town.yard.process().reports().weekly(None, Group::default(), &viewer).await.unwrap()
+}
+
+#[test]
+fn counting_the_week_survives_a_death_at_any_call_and_counts_everybody_once() {
+    run(async {
+        let mut town = Town::new().await;
+        for customer in 0..6 {
+            town.sells(&format!("card-{customer}"), 9_000).await;
+        }
+        let healthy = town.yard.process();
+        for call in 1..MOST_CALLS {
+            town.sells("card-0", 1_000 + call).await;
+            town.yard.clock.advance(Duration::from_hours(7 * 24));
+            let week = Week::before(town.yard.now().day());
+            let dying = town.yard.dying_process();
+            town.yard.faults.die_during_call(call);
+            let started = dying.lifetime_values().start(manager()).await;
+            let counted = if started.is_ok() { town.yard.works_off_the_queue(&dying).await } else { started };
+            let met = town.yard.faults.calls() >= call;
+            town.yard.faults.heal();
+            assert_eq!(counted.is_err(), met, "{counted:?}");
+            // The schedule tries again what failed, and the queue gives out again what was not done.
+            healthy.lifetime_values().start(manager()).await.unwrap();
+            town.yard.works_off_the_queue(&healthy).await.unwrap();
+            let board = board(&town).await;
+            assert_eq!((board.from, board.members), (week.first_day(), 6), "{call}");
+            let order = board.metrics.iter().find(|figure| figure.metric == Metric::AverageOrder).unwrap();
+            let wanted = if call == 1 { (6 * 9_000 + 1_001) / 7 } else { i32::try_from(1_000 + call).unwrap() };
+            assert_eq!(order.value, Some(wanted), "{call}");
+            if !met {
+                assert!(call > 2 * 8 * 4, "only {} calls were disturbed", call - 1);
+                return;
+            }
+        }
+        panic!("the week was never counted without a disturbance");
     });
 }
