@@ -1,7 +1,7 @@
 //! Passes: something done for every member, in parallel parts that survive a crash.
 //!
 //! A pass is a record, one message per part in the recompute queue, and one record per part with the place reached and
-//! what was found so far. A part works until its time is over, writes its place after every page, and hands over to a
+//! what was found so far. A part works until its time is over, writes its place every few pages, and hands over to a
 //! message that goes on there. A message goes on from the place reached, wherever that is: one that comes again because
 //! its work failed on the way loses nothing. Of two that work on one part at once, the second to write its place ends.
 
@@ -34,6 +34,9 @@ pub const PARTS: u16 = 8;
 
 /// Members read at once: a page that an embedded table can give without holding up requests for long.
 const PAGE: i32 = 500;
+
+/// Pages after which a part that only reads writes its place: what it has found may be as large as an item can be.
+const PAGES_READ: u32 = 20;
 
 /// Members written side by side by one part.
 const SIDE_BY_SIDE: usize = 8;
@@ -231,6 +234,15 @@ impl Work {
             Self::Week => Found::Week(pack(&WeekCounts::default())?),
         })
     }
+
+    /// After how many pages a part writes its place. What is done twice after a crash may find less amiss the second time,
+    /// so that whatever mends counts page by page.
+    const fn pages_at_once(&self) -> u32 {
+        match self {
+            Self::Full { .. } => 1,
+            Self::Preview { .. } | Self::Fit { .. } | Self::Week => PAGES_READ,
+        }
+    }
 }
 
 impl Passes<'_> {
@@ -304,7 +316,8 @@ impl Passes<'_> {
             return self.conclude(portion.pass).await;
         }
         let worker = Worker::new(self.0, &pass).await?;
-        while Instant::now() < until && !part.finished {
+        let (mut pages, mut over) = (0, false);
+        while !over && !part.finished {
             let shard = ScanShard { number: portion.part, of: PARTS };
             let page = self.0.table().page_of_members(shard, part.after, PAGE).await?;
             part.members += page.members.iter().filter(|hot| hot.account.membership.is_in_use()).count() as u64;
@@ -312,6 +325,10 @@ impl Passes<'_> {
             part.unreadable += page.unreadable;
             part.found = worker.look_at(page.members, part.found).await?;
             (part.after, part.finished, part.touched_at) = (page.next, page.next.is_none(), self.0.now());
+            (pages, over) = (pages + 1, Instant::now() >= until);
+            if !over && !part.finished && pages % pass.work.pages_at_once() != 0 {
+                continue;
+            }
             let record = StoredVersion {
                 revision,
                 ..StoredVersion::new(subject(portion.pass), version_of(portion.part), serde_json::to_string(&part)?)

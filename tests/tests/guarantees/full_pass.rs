@@ -20,6 +20,7 @@ use huitou::domain::weekly_board::{Group, WeeklyBoard};
 use huitou::table::{Hot, MembersPage, ScanShard};
 use huitou::values::{Actor, Card, Code, Fen, ForeignId, MemberId, Name, RowKey, Source};
 use local::demo::log::{cdnow_path, read_cdnow};
+use tests::members::{self, AT_ONCE};
 
 use crate::yard::Yard;
 
@@ -443,5 +444,32 @@ fn counting_the_week_survives_a_death_at_any_call_and_counts_everybody_once() {
             }
         }
         panic!("the week was never counted without a disturbance");
+    });
+}
+
+#[test]
+fn a_part_that_dies_between_its_pages_counts_nobody_twice() {
+    run(async {
+        let town = Town::new().await;
+        let healthy = town.yard.process();
+        let (rules, now) = (healthy.rulebook().await.unwrap(), town.yard.now());
+        // Eight parts of two pages each.
+        let customer =
+            |n: u32| members::a_member(MemberId::from_random(u128::from(n).to_be_bytes()), n, &rules, &[now]);
+        let customers: Vec<Hot> = (0..6_000).map(customer).collect();
+        for some in customers.chunks(AT_ONCE as usize) {
+            members::write(healthy.table(), some).await;
+        }
+        for call in [9, 12, 13, 15, 60] {
+            town.yard.clock.advance(Duration::from_hours(7 * 24));
+            healthy.lifetime_values().start(manager()).await.unwrap();
+            let dying = town.yard.dying_process();
+            town.yard.faults.die_before_call(call);
+            town.yard.works_off_the_queue(&dying).await.unwrap_err();
+            town.yard.faults.heal();
+            town.yard.works_off_the_queue(&healthy).await.unwrap();
+            let board = board(&town).await;
+            assert_eq!((board.from, board.members), (Week::before(town.yard.now().day()).first_day(), 6_000), "{call}");
+        }
     });
 }
