@@ -11,6 +11,7 @@ use crate::cases::passes::{Work, pack, unpack};
 use crate::cases::segments::Viewer;
 use crate::domain::metric::{Desk, Observed};
 use crate::domain::monthly_report::{Month, MonthOf, MonthlyReport};
+use crate::domain::refusal::Refusal;
 use crate::domain::tally::Figures;
 use crate::domain::week::{Counts, Week, WeekCounts};
 use crate::domain::weekly_board::{Group, WeekOf, WeeklyBoard};
@@ -63,13 +64,13 @@ impl Reports<'_> {
         Ok(())
     }
 
-    /// The board of the week of a day, or of the last week that was counted; not found when there is none. One call for a
+    /// The board of the week of a day, or of the last week that was counted; refused when there is none. One call for a
     /// group, nine for everybody.
     pub async fn weekly(&self, on: Option<LocalDay>, group: Group, viewer: &Viewer) -> Result<WeeklyBoard, Error> {
         let counted = self.counted(on.map(Week::of), WEEKS).await?;
-        let (newest, newest_counts) = counted.last().ok_or(Error::NotFound)?;
+        let (newest, newest_counts) = counted.last().ok_or(Refusal::WeekNotCounted)?;
         if on.is_some_and(|day| Week::of(day) != *newest) {
-            return Err(Error::NotFound);
+            return Err(Refusal::WeekNotCounted.into());
         }
         let first = newest.earlier(WEEKS - 1);
         let mut desks = match group {
@@ -87,15 +88,15 @@ impl Reports<'_> {
         let sources: Vec<(Option<Code>, Counts)> =
             newest_counts.by_source(group.segment.as_ref()).map(|(source, counts)| (source.cloned(), counts)).collect();
         let smallest = viewer.groups_only.then(|| self.0.parts().smallest_group);
-        WeeklyBoard::of(group, &weeks, &sources, smallest).ok_or(Error::NotFound)
+        WeeklyBoard::of(group, &weeks, &sources, smallest).ok_or_else(|| Refusal::WeekNotCounted.into())
     }
 
-    /// The report of the month of a day, or of the month of the last week that was counted; not found before one of its
+    /// The report of the month of a day, or of the month of the last week that was counted; refused before one of its
     /// weeks was. Nine calls.
     pub async fn monthly(&self, on: Option<LocalDay>, viewer: &Viewer) -> Result<MonthlyReport, Error> {
         let asked = on.map(Month::of);
         let counted = self.counted(asked.map(Month::last_week), TWO_MONTHS).await?;
-        let newest = counted.last().map(|(week, _)| Month::of_week(*week)).ok_or(Error::NotFound)?;
+        let newest = counted.last().map(|(week, _)| Month::of_week(*week)).ok_or(Refusal::WeekNotCounted)?;
         let month = asked.unwrap_or(newest);
         let span = (month.before().first_week(), month.last_week());
         let mut desks = self.desks(span.0, span.1, |week| Month::of_week(week) == month).await?;
@@ -108,7 +109,7 @@ impl Reports<'_> {
             let counts = Counts::over(&everybody)?;
             Some(MonthOf { weeks: u32::try_from(weeks.len()).ok()?, observed: Observed { counts, ..observed } })
         };
-        let (now, before) = (of(month, true).ok_or(Error::NotFound)?, of(month.before(), false));
+        let (now, before) = (of(month, true).ok_or(Refusal::WeekNotCounted)?, of(month.before(), false));
         let smallest = viewer.groups_only.then(|| self.0.parts().smallest_group);
         Ok(MonthlyReport::of(month, &now, before.as_ref(), smallest))
     }

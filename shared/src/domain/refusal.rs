@@ -224,6 +224,8 @@ pub enum Refusal {
     SurveyExpired,
     /// The link is none that was given out.
     SurveyUnknown,
+    /// The week, or every week of the month, that a report is asked for was not counted.
+    WeekNotCounted,
     /// A campaign can't be changed like this where it stands.
     CampaignStands {
         /// Where.

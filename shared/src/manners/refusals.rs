@@ -327,6 +327,12 @@ impl From<Refusal> for Problem {
             Refusal::SurveyUnknown => {
                 Self::new(StatusCode::NOT_FOUND, "survey_unknown", "There is no such survey.", "评价链接无效")
             }
+            Refusal::WeekNotCounted => Self::new(
+                StatusCode::NOT_FOUND,
+                "week_not_counted",
+                "That week was not counted. A week is counted on the Monday after it; leave on out for the newest one.",
+                "该周期暂无统计",
+            ),
             Refusal::CampaignStands { state } => Self::conflict(
                 "campaign_state",
                 format!("The campaign is {}; in this state that can't be done to it.", state.as_str()),

@@ -44,7 +44,7 @@ async fn a_house_on_sunday() -> House {
 #[tokio::test]
 async fn on_monday_the_week_is_counted_and_stays_as_it_was_counted() {
     let house = a_house_on_sunday().await;
-    board(&house, "manager", "").await.refuses(404, "not_found");
+    board(&house, "manager", "").await.refuses(404, "week_not_counted");
     night_to(&house, "2026-03-09").await;
     let first = eventually(async || match board(&house, "manager", "").await {
         found if found.status == 200 => Ok(found.json()),
@@ -90,7 +90,7 @@ async fn on_monday_the_week_is_counted_and_stays_as_it_was_counted() {
     let weeks = value(&second, "repurchase")["weeks"].clone();
     assert_eq!(weeks, json!([{ "from": "2026-03-02", "value": 2_500 }, { "from": "2026-03-09", "value": 5_000 }]));
     assert_eq!(values(&board(&house, "manager", "?on=2026-03-04").await.expect(200)), wanted);
-    board(&house, "manager", "?on=2026-02-25").await.refuses(404, "not_found");
+    board(&house, "manager", "?on=2026-02-25").await.refuses(404, "week_not_counted");
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn a_month_is_its_weeks_beside_the_month_before_and_what_the_brand_wants()
         let path = format!("/v1/reports/monthly{asked}");
         house.as_manager("GET", &path).send().await
     };
-    of("").await.refuses(404, "not_found");
+    of("").await.refuses(404, "week_not_counted");
     night_to(&house, "2026-03-09").await;
     let march = eventually(async || match of("").await {
         found if found.status == 200 => Ok(found.json()),
@@ -129,7 +129,7 @@ async fn a_month_is_its_weeks_beside_the_month_before_and_what_the_brand_wants()
     assert_eq!((&repurchase["value"], &repurchase["before"]), (&json!(2_500), &Value::Null));
     assert_eq!((&repurchase["target"], &repurchase["reached"]), (&json!(3_500), &json!(false)));
     assert_eq!(value(&march, "ticket_cycle")["value"], Value::Null, "no ticket was opened");
-    of("?on=2026-02-10").await.refuses(404, "not_found");
+    of("?on=2026-02-10").await.refuses(404, "week_not_counted");
 
     night_to(&house, "2026-04-06").await;
     let april = eventually(async || match of("?on=2026-04-01").await {
